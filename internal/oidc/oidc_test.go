@@ -1,0 +1,182 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+const claims = `{
+	"iss": "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+	"aud": "ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
+	"sub": "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}:{c4b1a2f0-1f8b-4b65-8e0b-3c5d9d1a7e55}",
+	"exp": 1790000000, "iat": 1789996400,
+	"repositoryUuid": "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}",
+	"deploymentEnvironmentUuid": "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}",
+	"compliant": {"of": "any type"}
+}`
+
+func jwt(header, payload string) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(header)) + "." + enc([]byte(payload)) + "." + enc([]byte("signature"))
+}
+
+func with(t *testing.T, changes string) string {
+	t.Helper()
+	var base, change map[string]any
+	if err := json.Unmarshal([]byte(claims), &base); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(changes), &change); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range change {
+		if base[k] = v; v == nil {
+			delete(base, k)
+		}
+	}
+	data, err := json.Marshal(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jwt(`{"alg":"RS256"}`, string(data))
+}
+
+func TestParse(t *testing.T) {
+	raw := jwt(`{"alg":"RS256","kid":"k"}`, claims)
+	token, err := oidc.Parse(" \t" + raw + "\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.Reveal() != raw {
+		t.Error("the token kept the white space around it")
+	}
+	c := token.Claims
+	if got, want := c.Expires, time.Unix(1790000000, 0); !got.Equal(want) {
+		t.Errorf("Expires = %v, want %v", got, want)
+	}
+	if c.Repository() != "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}" || c.Environment() != "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}" {
+		t.Errorf("Repository, Environment = %s, %s", c.Repository(), c.Environment())
+	}
+}
+
+func TestParseForms(t *testing.T) {
+	for _, c := range []struct{ name, changes, audience, environment string }{
+		{"several audiences", `{"aud":["ari:cloud:bitbucket::workspace/x","https://a.example"]}`, "[ari:cloud:bitbucket::workspace/x https://a.example]", "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}"},
+		{"no UUID claims", `{"repositoryUuid":null,"deploymentEnvironmentUuid":null,"sub":"{a}:{b}:{c}","aud":"x"}`, "[x]", "{b}"},
+		{"no environment", `{"deploymentEnvironmentUuid":null,"sub":"{a}:{c}","aud":"x"}`, "[x]", ""},
+		{"a fraction of a second", `{"exp":1790000000.9,"aud":"x"}`, "[x]", "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			token, err := oidc.Parse(with(t, c.changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(token.Claims.Audience); got != c.audience {
+				t.Errorf("Audience = %s, want %s", got, c.audience)
+			}
+			if got := token.Claims.Environment(); got != c.environment {
+				t.Errorf("Environment() = %s, want %s", got, c.environment)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	good := jwt(`{"alg":"RS256"}`, claims)
+	for name, raw := range map[string]string{
+		"nothing":            "",
+		"a word":             "canary-token",
+		"two parts":          good[:strings.LastIndex(good, ".")],
+		"four parts":         good + ".x",
+		"no signature":       good[:strings.LastIndex(good, ".")+1],
+		"not base64":         "%%%." + good,
+		"bad signature text": good + "=",
+		"a list":             jwt(`{"alg":"RS256"}`, `[]`),
+		"null":               jwt(`{"alg":"RS256"}`, `null`),
+		"broken JSON":        jwt(`{"alg":"RS256"}`, claims[:len(claims)-2]),
+		"header of no JSON":  jwt(`canary`, claims),
+		"no alg":             jwt(`{}`, claims),
+		"no iss":             with(t, `{"iss":null}`),
+		"no sub":             with(t, `{"sub":""}`),
+		"no aud":             with(t, `{"aud":[]}`),
+		"aud of a number":    with(t, `{"aud":5}`),
+		"aud of mixed types": with(t, `{"aud":["a",5]}`),
+		"no exp":             with(t, `{"exp":null}`),
+		"exp of text":        with(t, `{"exp":"1790000000"}`),
+		"negative exp":       with(t, `{"exp":-1}`),
+		"exp past the years": with(t, `{"exp":1e300}`),
+		"sub of a number":    with(t, `{"sub":12345678}`),
+		"a line break":       with(t, `{"sub":"{a}\n✔ aws default: fake"}`),
+		"an escape sequence": with(t, `{"branchName":"\u001b[2J"}`),
+		"too long":           with(t, `{"branchName":"`+strings.Repeat("x", 80<<10)+`"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := oidc.Parse(raw)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, part := range strings.Split(raw, ".") {
+				if len(part) > 8 && strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "12345678") {
+					t.Errorf("the error quotes the token: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestTokenNeverPrints(t *testing.T) {
+	token, err := oidc.Parse(jwt(`{"alg":"RS256"}`, claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := strings.Split(token.Reveal(), ".")[1]
+	type holder struct{ token oidc.Token }
+	for _, v := range []any{token, &token, holder{token}, []oidc.Token{token}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			if strings.Contains(fmt.Sprintf(verb, v), payload) {
+				t.Errorf("%s of %T prints the token", verb, v)
+			}
+		}
+		if data, _ := json.Marshal(v); strings.Contains(string(data), payload) {
+			t.Errorf("JSON of %T holds the token", v)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	c := oidc.Claims{IssuedAt: time.Unix(1000, 0).UTC(), Expires: time.Unix(4600, 0).UTC()}
+	if got := c.Age(time.Unix(1000+7384, 0)); !strings.Contains(got, "expired at 1970-01-01T01:16:40Z, the step is 2h3m4s old") {
+		t.Errorf("Age() = %q", got)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(jwt(`{"alg":"RS256"}`, claims))
+	f.Add("a.b.c")
+	f.Add(jwt(`{"alg":"RS256"}`, `{"aud":[null],"exp":1e999}`))
+	f.Fuzz(func(t *testing.T, raw string) {
+		token, err := oidc.Parse(raw)
+		if err != nil {
+			if len(raw) > 40 && strings.Contains(err.Error(), raw) {
+				t.Errorf("the error quotes the token: %v", err)
+			}
+			return
+		}
+		c := token.Claims
+		if c.Issuer == "" || c.Subject == "" || len(c.Audience) == 0 || c.Expires.IsZero() {
+			t.Errorf("accepted without a claim that every token has: %+v", c)
+		}
+		if token.Reveal() != strings.TrimSpace(raw) {
+			t.Error("the token was changed")
+		}
+		if _, err := json.Marshal(c); err != nil {
+			t.Errorf("the claims have no JSON: %v", err)
+		}
+	})
+}
