@@ -1,0 +1,72 @@
+// Package federation is the contract between a login and the clouds: what a backend promises, and the trade with all of
+// them at once, which gives every credential or none.
+package federation
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+)
+
+// A Backend trades a step's identity token for one cloud's credentials.
+type Backend interface {
+	// Name is lower-case and short, such as "aws". It prefixes messages and names the backend's folder.
+	Name() string
+
+	// Exchange makes the trade. It writes nothing: the caller decides what becomes of the result. A failure begins with
+	// the backend's name and, where it has several, the credential's; several failures are joined. Errors that a user can
+	// mend carry a hint.
+	Exchange(ctx context.Context, token oidc.Token) ([]Credentials, error)
+}
+
+// Credentials are what a Backend obtained, ready to hand to later commands.
+type Credentials struct {
+	Name      string    // which of the backend's credentials, such as a profile
+	Principal string    // who the step now is; safe to print
+	Expires   time.Time // zero if the cloud did not say
+	Files     []File    // may stand in several Credentials of one backend, with the same data
+	Env       []Var     // for the whole backend; given with any of its Credentials
+}
+
+// A File holds a secret, or the way to one.
+type File struct {
+	Path string // below the output directory, with slashes; begins with the backend's name
+	Data secret.Text
+}
+
+// A Var is an environment variable of later commands: a value, the path of a file, or unset.
+type Var struct {
+	Name  string
+	Value string // holds no secret
+	File  string // in place of Value: the absolute path of this file, given as in [File]
+	Unset bool
+}
+
+// A Grant is all that one backend obtained.
+type Grant struct {
+	Backend     string
+	Credentials []Credentials
+}
+
+// Exchange trades token with every backend side by side, so that a login costs its slowest backend and not their sum.
+// It is all or nothing: the error joins every failure, and with an error there are no grants.
+func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Grant, error) {
+	grants := make([]Grant, len(backends))
+	errs := make([]error, len(backends))
+	var all sync.WaitGroup
+	for i, b := range backends {
+		all.Go(func() {
+			credentials, err := b.Exchange(ctx, token)
+			grants[i], errs[i] = Grant{b.Name(), credentials}, err
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return grants, nil
+}
