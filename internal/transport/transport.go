@@ -1,0 +1,332 @@
+// Package transport makes the one kind of HTTP client that backends use: over https (plain http to a loopback host
+// only), without redirects, every answer read whole and capped, transient faults tried again within the deadline.
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// Attempts is how often a request is sent at most.
+	Attempts = 5
+
+	// maxAnswer caps an answer. The largest that is expected is an AWS session of a few kB; Google's access tokens have at
+	// most 12 kB.
+	maxAnswer = 1 << 20
+
+	// One attempt may take as long as this, its answer's body included, so that a server that hangs leaves time for
+	// another try within the default TIMEOUT of 60 s. AWS STS itself waits 5 s for an identity provider.
+	attemptTimeout = 15 * time.Second
+
+	// The pause before attempt n+1 is drawn evenly from zero to firstPause doubled n-1 times: full jitter, which clears a
+	// crowd of clients fastest (AWS Architecture Blog, "Exponential Backoff And Jitter").
+	firstPause   = 500 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
+// Config says what is particular to one backend's requests.
+type Config struct {
+	// RootCAs are the authorities to trust; nil means the system's, which SSL_CERT_FILE can name.
+	RootCAs *x509.CertPool
+
+	// Transient tells whether an answer outside the statuses that are always tried again (408, 425, 429, 5xx) reports a
+	// fault that passes; nil means that none does.
+	Transient func(status int, body []byte) bool
+
+	// Trace, if not nil, is called after each attempt with a line that holds no secret.
+	Trace func(line string)
+}
+
+// New returns a client as the package describes it. Its errors are [*Error]s inside the *url.Error of net/http.
+func New(c Config) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	return &http.Client{
+		Transport: &retrier{
+			Config: c,
+			base: &http.Transport{
+				Proxy:                  http.ProxyFromEnvironment,
+				DialContext:            dialer.DialContext,
+				TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
+				TLSHandshakeTimeout:    10 * time.Second,
+				MaxResponseHeaderBytes: 64 << 10,
+				ForceAttemptHTTP2:      true,
+			},
+		},
+	}
+}
+
+// CheckEndpoint tells why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
+func CheckEndpoint(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, u.Host == "", u.Hostname() == "":
+		return errors.New("not a URL")
+	case u.User != nil:
+		return errors.New("a URL with a user name")
+	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return errors.New("a URL with a query or a fragment")
+	case u.Path != "" && u.Path != "/":
+		return errors.New("a URL with a path")
+	}
+	return checkScheme(u)
+}
+
+func checkScheme(u *url.URL) error {
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return nil
+	}
+	return errors.New("not https")
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// An Error is a request without an answer that can be used. Its text is this package's own: nothing that a server sent
+// stands in it.
+type Error struct {
+	Host     string
+	Attempts int
+	Reason   string
+	Advice   string // what to change, or empty
+	cause    error
+}
+
+func (e *Error) Error() string {
+	if e.Attempts > 1 {
+		return fmt.Sprintf("%s: %s (%d attempts)", e.Host, e.Reason, e.Attempts)
+	}
+	return e.Host + ": " + e.Reason
+}
+
+// Unwrap returns the cause, to be compared and never printed.
+func (e *Error) Unwrap() error { return e.cause }
+
+type retrier struct {
+	Config
+	base http.RoundTripper
+}
+
+func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := checkScheme(req.URL); err != nil {
+		return nil, &Error{Host: req.URL.Host, Reason: err.Error(), cause: err}
+	}
+	var body []byte
+	if req.Body != nil {
+		var err error
+		body, err = io.ReadAll(req.Body)
+		_ = req.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		began := time.Now()
+		resp, err := r.once(req, body)
+		if err != nil {
+			err.Attempts = attempt
+		}
+		pause, again := r.pause(req.Context(), attempt, resp, err)
+		r.trace(req, attempt, time.Since(began), resp, err, pause, again)
+		if !again {
+			if err != nil {
+				return nil, err
+			}
+			return resp, nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-req.Context().Done():
+			timer.Stop()
+			return nil, failure(req, attempt, context.Cause(req.Context()))
+		}
+	}
+}
+
+// once makes one attempt and reads the whole answer.
+func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) {
+	ctx, cancel := context.WithTimeout(req.Context(), attemptTimeout)
+	defer cancel()
+	clone := req.Clone(ctx)
+	if req.Body != nil {
+		clone.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	resp, err := r.base.RoundTrip(clone)
+	if err != nil {
+		return nil, failure(req, 1, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return nil, &Error{
+			Host: req.URL.Host, Attempts: 1, Reason: "answered with a redirect, which is not followed",
+			Advice: "something between this step and " + req.URL.Host + " redirects the request: look at the endpoint variables and the proxy",
+		}
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case len(answer) > maxAnswer && resp.StatusCode < 400:
+		return nil, &Error{Host: req.URL.Host, Attempts: 1, Reason: fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
+	case len(answer) > maxAnswer:
+		answer = nil // an error page: its status says enough
+	case err != nil:
+		return nil, failure(req, 1, err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	resp.ContentLength = int64(len(answer))
+	return resp, nil
+}
+
+// pause tells whether to try again, and after how long.
+func (r *retrier) pause(ctx context.Context, attempt int, resp *http.Response, err *Error) (time.Duration, bool) {
+	if attempt == Attempts || ctx.Err() != nil {
+		return 0, false
+	}
+	pause := rand.N(min(firstPause<<(attempt-1), longestPause))
+	switch {
+	case err != nil:
+		if !passes(err) {
+			return 0, false
+		}
+	case !r.transient(resp):
+		return 0, false
+	default:
+		if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+			pause = asked
+		}
+	}
+	if end, ok := ctx.Deadline(); ok && time.Now().Add(pause).After(end) {
+		return 0, false
+	}
+	return pause, true
+}
+
+func (r *retrier) transient(resp *http.Response) bool {
+	switch code := resp.StatusCode; {
+	case code < 400:
+		return false
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+		return true
+	case r.Transient == nil:
+		return false
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return r.Transient(resp.StatusCode, body)
+}
+
+// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3).
+func retryAfter(value string, now time.Time) (time.Duration, bool) {
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	return 0, false
+}
+
+func (r *retrier) trace(req *http.Request, attempt int, took time.Duration, resp *http.Response, err *Error, pause time.Duration, again bool) {
+	if r.Trace == nil {
+		return
+	}
+	outcome := ""
+	if err != nil {
+		outcome = err.Reason
+	} else {
+		outcome = "status " + strconv.Itoa(resp.StatusCode)
+	}
+	line := fmt.Sprintf("%s %s: attempt %d: %s in %s", req.Method, req.URL.Host, attempt, outcome, took.Round(time.Millisecond))
+	if again {
+		line += ", trying again in " + pause.Round(time.Millisecond).String()
+	}
+	r.Trace(line)
+}
+
+// permanent marks faults that another attempt cannot mend.
+var errPermanent = errors.New("permanent")
+
+func passes(err *Error) bool {
+	return err.cause != nil && !errors.Is(err.cause, errPermanent)
+}
+
+// failure words an error of net/http. Only the kinds that are known here are told apart, because the rest may quote
+// what a server or a proxy sent.
+func failure(req *http.Request, attempts int, err error) *Error {
+	e := &Error{Host: req.URL.Host, Attempts: attempts, cause: err}
+	permanent := func() { e.cause = errors.Join(errPermanent, err) }
+
+	var unknown x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var verification *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case req.Context().Err() != nil && errors.Is(context.Cause(req.Context()), context.DeadlineExceeded):
+		e.Reason = "no answer before TIMEOUT ran out"
+		e.Advice = "raise TIMEOUT if the service is only slow; otherwise look at the proxy and at what the runner may reach"
+	case req.Context().Err() != nil:
+		e.Reason = "stopped"
+	case errors.As(err, &unknown):
+		e.Reason = "its certificate is signed by an unknown authority"
+		e.Advice = "a proxy that opens TLS needs its authority in SSL_CERT_FILE (all backends) or AWS_CA_BUNDLE (AWS), a file inside the build directory"
+		permanent()
+	case errors.As(err, &hostname):
+		e.Reason = "its certificate is for another host"
+		e.Advice = "look at the endpoint variables and the proxy: the server that answered is not the one that was asked"
+		permanent()
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		e.Reason = "its certificate has expired, or the runner's clock is wrong"
+		permanent()
+	case errors.As(err, &verification), errors.As(err, &invalid):
+		e.Reason = "its certificate cannot be verified"
+		permanent()
+	case errors.As(err, &record):
+		e.Reason = "its answer is not TLS"
+		e.Advice = "look at the endpoint variables and the proxy: the server speaks plain http"
+		permanent()
+	case errors.As(err, &dns) && dns.IsNotFound:
+		e.Reason = "no such host"
+		e.Advice = "look at the region, the universe domain and the endpoint variables, and whether the runner can resolve public names"
+	case errors.As(err, &dns):
+		e.Reason = "its name could not be looked up"
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		e.Reason = "the proxy could not be reached"
+		e.Advice = "look at HTTPS_PROXY and NO_PROXY"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		e.Reason = "no answer in time"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		e.Reason = "connection refused"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		e.Reason = "the connection was closed before the answer was whole"
+	default:
+		e.Reason = "the request failed"
+	}
+	return e
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
