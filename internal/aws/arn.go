@@ -1,0 +1,119 @@
+package aws
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ARN is an IAM role's Amazon Resource Name.
+type ARN struct {
+	Partition string // "aws", "aws-cn", …
+	Account   string // 12 digits; empty for servers that speak AWS's protocol outside AWS's partitions
+	Role      string // with its path, without "role/"
+}
+
+func (a ARN) String() string {
+	return "arn:" + a.Partition + ":iam::" + a.Account + ":role/" + a.Role
+}
+
+var (
+	// Role names have 1 to 64 characters of [\w+=,.@-], paths at most 512 printable ones (IAM API Reference, CreateRole).
+	rolePattern = regexp.MustCompile(`^(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}$`)
+
+	partitionPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+
+	// Every region of every partition has this form. It cannot hold a dot or a slash, so that a region cannot name another
+	// host.
+	regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$`)
+)
+
+// homeRegion is the region to use in a partition when none is asked for, and whether the partition is one of AWS. The isolated
+// partitions have no home region here: they need an explicit one. Source: botocore, partitions.json.
+func homeRegion(partition string) (region string, known bool) {
+	switch partition {
+	case "aws":
+		return "us-east-1", true
+	case "aws-cn":
+		return "cn-north-1", true
+	case "aws-us-gov":
+		return "us-gov-west-1", true
+	case "aws-eusc":
+		return "eusc-de-east-1", true
+	case "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f":
+		return "", true
+	}
+	return "", false
+}
+
+// partitionOf is the partition that a region belongs to.
+func partitionOf(region string) string {
+	prefix, _, _ := strings.Cut(region, "-")
+	switch {
+	case prefix == "cn":
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case prefix == "eusc":
+		return "aws-eusc"
+	case strings.HasPrefix(region, "us-iso-"):
+		return "aws-iso"
+	case strings.HasPrefix(region, "us-isob-"):
+		return "aws-iso-b"
+	case strings.HasPrefix(region, "eu-isoe-"):
+		return "aws-iso-e"
+	case strings.HasPrefix(region, "us-isof-"), strings.HasPrefix(region, "eu-isof-"):
+		return "aws-iso-f"
+	}
+	return "aws"
+}
+
+// ParseARN reads a role's ARN. Its errors say what is wrong and do not quote s.
+func ParseARN(s string) (ARN, error) {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return ARN{}, errors.New("not an ARN")
+	}
+	partition, service, region, account, resource := parts[1], parts[2], parts[3], parts[4], parts[5]
+	kind, role, _ := strings.Cut(resource, "/")
+	_, known := homeRegion(partition)
+	switch {
+	case !partitionPattern.MatchString(partition):
+		return ARN{}, errors.New("an ARN without a partition")
+	case service == "sts" && kind == "assumed-role":
+		return ARN{}, errors.New("the ARN of a session, not of its role")
+	case service != "iam" || kind != "role":
+		return ARN{}, errors.New("the ARN of something that is not a role")
+	case region != "":
+		return ARN{}, errors.New("an ARN with a region, which a role's does not have")
+	case !accountPattern.MatchString(account) && (known || account != ""):
+		return ARN{}, errors.New("an ARN whose account is not 12 digits")
+	case len(s) > 2048 || !rolePattern.MatchString(role):
+		return ARN{}, errors.New("an ARN whose role name is not one that IAM allows")
+	}
+	return ARN{partition, account, role}, nil
+}
+
+// IsRegion tells whether s has the form of a region.
+func IsRegion(s string) bool { return regionPattern.MatchString(s) }
+
+// RegionFor is the region in which to assume a role: the one asked for if it is of the role's partition, or the
+// partition's home. A partition that is not AWS's has no STS of its own, so that it needs an endpoint.
+func RegionFor(role ARN, asked string, endpoint bool) (string, error) {
+	home, known := homeRegion(role.Partition)
+	switch {
+	case !known && !endpoint:
+		return "", fmt.Errorf("AWS_OIDC_ROLE_ARN: partition %s is not one of AWS and needs AWS_ENDPOINT_URL_STS", role.Partition)
+	case !known && asked == "":
+		return "us-east-1", nil
+	case known && asked == "" && home == "":
+		return "", fmt.Errorf("AWS_REGION: needed for a role of partition %s", role.Partition)
+	case asked == "":
+		return home, nil
+	case known && partitionOf(asked) != role.Partition:
+		return "", fmt.Errorf("AWS_REGION: %s is of partition %s, role %s of partition %s", asked, partitionOf(asked), role.Role, role.Partition)
+	}
+	return asked, nil
+}

@@ -1,0 +1,196 @@
+package aws
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/transport"
+	"bitbucket-oidc/internal/trust"
+)
+
+// A refusal is what is known when STS says no.
+type refusal struct {
+	claims   oidc.Claims
+	role     ARN
+	duration time.Duration
+}
+
+// A meaning is what an error code stands for. The codes are those of STS's model; meanings and causes are from the IAM
+// user guide and from AWS's knowledge center.
+type meaning struct {
+	code string
+	text string // a part of the message that tells this meaning from others of the same code, or empty
+	says string
+	do   func(refusal) []string
+}
+
+// meanings is searched from the top: the first row whose code and text fit is the one.
+func meanings() []meaning {
+	return []meaning{
+		{"AccessDenied", "", "the role does not exist, or its trust policy does not let this step in", refusal.trustPolicy},
+		{"InvalidIdentityToken", "No OpenIDConnect provider found", "the role's account has no OIDC provider for the token's issuer", refusal.createProvider},
+		{"InvalidIdentityToken", "Incorrect token audience", "the OIDC provider does not list the token's audience", refusal.addAudience},
+		{"InvalidIdentityToken", verificationKey, "AWS could not fetch Bitbucket's keys in time", func(refusal) []string {
+			return []string{"this passes: run the step again; AWS waits 5 seconds for https://api.bitbucket.org to answer"}
+		}},
+		{"InvalidIdentityToken", "", "AWS cannot verify the token", func(r refusal) []string {
+			return []string{r.identity(), "the OIDC provider in account " + r.account() + " must have exactly the token's issuer as its URL, without a slash at the end; remove an outdated thumbprint"}
+		}},
+		{"ExpiredTokenException", "", "the token has expired", refusal.expired},
+		{"IDPCommunicationError", "", "AWS could not reach Bitbucket's identity provider", func(refusal) []string {
+			return []string{"this passes: run the step again; https://bitbucket.status.atlassian.com tells of outages"}
+		}},
+		{"IDPRejectedClaim", "", "the identity provider rejected the token", func(r refusal) []string {
+			return []string{r.identity(), "run the step again for a new token"}
+		}},
+		{"MalformedPolicyDocument", "", "AWS does not accept the session policy", func(refusal) []string {
+			return []string{"check AWS_SESSION_POLICY with `aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY`"}
+		}},
+		{"PackedPolicyTooLarge", "", "the session policies are too large once packed", func(refusal) []string {
+			return []string{"shorten AWS_SESSION_POLICY or name fewer AWS_SESSION_POLICY_ARNS: both share one limit"}
+		}},
+		{"RegionDisabledException", "", "STS is switched off in this region for the account", func(refusal) []string {
+			return []string{"set AWS_REGION to a region that is switched on, or switch the region on in the account's settings"}
+		}},
+		{"ValidationError", "MaxSessionDuration", "the role does not allow sessions as long as asked for", func(r refusal) []string {
+			return []string{
+				fmt.Sprintf("lower AWS_SESSION_DURATION (now %s), or raise the role's maximum: aws iam update-role --role-name %s --max-session-duration %d",
+					r.duration, r.roleName(), int(r.duration/time.Second)),
+			}
+		}},
+		{"ValidationError", "", "AWS does not accept a parameter", func(refusal) []string {
+			return []string{"look at AWS_SESSION_NAME, AWS_SESSION_DURATION, AWS_SESSION_POLICY and AWS_SESSION_POLICY_ARNS"}
+		}},
+	}
+}
+
+// verificationKey is the part of InvalidIdentityToken's message that makes it a passing fault. The code alone is
+// permanent, whatever the SDK's own provider takes it for.
+const verificationKey = "retrieve verification key"
+
+// explain words an error of the SDK. Nothing that the server wrote goes into it, except a code that is in a table or looks
+// like one.
+func (r refusal) explain(doing string, err error) error {
+	var unreachable *transport.Error
+	if errors.As(err, &unreachable) {
+		err := fmt.Errorf("%s: %w", doing, unreachable)
+		if unreachable.Advice != "" {
+			return hint.With(err, unreachable.Advice)
+		}
+		return hint.With(err, "the runner must reach AWS STS: look at AWS_REGION, the endpoint variables and the proxy")
+	}
+	status := 0
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		status = answer.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) {
+		for _, m := range meanings() {
+			if m.code == api.ErrorCode() && strings.Contains(api.ErrorMessage(), m.text) {
+				return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
+			}
+		}
+		if throttled(api.ErrorCode()) || status == 429 {
+			return hint.New(fmt.Sprintf("%s: %s: AWS throttles the requests", doing, api.ErrorCode()),
+				"raise TIMEOUT, or start fewer steps at once: every attempt was refused")
+		}
+		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, api.ErrorCode(), status),
+			"the code is explained in the AWS STS API Reference, AssumeRoleWithWebIdentity, and its common errors")
+	}
+	if status >= 500 || status == 429 {
+		return hint.New(fmt.Sprintf("%s: STS answered with status %d", doing, status),
+			"this passes as a rule: run the step again, or raise TIMEOUT; https://health.aws.amazon.com tells of outages")
+	}
+	return hint.New(fmt.Sprintf("%s: an answer that is not STS's (status %d)", doing, status),
+		"something other than AWS STS may have answered: look at AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the proxy")
+}
+
+var codePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
+
+// transient is the judgement of answers for the transport: codes that pass although their status does not say so.
+func transient(_ int, body []byte) bool {
+	var answer struct {
+		Code    string `xml:"Error>Code"`
+		Message string `xml:"Error>Message"`
+	}
+	if xml.Unmarshal(body, &answer) != nil {
+		return false
+	}
+	switch {
+	case answer.Code == "IDPCommunicationError":
+		return true
+	case answer.Code == "InvalidIdentityToken":
+		return strings.Contains(answer.Message, verificationKey)
+	}
+	_, timeout := retry.DefaultRetryableErrorCodes[answer.Code]
+	return timeout || throttled(answer.Code)
+}
+
+func throttled(code string) bool {
+	_, ok := retry.DefaultThrottleErrorCodes[code]
+	return ok
+}
+
+func (r refusal) identity() string {
+	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s",
+		r.claims.Issuer, strings.Join(r.claims.Audience, " and "), r.claims.Subject)
+}
+
+func (r refusal) account() string {
+	if r.role.Account == "" {
+		return trust.AccountID
+	}
+	return r.role.Account
+}
+
+func (r refusal) roleName() string { return r.role.Role[strings.LastIndex(r.role.Role, "/")+1:] }
+
+func (r refusal) providerARN() string {
+	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", r.role.Partition, r.account(), trust.AWSProviderPath(r.claims))
+}
+
+func (r refusal) trustPolicy() []string {
+	scope := "this repository"
+	if r.claims.Environment() != "" {
+		scope = "this deployment environment of this repository"
+	}
+	return []string{
+		r.identity(),
+		fmt.Sprintf("the trust policy of role %s lets in %s with this statement:\n%s", r.roleName(), scope,
+			trust.AWSStatement(r.claims, r.role.Partition, r.account())),
+		"usual causes: a UUID without its braces in :sub; a :sub of another shape than {repository}:{step}, or {repository}:{environment}:{step} on a deployment; " +
+			"an :aud that is not the token's; the OIDC provider in another account than the role; an aws:SourceIp condition that the runner's address does not meet; " +
+			"a role or policy changed minutes ago",
+	}
+}
+
+func (r refusal) createProvider() []string {
+	return []string{
+		r.identity(),
+		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\naws iam create-open-id-connect-provider --url %s --client-id-list %s",
+			r.account(), r.claims.Issuer, trust.WorkspaceAudience(r.claims)),
+	}
+}
+
+func (r refusal) addAudience() []string {
+	return []string{
+		r.identity(),
+		fmt.Sprintf("add the audience to the provider:\naws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s",
+			r.providerARN(), trust.WorkspaceAudience(r.claims)),
+	}
+}
+
+func (r refusal) expired() []string {
+	return []string{r.claims.Age(time.Now())}
+}
