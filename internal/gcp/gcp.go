@@ -1,0 +1,258 @@
+// Package gcp trades a step's token for Google Cloud access tokens: Google's STS gives a federated token, and, where a
+// service account is named, the IAM Credentials API gives that account's token for it. Each is one request.
+package gcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"google.golang.org/api/iamcredentials/v1"
+	"google.golang.org/api/option"
+	"google.golang.org/api/sts/v1"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/transport"
+)
+
+// CloudPlatform is the scope of everything that IAM lets a principal do.
+const CloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
+
+// Config says whom to become.
+type Config struct {
+	Provider       Provider
+	ServiceAccount string // e-mail; empty for direct federation
+	Project        string // for later commands, or empty
+	Lifetime       time.Duration
+	Scopes         []string
+
+	// STSEndpoint and IAMCredentialsEndpoint are base URLs without a slash at the end.
+	STSEndpoint, IAMCredentialsEndpoint string
+	Universe                            string
+
+	// Path gives the absolute path of a [federation.File], for the files that name others.
+	Path func(file string) string
+
+	// Trace, if not nil, is told of each attempt of a request.
+	Trace func(line string)
+}
+
+// Backend is Google Cloud.
+type Backend struct {
+	Config
+	client *http.Client
+}
+
+var _ federation.Backend = (*Backend)(nil)
+
+// New prepares the exchange; it sends nothing.
+func New(c Config) *Backend {
+	return &Backend{c, transport.New(transport.Config{Trace: c.Trace})}
+}
+
+// Name implements [federation.Backend].
+func (b *Backend) Name() string { return "gcp" }
+
+const name = "default"
+
+// grant is an access token and when it ends; the zero time if Google did not say.
+type grant struct {
+	token   secret.Text
+	expires time.Time
+}
+
+// Exchange implements [federation.Backend].
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+	access, err := b.federate(ctx, token)
+	principal := b.Provider.String()
+	if err == nil && b.ServiceAccount != "" {
+		principal = b.ServiceAccount
+		access, err = b.impersonate(ctx, token, access.token)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("gcp %s: %w", name, err)
+	}
+	return []federation.Credentials{{
+		Name: name, Principal: principal, Expires: access.expires,
+		Files: b.files(token, access.token), Env: b.env(),
+	}}, nil
+}
+
+// options makes a Google client that sends to endpoint and nowhere else. Without an explicit endpoint the environment
+// (GOOGLE_CLOUD_UNIVERSE_DOMAIN) could send the token elsewhere; without WithoutAuthentication the client looks for
+// credentials of its own; without a logger that discards, GOOGLE_SDK_GO_LOGGING_LEVEL=debug prints both tokens.
+func (b *Backend) options(endpoint string) []option.ClientOption {
+	return []option.ClientOption{
+		option.WithEndpoint(endpoint + "/"),
+		option.WithHTTPClient(b.client),
+		option.WithoutAuthentication(),
+		option.WithLogger(slog.New(slog.DiscardHandler)),
+	}
+}
+
+// federate makes the token exchange (RFC 8693) at Google's STS.
+func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error) {
+	doing := "exchanging the token at " + b.Provider.String()
+	service, err := sts.NewService(ctx, b.options(b.STSEndpoint)...)
+	if err != nil {
+		return grant{}, errors.New(doing + ": the client of Google's STS cannot be made")
+	}
+	scopes := b.Scopes
+	if b.ServiceAccount != "" {
+		scopes = []string{CloudPlatform} // what impersonating asks for; the scopes go to the token that it gives
+	}
+	answer, err := service.V1.Token(&sts.GoogleIdentityStsV1ExchangeTokenRequest{
+		GrantType:          "urn:ietf:params:oauth:grant-type:token-exchange",
+		Audience:           b.Provider.Audience(),
+		Scope:              strings.Join(scopes, " "),
+		RequestedTokenType: "urn:ietf:params:oauth:token-type:access_token",
+		SubjectToken:       token.Reveal(),
+		SubjectTokenType:   subjectTokenType,
+	}).Context(ctx).Do()
+	if err != nil {
+		return grant{}, b.refusal(token.Claims).explain(doing, b.STSEndpoint, err)
+	}
+	if !tokenPattern.MatchString(answer.AccessToken) {
+		return grant{}, unusable(doing, "no access token")
+	}
+	g := grant{token: secret.New(answer.AccessToken)}
+	if answer.ExpiresIn > 0 {
+		g.expires = time.Now().Add(time.Duration(answer.ExpiresIn) * time.Second).UTC().Truncate(time.Second)
+	}
+	return g, nil
+}
+
+// impersonate asks the IAM Credentials API for the service account's token.
+func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated secret.Text) (grant, error) {
+	doing := "impersonating " + b.ServiceAccount
+	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
+	if err != nil {
+		return grant{}, errors.New(doing + ": the client of the IAM Credentials API cannot be made")
+	}
+	call := service.Projects.ServiceAccounts.GenerateAccessToken("projects/-/serviceAccounts/"+b.ServiceAccount,
+		&iamcredentials.GenerateAccessTokenRequest{
+			Lifetime: fmt.Sprintf("%ds", int64(b.Lifetime/time.Second)),
+			Scope:    b.Scopes,
+		}).Context(ctx)
+	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
+	answer, err := call.Do()
+	if err != nil {
+		return grant{}, b.refusal(token.Claims).explain(doing, b.IAMCredentialsEndpoint, err)
+	}
+	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
+	switch {
+	case !tokenPattern.MatchString(answer.AccessToken):
+		return grant{}, unusable(doing, "no access token")
+	case err != nil:
+		return grant{}, unusable(doing, "no time of expiry")
+	}
+	return grant{secret.New(answer.AccessToken), expires.UTC()}, nil
+}
+
+// subjectTokenType is the form of a Bitbucket token in RFC 8693's terms.
+const subjectTokenType = "urn:ietf:params:oauth:token-type:jwt"
+
+// tokenPattern is the form of a bearer token (RFC 6750, section 2.1).
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+func unusable(doing, what string) error {
+	return hint.New(doing+": Google's answer cannot be used: "+what,
+		"something other than Google may have answered: look at GCP_STS_ENDPOINT, GCP_IAMCREDENTIALS_ENDPOINT and the proxy")
+}
+
+func (b *Backend) refusal(c oidc.Claims) refusal {
+	return refusal{c, b.Provider, b.ServiceAccount, b.Lifetime}
+}
+
+func (b *Backend) files(token oidc.Token, access secret.Text) []federation.File {
+	return []federation.File{
+		{Path: "gcp/credentials.json", Data: b.credentials()},
+		// No line break at the end of a token: the clients for Python, Node.js and Java would send it.
+		{Path: "gcp/subject-token", Data: secret.New(token.Reveal())},
+		{Path: "gcp/access-token", Data: access},
+		{Path: "gcp/boto", Data: b.boto()},
+	}
+}
+
+// externalAccount is Google's credential configuration (AIP-4117), with the members that `gcloud iam
+// workload-identity-pools create-cred-config` writes, in its order.
+type externalAccount struct {
+	UniverseDomain       string           `json:"universe_domain"`
+	Type                 string           `json:"type"`
+	Audience             string           `json:"audience"`
+	SubjectTokenType     string           `json:"subject_token_type"`
+	TokenURL             string           `json:"token_url"`
+	CredentialSource     credentialSource `json:"credential_source"`
+	ImpersonationURL     string           `json:"service_account_impersonation_url,omitempty"`
+	ImpersonationOptions *impersonation   `json:"service_account_impersonation,omitempty"`
+	// TokenInfoURL is for direct federation: without it gcloud and bq ask the public host who they are.
+	TokenInfoURL string `json:"token_info_url,omitempty"`
+}
+
+type credentialSource struct {
+	File   string            `json:"file"`
+	Format map[string]string `json:"format"`
+}
+
+type impersonation struct {
+	Lifetime int64 `json:"token_lifetime_seconds"`
+}
+
+func (b *Backend) credentials() secret.Text {
+	account := externalAccount{
+		UniverseDomain:   b.Universe,
+		Type:             "external_account",
+		Audience:         b.Provider.Audience(),
+		SubjectTokenType: subjectTokenType,
+		TokenURL:         b.STSEndpoint + "/v1/token",
+		CredentialSource: credentialSource{b.Path("gcp/subject-token"), map[string]string{"type": "text"}},
+	}
+	if b.ServiceAccount == "" {
+		account.TokenInfoURL = b.STSEndpoint + "/v1/introspect"
+	} else {
+		account.ImpersonationURL = b.IAMCredentialsEndpoint + "/v1/projects/-/serviceAccounts/" + b.ServiceAccount + ":generateAccessToken"
+		account.ImpersonationOptions = &impersonation{int64(b.Lifetime / time.Second)}
+	}
+	data, _ := json.MarshalIndent(account, "", "  ") // strings and numbers: cannot fail
+	return secret.New(string(data) + "\n")
+}
+
+// boto signs gsutil in, which looks at none of the other files.
+func (b *Backend) boto() secret.Text {
+	text := "[Credentials]\ngs_external_account_file = " + b.Path("gcp/credentials.json") + "\n"
+	if b.Project != "" {
+		text += "\n[GSUtil]\ndefault_project_id = " + b.Project + "\n"
+	}
+	return secret.New(text)
+}
+
+// env selects the credential file in every client and unsets what would win over it. gcloud prefers an access token to a
+// credential file, and would not refresh it.
+func (b *Backend) env() []federation.Var {
+	vars := []federation.Var{
+		{Name: "GOOGLE_APPLICATION_CREDENTIALS", File: "gcp/credentials.json"},
+		{Name: "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", File: "gcp/credentials.json"},
+		{Name: "BOTO_CONFIG", File: "gcp/boto"},
+	}
+	if b.Project != "" {
+		for _, name := range []string{"CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GOOGLE_PROJECT"} {
+			vars = append(vars, federation.Var{Name: name, Value: b.Project})
+		}
+	}
+	for _, name := range []string{
+		"GOOGLE_CREDENTIALS", "GOOGLE_BACKEND_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN",
+		"CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+	} {
+		vars = append(vars, federation.Var{Name: name, Unset: true})
+	}
+	return vars
+}
