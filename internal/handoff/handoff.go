@@ -1,0 +1,197 @@
+// Package handoff owns the output directory, through which credentials reach the later commands of a step. A change of it
+// is whole or absent, also for whoever looks, or kills the process, half way.
+//
+// To change all files in one rename, the files of a login lie in a generation, a folder of its own, to which `.current` is
+// a link; the names that users know are links through it:
+//
+//	.gitignore               regular: git does not read a linked one
+//	.current                 → .gen-1f0c…            the rename of this link is the change
+//	.gen-1f0c…/              env.sh summary.json aws/ gcp/ state.json
+//	env.sh                   → .current/env.sh
+//	aws                      → .current/aws
+//
+// Nothing is written outside the directory, and nothing in it that is not login's own is touched.
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// Config says where the files go and whose they are.
+type Config struct {
+	// CloneDir is the build directory that the pipe shares with the step.
+	CloneDir string
+	// OutputDir is a path inside CloneDir: relative to it, or absolute.
+	OutputDir string
+	// Owner owns the files; nil means the owner of the build directory when running as root, else whoever runs.
+	Owner *Owner
+}
+
+// Owner is a numeric user and group; a GID of -1 leaves the group as it is.
+type Owner struct{ UID, GID int }
+
+// Dir is an output directory. Until [Dir.Write] it need not exist.
+type Dir struct {
+	clone    string // absolute, as Bitbucket gave it: on the shell runner it holds "..", which may follow a link
+	relative string // below clone, clean, with slashes
+	owner    Owner
+	setOwner bool
+}
+
+// Open checks that c names a directory that can be used. It creates nothing. What is wrong with it is told by errors that
+// begin with the variable to change.
+func Open(c Config) (*Dir, error) {
+	clone, err := absolute(c.CloneDir)
+	if err != nil {
+		return nil, err
+	}
+	relative, err := inside(clone, c.OutputDir)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{clone: clone, relative: relative}
+	info, err := os.Stat(clone)
+	if err != nil || !info.IsDir() {
+		return nil, hint.New("BITBUCKET_CLONE_DIR: not a directory that can be read",
+			"Bitbucket sets BITBUCKET_CLONE_DIR; elsewhere, set it to the checkout or leave it unset to use the working directory")
+	}
+	if err := d.checkWay(); err != nil {
+		return nil, err
+	}
+	return d, d.setOwnership(c.Owner, info)
+}
+
+// Path is the absolute path of a file that [Dir.Write] writes, or of the directory itself for an empty name.
+func (d *Dir) Path(file string) string {
+	path := d.clone + "/" + d.relative
+	if file != "" {
+		path += "/" + file
+	}
+	return path
+}
+
+func absolute(dir string) (string, error) {
+	if strings.ContainsFunc(dir, unicode.IsControl) {
+		return "", hint.New("BITBUCKET_CLONE_DIR: a path with control characters", "use a build directory with a plain name")
+	}
+	if !filepath.IsAbs(dir) {
+		wd, err := os.Getwd()
+		if err != nil {
+			return "", errors.New("BITBUCKET_CLONE_DIR: the working directory cannot be told")
+		}
+		dir = wd + "/" + dir
+	}
+	if trimmed := strings.TrimRight(dir, "/"); trimmed != "" {
+		return trimmed, nil
+	}
+	return "", hint.New("BITBUCKET_CLONE_DIR: the root directory", "name the checkout")
+}
+
+func inside(clone, output string) (string, error) {
+	refuse := func(what string) (string, error) {
+		return "", hint.New("OUTPUT_DIR: "+what,
+			"OUTPUT_DIR is a folder inside the build directory, such as .bitbucket-oidc: only that directory is shared with later commands")
+	}
+	if strings.ContainsFunc(output, unicode.IsControl) || !utf8.ValidString(output) {
+		return refuse("a path with control characters")
+	}
+	relative := output
+	if filepath.IsAbs(output) {
+		var err error
+		relative, err = filepath.Rel(filepath.Clean(clone), output)
+		if err != nil {
+			return refuse("a path outside the build directory")
+		}
+	}
+	relative = filepath.Clean(relative)
+	switch {
+	case relative == ".":
+		return refuse("the build directory itself")
+	case !filepath.IsLocal(relative):
+		return refuse("a path outside the build directory")
+	}
+	return filepath.ToSlash(relative), nil
+}
+
+// checkWay refuses a link or a file where a directory of the output path should be. A pull request controls the checkout,
+// and a link in it could lead anywhere.
+func (d *Dir) checkWay() error {
+	root, err := os.OpenRoot(d.clone)
+	if err != nil {
+		return fmt.Errorf("BITBUCKET_CLONE_DIR: opening it: %w", cause(err))
+	}
+	defer root.Close()
+	for _, step := range d.way() {
+		info, err := root.Lstat(step)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return fmt.Errorf("OUTPUT_DIR: looking at %s: %w", step, cause(err))
+		case info.Mode()&fs.ModeSymlink != 0:
+			return hint.New("OUTPUT_DIR: "+step+" is a symbolic link",
+				"remove the link from the checkout, or set OUTPUT_DIR to another folder: a link could lead out of the build directory")
+		case !info.IsDir():
+			return hint.New("OUTPUT_DIR: "+step+" is not a directory", "remove the file from the checkout, or set OUTPUT_DIR to another folder")
+		}
+	}
+	return nil
+}
+
+// way lists the directories from the build directory to the output directory: for a/b, a and then a/b.
+func (d *Dir) way() []string {
+	var steps []string
+	for i, c := range d.relative {
+		if c == '/' {
+			steps = append(steps, d.relative[:i])
+		}
+	}
+	return append(steps, d.relative)
+}
+
+func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
+	if asked == nil {
+		if stat, ok := clone.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+			d.owner, d.setOwner = Owner{int(stat.Uid), int(stat.Gid)}, true
+		}
+		return nil
+	}
+	d.owner, d.setOwner = *asked, true
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		groups = nil
+	}
+	groups = append(groups, os.Getegid())
+	if asked.UID != os.Geteuid() || asked.GID >= 0 && !slices.Contains(groups, asked.GID) {
+		return hint.New("OUTPUT_OWNER: only root may give files to another user",
+			fmt.Sprintf("the pipe runs as user %d: run its image as root, or leave OUTPUT_OWNER out", os.Geteuid()))
+	}
+	return nil
+}
+
+// cause is what went wrong with a file, without its path, which the message has already.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return link.Err
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package handoff
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// summary is summary.json: who the step now is and until when. It holds no secret.
+type summary struct {
+	Version     int          `json:"version"`
+	Token       tokenSummary `json:"token"`
+	Credentials []credential `json:"credentials"`
+}
+
+type tokenSummary struct {
+	Issuer   string    `json:"issuer"`
+	Audience []string  `json:"audience"`
+	Subject  string    `json:"subject"`
+	Expires  time.Time `json:"expires"`
+	SHA256   string    `json:"sha256"`
+}
+
+func summaryFile(token oidc.Token, backends []backend) []byte {
+	s := summary{Version: 1, Token: tokenSummary{
+		Issuer: token.Claims.Issuer, Audience: token.Claims.Audience, Subject: token.Claims.Subject,
+		Expires: token.Claims.Expires, SHA256: token.SHA256(),
+	}}
+	for _, b := range backends {
+		s.Credentials = append(s.Credentials, b.Credentials...)
+	}
+	return marshal(s)
+}
+
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(v) // strings, times and numbers: cannot fail
+	return b.Bytes()
+}
+
+// envFile is env.sh. It uses only what every POSIX shell and zsh read alike, under `set -eu` too, and it names files in
+// place of holding secrets.
+func (d *Dir) envFile(backends []backend) []byte {
+	var b strings.Builder
+	b.WriteString("# Signs later commands of this step in. Source it: . " + Quote(d.Path("env.sh")) + "\n")
+	for _, backend := range backends {
+		b.WriteString("\n# " + backend.Name + "\n")
+		var unset []string
+		for _, v := range backend.Env {
+			value := v.Value
+			switch {
+			case v.Unset:
+				unset = append(unset, v.Name)
+				continue
+			case v.File != "":
+				value = d.Path(v.File)
+			}
+			b.WriteString("export " + v.Name + "=" + Quote(value) + "\n")
+		}
+		if len(unset) > 0 {
+			b.WriteString("unset -v " + strings.Join(unset, " ") + "\n")
+		}
+	}
+	return []byte(b.String())
+}
+
+// Quote makes s one word of a POSIX shell, whatever it holds.
+func Quote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, special) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// special tells whether r needs quoting. What is not known to be harmless does.
+func special(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,", r))
+}
