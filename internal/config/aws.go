@@ -1,0 +1,219 @@
+package config
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"bitbucket-oidc/internal/aws"
+	"bitbucket-oidc/internal/hint"
+)
+
+const (
+	expectedRole = "a role's ARN such as arn:aws:iam::123456789012:role/deploy"
+
+	// maxPolicies is AWS's limit of managed session policies, maxPolicyText that of all session policies together as plain
+	// text (STS API Reference, AssumeRoleWithWebIdentity).
+	maxPolicies   = 10
+	maxPolicyText = 2048
+)
+
+var (
+	// No spaces and quotes in a profile's name: the AWS SDK for JavaScript cannot read them.
+	profilePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+	policyARNPattern = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::(aws|[0-9]{12}):policy/[!-~]{1,512}$`)
+	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+func (p *problems) aws(env environment) *aws.Config {
+	v := env.AWS
+	before := len(*p)
+	if v.RoleARN == "" && !isSet("AWS_OIDC_ROLES") {
+		p.halfConfigured("AWS_OIDC_ROLE_ARN", "AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS")
+		return nil
+	}
+	c := &aws.Config{
+		Roles:       p.awsRoles(v),
+		SessionName: sessionName(v.SessionName, env.RepositorySlug, env.BuildNumber),
+		Duration:    p.duration("AWS_SESSION_DURATION", v.SessionDuration, 15*time.Minute, 12*time.Hour),
+		Policy:      v.SessionPolicy,
+		PolicyARNs:  p.list("AWS_SESSION_POLICY_ARNS", v.PolicyARNs),
+	}
+	c.AllowedAccounts = p.list("AWS_ALLOWED_ACCOUNTS", v.AllowedAccounts)
+	for _, account := range c.AllowedAccounts {
+		if !accountPattern.MatchString(account) {
+			p.value("AWS_ALLOWED_ACCOUNTS", account, "account ids of 12 digits each, in quotes")
+		}
+	}
+	if len(c.SessionName) < 2 {
+		p.value("AWS_SESSION_NAME", c.SessionName, "2 to 64 characters")
+	}
+	p.sessionPolicies(c)
+	c.Endpoint = p.endpoint("AWS_ENDPOINT_URL", v.Endpoint)
+	if v.EndpointSTS != "" {
+		c.Endpoint = p.endpoint("AWS_ENDPOINT_URL_STS", v.EndpointSTS)
+	}
+	p.awsRegion(c, v)
+	p.awsSDK(c, v)
+	if len(*p) > before {
+		return nil
+	}
+	return c
+}
+
+func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
+	var roles []aws.Role
+	add := func(variable, profile, text string) {
+		arn, err := aws.ParseARN(text)
+		if err != nil {
+			p.reason(variable, err, expectedRole)
+			return
+		}
+		for _, r := range roles {
+			if r.Profile == profile {
+				p.add(hint.New(fmt.Sprintf("%s: profile %s twice", variable, profile),
+					"give each role a profile of its own; AWS_OIDC_ROLE_ARN is the profile default"))
+				return
+			}
+		}
+		roles = append(roles, aws.Role{Profile: profile, ARN: arn})
+	}
+	if v.RoleARN != "" {
+		add("AWS_OIDC_ROLE_ARN", "default", v.RoleARN)
+	}
+	items := p.list("AWS_OIDC_ROLES", v.Roles)
+	for _, item := range items {
+		profile, arn, ok := strings.Cut(item, "=")
+		profile, arn = strings.TrimSpace(profile), strings.TrimSpace(arn)
+		if !ok || !profilePattern.MatchString(profile) {
+			p.value("AWS_OIDC_ROLES", item, "profile=role-arn, the profile of letters, digits, dots, dashes and underscores")
+			continue
+		}
+		add("AWS_OIDC_ROLES", profile, arn)
+	}
+	if v.RoleARN == "" && len(items) == 0 {
+		p.add(hint.New("AWS_OIDC_ROLES: an empty list", "name at least one profile=role-arn, or set AWS_OIDC_ROLE_ARN"))
+	}
+	return roles
+}
+
+// awsRegion fills in the region and holds it against the partition of the roles.
+func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
+	name := "AWS_REGION"
+	if v.Region == "" {
+		name = "AWS_DEFAULT_REGION"
+	}
+	c.Region = v.Region
+	if c.Region == "" {
+		c.Region = v.DefaultRegion
+	}
+	if c.Region != "" && !aws.IsRegion(c.Region) {
+		p.value(name, c.Region, "a region such as eu-west-1")
+		return
+	}
+	for _, role := range c.Roles {
+		region, err := aws.RegionFor(role.ARN, c.Region, c.Endpoint != "")
+		if err != nil {
+			p.add(hint.With(err, "set AWS_REGION to a region of the role's partition; roles of several partitions need a call of the pipe each"))
+			continue
+		}
+		c.Region = region
+	}
+}
+
+// sessionName is a name that AWS takes: what was asked for, or the repository and the build.
+func sessionName(asked, slug, build string) string {
+	name := asked
+	switch {
+	case name != "":
+	case slug == "" || build == "":
+		name = "bitbucket-oidc"
+	default:
+		name = "bitbucket-" + slug + "-" + build
+	}
+	name = strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+=,.@-", r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	return name[:min(len(name), 64)]
+}
+
+// sessionPolicies checks what AWS would refuse, so that it is told together with everything else.
+func (p *problems) sessionPolicies(c *aws.Config) {
+	size := len(c.Policy)
+	if c.Policy != "" {
+		switch {
+		case strings.ContainsFunc(c.Policy, func(r rune) bool {
+			return r != '\t' && r != '\n' && r != '\r' && (r < 0x20 || r > 0xff)
+		}):
+			p.value("AWS_SESSION_POLICY", c.Policy, "characters up to U+00FF only")
+		case !isJSONObject(c.Policy):
+			p.value("AWS_SESSION_POLICY", c.Policy, "a policy as a JSON object")
+		}
+	}
+	if len(c.PolicyARNs) > maxPolicies {
+		p.add(hint.New(fmt.Sprintf("AWS_SESSION_POLICY_ARNS: %d policies: expected at most %d", len(c.PolicyARNs), maxPolicies), "name fewer policies"))
+	}
+	for _, arn := range c.PolicyARNs {
+		if !policyARNPattern.MatchString(arn) {
+			p.value("AWS_SESSION_POLICY_ARNS", arn, "ARNs of managed policies such as arn:aws:iam::aws:policy/ReadOnlyAccess")
+		}
+		size += len(arn)
+	}
+	if size > maxPolicyText {
+		p.add(hint.New(fmt.Sprintf("AWS_SESSION_POLICY: %d characters with AWS_SESSION_POLICY_ARNS: expected at most %d", size, maxPolicyText),
+			"shorten the policy: drop white space, join statements, or put it into a managed policy"))
+	}
+}
+
+func isJSONObject(s string) bool {
+	var object map[string]any
+	return json.Unmarshal([]byte(s), &object) == nil && object != nil
+}
+
+// awsSDK reads what the AWS SDK reads from the environment. Of this, only the way to STS counts: the SDK's files, profiles
+// and credentials are never looked at.
+func (p *problems) awsSDK(c *aws.Config, v awsEnvironment) {
+	for _, toggle := range []struct{ name, value string }{
+		{"AWS_USE_FIPS_ENDPOINT", v.FIPS}, {"AWS_USE_DUALSTACK_ENDPOINT", v.DualStack},
+	} {
+		if toggle.value != "" && !strings.EqualFold(toggle.value, "true") && !strings.EqualFold(toggle.value, "false") {
+			p.value(toggle.name, toggle.value, "true or false, as the AWS SDKs read it")
+			return
+		}
+	}
+	var err error
+	if c.SDK, err = sdkconfig.NewEnvConfig(); err != nil {
+		// The SDK's error quotes the value.
+		name := regexp.MustCompile(`\bAWS_[A-Z0-9_]+\b`).FindString(err.Error())
+		p.add(hint.New(name+": not a value that the AWS SDK takes", "correct the variable or remove it: the AWS SDK reads it to reach STS"))
+	}
+	c.RootCAs = p.authorities(v.CABundle)
+}
+
+// authorities reads AWS_CA_BUNDLE as the SDK does: the bundle takes the place of the system's authorities.
+func (p *problems) authorities(file string) *x509.CertPool {
+	if file == "" {
+		return nil
+	}
+	const advice = "AWS_CA_BUNDLE names a PEM file inside the build directory: the pipe's container sees no other files of the step"
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		p.add(hint.New("AWS_CA_BUNDLE: the file cannot be read", advice))
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		p.add(hint.New("AWS_CA_BUNDLE: no certificate in the file", advice))
+	}
+	return roots
+}

@@ -1,0 +1,137 @@
+// Package config holds every variable, its default and its check. It is the only reader of the environment, and it lists
+// the backends. All that is wrong is told in one run.
+package config
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/aws"
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/gcp"
+	"bitbucket-oidc/internal/handoff"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/transport"
+)
+
+// Config is what the variables ask for.
+type Config struct {
+	Token  oidc.Token
+	Output handoff.Config
+
+	// MinimumLifetime is zero if there is none.
+	MinimumLifetime time.Duration
+
+	// The backends that are configured.
+	AWS *aws.Config
+	GCP *gcp.Config
+}
+
+// General is what every command obeys, known before anything else is checked.
+type General struct {
+	Command string
+	Timeout time.Duration
+	Debug   bool
+
+	// Warnings are about variables that are probably misspelt.
+	Warnings []string
+}
+
+// LoadGeneral reads what every command obeys. With an error, what could not be read has its default.
+func LoadGeneral() (General, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return General{}, err
+	}
+	var p problems
+	g := General{Command: env.Command, Warnings: misspelt()}
+	if g.Timeout = p.duration("TIMEOUT", env.Timeout, time.Second, 24*time.Hour); len(p) > 0 {
+		g.Timeout = time.Minute
+	}
+	g.Debug = p.boolean("DEBUG", env.Debug)
+	return g, errors.Join(p...)
+}
+
+// Load reads what a login needs. With an error, the parts that are right are filled in all the same.
+func Load() (Config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return Config{}, err
+	}
+	var p problems
+	c := Config{Output: handoff.Config{CloneDir: env.CloneDir, OutputDir: env.OutputDir}}
+	if env.Token == "" {
+		p.add(hint.New("BITBUCKET_STEP_OIDC_TOKEN: missing", "add `oidc: true` to the step in bitbucket-pipelines.yml, beside `script:`"))
+	} else if c.Token, err = oidc.Parse(env.Token); err != nil {
+		p.add(hint.With(err, "BITBUCKET_STEP_OIDC_TOKEN must hold the token as Bitbucket sets it: do not set it yourself"))
+	}
+	c.Output.Owner = p.owner(env.OutputOwner)
+	if env.MinimumLifetime != "" {
+		c.MinimumLifetime = p.duration("MINIMUM_LIFETIME", env.MinimumLifetime, 0, 12*time.Hour)
+	}
+	before := len(p)
+	c.AWS = p.aws(env)
+	c.GCP = p.gcp(env.GCP)
+	if c.AWS == nil && c.GCP == nil && len(p) == before {
+		p.add(hint.New("no backend is configured", "set AWS_OIDC_ROLE_ARN for AWS or GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud"))
+	}
+	return c, errors.Join(p...)
+}
+
+// Backends lists the backends that c configures. path tells where a file of theirs will lie; trace is told of each attempt
+// of a request.
+func (c Config) Backends(path func(file string) string, trace func(line string)) []federation.Backend {
+	var all []federation.Backend
+	if c.AWS != nil {
+		c.AWS.Trace = trace
+		all = append(all, aws.New(*c.AWS))
+	}
+	if c.GCP != nil {
+		c.GCP.Path, c.GCP.Trace = path, trace
+		all = append(all, gcp.New(*c.GCP))
+	}
+	return all
+}
+
+func (p *problems) owner(text string) *handoff.Owner {
+	if text == "" {
+		return nil
+	}
+	user, group, both := strings.Cut(text, ":")
+	uid, err := strconv.ParseUint(user, 10, 31)
+	gid := int64(-1)
+	if err == nil && both {
+		gid, err = strconv.ParseInt(group, 10, 32)
+		if gid < 0 {
+			err = strconv.ErrRange
+		}
+	}
+	if err != nil {
+		p.value("OUTPUT_OWNER", text, "a numeric user, or user:group, such as 1000:1000")
+		return nil
+	}
+	return &handoff.Owner{UID: int(uid), GID: int(gid)}
+}
+
+// halfConfigured reports each variable that is set though the one without which it means nothing is not.
+func (p *problems) halfConfigured(main string, names ...string) {
+	for _, name := range names {
+		if isSet(name) {
+			p.add(hint.New(name+": set without "+main, "set "+main+" as well, or remove "+name))
+		}
+	}
+}
+
+// endpoint checks a base URL and returns it without the slash at its end.
+func (p *problems) endpoint(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	if err := transport.CheckEndpoint(value); err != nil {
+		p.reason(name, err, "a base URL such as https://host.example.com (http is for loopback hosts only)")
+	}
+	return strings.TrimSuffix(value, "/")
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// environment is every variable that the pipe reads, as text. envconfig fills it and does nothing else: its own parsing
+// quotes values in its errors, stops at the first problem and takes a variable that is set to nothing for a value.
+//
+// A field tagged list may also come in Bitbucket's array form. A field tagged standard belongs to a library too, which
+// reads it by itself.
+type environment struct {
+	Command  string `envconfig:"COMMAND" default:"login"`
+	Token    string `envconfig:"BITBUCKET_STEP_OIDC_TOKEN"`
+	CloneDir string `envconfig:"BITBUCKET_CLONE_DIR"`
+
+	OutputDir       string `envconfig:"OUTPUT_DIR" default:".bitbucket-oidc"`
+	OutputOwner     string `envconfig:"OUTPUT_OWNER"`
+	MinimumLifetime string `envconfig:"MINIMUM_LIFETIME"`
+	Timeout         string `envconfig:"TIMEOUT" default:"60s"`
+	Debug           string `envconfig:"DEBUG" default:"false"`
+
+	AWS awsEnvironment
+	GCP gcpEnvironment
+
+	// What names the session in CloudTrail.
+	RepositorySlug string `envconfig:"BITBUCKET_REPO_SLUG" context:"true"`
+	BuildNumber    string `envconfig:"BITBUCKET_BUILD_NUMBER" context:"true"`
+
+	SSLCertFile string `envconfig:"SSL_CERT_FILE" standard:"true"`
+	HTTPSProxy  string `envconfig:"HTTPS_PROXY" standard:"true"`
+	NoProxy     string `envconfig:"NO_PROXY" standard:"true"`
+}
+
+type awsEnvironment struct {
+	RoleARN         string `envconfig:"AWS_OIDC_ROLE_ARN"`
+	Roles           string `envconfig:"AWS_OIDC_ROLES" list:"true"`
+	Region          string `envconfig:"AWS_REGION"`
+	DefaultRegion   string `envconfig:"AWS_DEFAULT_REGION"`
+	SessionName     string `envconfig:"AWS_SESSION_NAME"`
+	SessionDuration string `envconfig:"AWS_SESSION_DURATION" default:"1h"`
+	SessionPolicy   string `envconfig:"AWS_SESSION_POLICY"`
+	PolicyARNs      string `envconfig:"AWS_SESSION_POLICY_ARNS" list:"true"`
+	AllowedAccounts string `envconfig:"AWS_ALLOWED_ACCOUNTS" list:"true"`
+
+	EndpointSTS string `envconfig:"AWS_ENDPOINT_URL_STS" standard:"true"`
+	Endpoint    string `envconfig:"AWS_ENDPOINT_URL" standard:"true"`
+	FIPS        string `envconfig:"AWS_USE_FIPS_ENDPOINT" standard:"true"`
+	DualStack   string `envconfig:"AWS_USE_DUALSTACK_ENDPOINT" standard:"true"`
+	CABundle    string `envconfig:"AWS_CA_BUNDLE" standard:"true"`
+}
+
+type gcpEnvironment struct {
+	Provider       string `envconfig:"GCP_WORKLOAD_IDENTITY_PROVIDER"`
+	ServiceAccount string `envconfig:"GCP_SERVICE_ACCOUNT"`
+	Project        string `envconfig:"GCP_PROJECT"`
+	TokenLifetime  string `envconfig:"GCP_TOKEN_LIFETIME" default:"1h"`
+	Scopes         string `envconfig:"GCP_SCOPES" default:"https://www.googleapis.com/auth/cloud-platform" list:"true"`
+	STSEndpoint    string `envconfig:"GCP_STS_ENDPOINT"`
+	IAMEndpoint    string `envconfig:"GCP_IAMCREDENTIALS_ENDPOINT"`
+	Universe       string `envconfig:"GCP_UNIVERSE_DOMAIN" default:"googleapis.com"`
+}
+
+// A Variable is one that a user may set.
+type Variable struct {
+	Name     string
+	Default  string
+	List     bool // may be in array form
+	Standard bool // read by a library too
+}
+
+// Variables lists what a user may set, in the order of the reference.
+func Variables() []Variable {
+	var all []Variable
+	eachField(reflect.ValueOf(&environment{}).Elem(), func(f reflect.StructField, _ reflect.Value) {
+		if f.Tag.Get("context") == "" {
+			all = append(all, Variable{
+				Name: f.Tag.Get("envconfig"), Default: f.Tag.Get("default"),
+				List: f.Tag.Get("list") != "", Standard: f.Tag.Get("standard") != "",
+			})
+		}
+	})
+	return all
+}
+
+func eachField(structure reflect.Value, visit func(reflect.StructField, reflect.Value)) {
+	for i := range structure.NumField() {
+		if field := structure.Field(i); field.Kind() == reflect.Struct {
+			eachField(field, visit)
+		} else {
+			visit(structure.Type().Field(i), field)
+		}
+	}
+}
+
+// readEnvironment reads every variable, drops the white space around it, and puts the default in the place of nothing.
+func readEnvironment() (environment, error) {
+	var env environment
+	if err := envconfig.Process("", &env); err != nil {
+		return environment{}, err // cannot be: every field is a string
+	}
+	eachField(reflect.ValueOf(&env).Elem(), func(f reflect.StructField, value reflect.Value) {
+		text := strings.TrimSpace(value.String())
+		if text == "" {
+			text = f.Tag.Get("default")
+		}
+		value.SetString(text)
+	})
+	return env, nil
+}
+
+// isSet tells whether a variable, or its array form, has a value.
+func isSet(name string) bool {
+	return strings.TrimSpace(os.Getenv(name)) != "" || strings.TrimSpace(os.Getenv(name+"_COUNT")) != ""
+}

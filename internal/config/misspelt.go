@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ours begins the names that are watched for misspellings.
+func ours(name string) bool {
+	return slices.ContainsFunc([]string{"AWS_", "GCP_", "OKTA_", "OAUTH_", "VAULT_"}, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	})
+}
+
+// foreign matches variables of the SDKs and tools that are at most two letters from one of the pipe's.
+var foreign = regexp.MustCompile(`^AWS_ENDPOINT_URL_[A-Z0-9_]+$`)
+
+// misspelt warns of each variable that is set, unknown, and at most two letters away from a known one.
+func misspelt() []string {
+	known := map[string]bool{}
+	for _, v := range Variables() {
+		known[v.Name] = true
+	}
+	var warnings []string
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if !ours(name) || known[name] || foreign.MatchString(name) || strings.TrimSpace(value) == "" {
+			continue
+		}
+		for _, v := range Variables() {
+			if v.List && regexp.MustCompile("^"+v.Name+"_([0-9]+|COUNT)$").MatchString(name) {
+				known[name] = true
+			}
+		}
+		if known[name] {
+			continue
+		}
+		nearest, best := "", 3
+		for _, v := range Variables() {
+			if d := distance(name, v.Name); d < best {
+				nearest, best = v.Name, d
+			}
+		}
+		if nearest != "" {
+			warnings = append(warnings, fmt.Sprintf("%s is not a variable of this pipe: did you mean %s?", name, nearest))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// distance counts the letters to insert, remove, replace or swap with a neighbour (optimal string alignment).
+func distance(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}

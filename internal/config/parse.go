@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// maxList bounds a list in array form.
+const maxList = 1000
+
+// problems collects what is wrong, so that one run tells all of it.
+type problems []error
+
+func (p *problems) add(err error) {
+	if err != nil {
+		*p = append(*p, err)
+	}
+}
+
+// value reports a variable whose value is not what was expected. The value is described and not quoted: it may be a secret
+// that was put into the wrong variable.
+func (p *problems) value(name, value, expected string) {
+	p.add(hint.New(fmt.Sprintf("%s: %s: expected %s", name, form(value), expected), "correct "+name+" in bitbucket-pipelines.yml"))
+}
+
+// reason is value with a better description.
+func (p *problems) reason(name string, reason error, expected string) {
+	p.add(hint.New(fmt.Sprintf("%s: %s: expected %s", name, reason, expected), "correct "+name+" in bitbucket-pipelines.yml"))
+}
+
+// form describes a value: how long it is and what it is made of.
+func form(value string) string {
+	var letters, digits, spaces, others bool
+	count := 0
+	for _, r := range value {
+		count++
+		switch {
+		case unicode.IsLetter(r):
+			letters = true
+		case unicode.IsDigit(r):
+			digits = true
+		case unicode.IsSpace(r):
+			spaces = true
+		default:
+			others = true
+		}
+	}
+	var of []string
+	for _, kind := range []struct {
+		has  bool
+		name string
+	}{{letters, "letters"}, {digits, "digits"}, {spaces, "spaces"}, {others, "other signs"}} {
+		if kind.has {
+			of = append(of, kind.name)
+		}
+	}
+	if count == 1 {
+		return "1 character"
+	}
+	return fmt.Sprintf("%d characters of %s", count, strings.Join(of, " and "))
+}
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, errors.New("not a boolean")
+}
+
+const expectedBool = "true, false, yes, no, on, off, 1 or 0"
+
+// parseDuration reads Go's form or whole seconds.
+func parseDuration(s string) (time.Duration, error) {
+	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, errors.New("not a duration")
+	}
+	return d, nil
+}
+
+const expectedDuration = "a duration such as 45m or 1h30m, or whole seconds such as 3600"
+
+func (p *problems) boolean(name, value string) bool {
+	b, err := parseBool(value)
+	if err != nil {
+		p.value(name, value, expectedBool)
+	}
+	return b
+}
+
+// duration reads a duration of whole seconds between least and most.
+func (p *problems) duration(name, value string, least, most time.Duration) time.Duration {
+	d, err := parseDuration(value)
+	switch {
+	case err != nil:
+		p.value(name, value, expectedDuration)
+	case d < least || d > most || d%time.Second != 0:
+		p.add(hint.New(fmt.Sprintf("%s: %s: expected whole seconds from %s to %s", name, d, short(least), short(most)),
+			"correct "+name+" in bitbucket-pipelines.yml"))
+	}
+	return d
+}
+
+// short drops the zero units that Go prints at a duration's end.
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// list reads a list variable: X, or X_COUNT with X_0, X_1 and so on.
+func (p *problems) list(name, single string) []string {
+	countName := name + "_COUNT"
+	text := strings.TrimSpace(os.Getenv(countName))
+	if text == "" {
+		return split(single)
+	}
+	if strings.TrimSpace(os.Getenv(name)) != "" {
+		p.add(hint.New(name+": set beside "+countName, "give the list in one form: a YAML list, or one string"))
+		return nil
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 0 || count > maxList {
+		p.value(countName, text, fmt.Sprintf("a number from 0 to %d", maxList))
+		return nil
+	}
+	var items []string
+	for i := range count {
+		item, ok := os.LookupEnv(name + "_" + strconv.Itoa(i))
+		if !ok {
+			p.add(hint.New(fmt.Sprintf("%s_%d: missing, though %s is %d", name, i, countName, count),
+				"Bitbucket sets the items of a YAML list by itself: write the list under "+name))
+			return nil
+		}
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// split cuts one string into items: at line breaks, or at commas where it has none.
+func split(s string) []string {
+	separator := ","
+	if strings.ContainsAny(s, "\r\n") {
+		separator = "\n"
+	}
+	var items []string
+	for item := range strings.SplitSeq(s, separator) {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
