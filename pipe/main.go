@@ -1,0 +1,22 @@
+// Command pipe signs the later commands of a Bitbucket Pipelines step in to AWS, Google Cloud and others, with the step's
+// own identity token.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"bitbucket-oidc/internal/app"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := app.Main(ctx, app.Program{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr})
+	stop()
+	os.Exit(status)
+}
