@@ -94,27 +94,33 @@ func (r refusal) explain(doing string, err error) error {
 	if errors.As(err, &answer) {
 		status = answer.HTTPStatusCode()
 	}
+	code, text := "", ""
 	var api smithy.APIError
-	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) {
-		for _, m := range meanings() {
-			if m.code == api.ErrorCode() && strings.Contains(api.ErrorMessage(), m.text) {
-				return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
-			}
-		}
-		if throttled(api.ErrorCode()) || status == 429 {
-			return hint.New(fmt.Sprintf("%s: %s: AWS throttles the requests", doing, api.ErrorCode()),
-				"raise TIMEOUT, or start fewer steps at once: every attempt was refused")
-		}
-		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, api.ErrorCode(), status),
-			"the code is explained in the AWS STS API Reference, AssumeRoleWithWebIdentity, and its common errors")
+	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) && api.ErrorCode() != unknownError {
+		code, text = api.ErrorCode(), api.ErrorMessage()
 	}
-	if status >= 500 || status == 429 {
+	for _, m := range meanings() {
+		if m.code == code && strings.Contains(text, m.text) {
+			return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
+		}
+	}
+	switch {
+	case throttled(code) || status == 429:
+		return hint.New(fmt.Sprintf("%s: AWS throttles the requests (status %d)", doing, status),
+			"raise TIMEOUT, or start fewer steps at once: every attempt was refused")
+	case status >= 500:
 		return hint.New(fmt.Sprintf("%s: STS answered with status %d", doing, status),
 			"this passes as a rule: run the step again, or raise TIMEOUT; https://health.aws.amazon.com tells of outages")
+	case code != "":
+		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, status),
+			"the code is explained in the AWS STS API Reference, AssumeRoleWithWebIdentity, and its common errors")
 	}
 	return hint.New(fmt.Sprintf("%s: an answer that is not STS's (status %d)", doing, status),
 		"something other than AWS STS may have answered: look at AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the proxy")
 }
+
+// unknownError is what the SDK makes of an answer without a code.
+const unknownError = "UnknownError"
 
 var codePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
 

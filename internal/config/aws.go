@@ -88,6 +88,7 @@ func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
 	if v.RoleARN != "" {
 		add("AWS_OIDC_ROLE_ARN", "default", v.RoleARN)
 	}
+	before := len(*p)
 	items := p.list("AWS_OIDC_ROLES", v.Roles)
 	for _, item := range items {
 		profile, arn, ok := strings.Cut(item, "=")
@@ -98,7 +99,7 @@ func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
 		}
 		add("AWS_OIDC_ROLES", profile, arn)
 	}
-	if v.RoleARN == "" && len(items) == 0 {
+	if v.RoleARN == "" && len(items) == 0 && len(*p) == before {
 		p.add(hint.New("AWS_OIDC_ROLES: an empty list", "name at least one profile=role-arn, or set AWS_OIDC_ROLE_ARN"))
 	}
 	return roles

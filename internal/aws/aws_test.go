@@ -1,0 +1,267 @@
+package aws
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+)
+
+var role = ARN{"aws", "123456789012", "team/deploy"}
+
+var claims = oidc.Claims{
+	Issuer:   "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+	Audience: []string{"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45"},
+	Subject:  "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{c4b1a2f0-1f8b-4b65-8e0b-3c5d9d1a7e55}",
+	IssuedAt: time.Unix(1000, 0).UTC(), Expires: time.Unix(4600, 0).UTC(),
+}
+
+func backend(t *testing.T, status int, body string) (*Backend, *atomic.Int32) {
+	t.Helper()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Content-Type", "text/xml")
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return New(Config{
+		Roles: []Role{{"default", role}}, Region: "eu-west-1", Endpoint: server.URL, SessionName: "bitbucket-shop-42", Duration: 2 * time.Hour,
+	}), &requests
+}
+
+func refused(code, message string) string {
+	return fmt.Sprintf(`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`, code, message)
+}
+
+// TestMeanings has a row for each error that STS documents, and for what other servers may say in its place.
+func TestMeanings(t *testing.T) {
+	const advice = "canary" // no message of a server may be repeated
+	for _, c := range []struct {
+		status        int
+		code, message string
+		says          string
+		hints         []string
+		requests      int32
+	}{
+		{403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied: the role does not exist, or its trust policy", []string{
+			`"Federated": "arn:aws:iam::123456789012:oidc-provider/api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"`,
+			`identity/oidc:sub": "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`,
+			`identity/oidc:aud": "ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45"`,
+			"subject {2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{c4b1a2f0-1f8b-4b65-8e0b-3c5d9d1a7e55}", "braces", "aws:SourceIp", "another account",
+		}, 1},
+		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://canary", "no OIDC provider for the token's issuer",
+			[]string{"aws iam create-open-id-connect-provider --url https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc --client-id-list ari:"}, 1},
+		{400, "InvalidIdentityToken", "Incorrect token audience", "does not list the token's audience", []string{"add-client-id-to-open-id-connect-provider"}, 1},
+		{400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider, please reference canary", "could not fetch Bitbucket's keys", []string{"run the step again"}, 5},
+		{400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT. canary", "cannot verify the token", []string{"thumbprint"}, 1},
+		{400, "ExpiredTokenException", "Token expired: canary", "the token has expired", []string{"expired at 1970-01-01T01:16:40Z"}, 1},
+		{400, "IDPCommunicationError", "canary", "could not reach Bitbucket", []string{"run the step again"}, 5},
+		{403, "IDPRejectedClaim", "canary", "rejected the token", []string{"run the step again"}, 1},
+		{400, "MalformedPolicyDocument", "canary", "does not accept the session policy", []string{"AWS_SESSION_POLICY"}, 1},
+		{400, "PackedPolicyTooLarge", "Packed size consumes 142% of allotted space. canary", "too large once packed", []string{"AWS_SESSION_POLICY"}, 1},
+		{403, "RegionDisabledException", "canary", "switched off in this region", []string{"AWS_REGION"}, 1},
+		{400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", "sessions as long as asked for",
+			[]string{"aws iam update-role --role-name deploy --max-session-duration 7200"}, 1},
+		{400, "ValidationError", "canary", "does not accept a parameter", []string{"AWS_SESSION_NAME"}, 1},
+		{400, "Throttling", "Rate exceeded canary", "throttles the requests", []string{"TIMEOUT"}, 5},
+		{400, "SomethingNew", "canary", "SomethingNew (status 400)", []string{"AWS STS API Reference"}, 1},
+		{400, "canary code", "canary", "an answer that is not STS's (status 400)", []string{"AWS_ENDPOINT_URL_STS"}, 1},
+		{503, "", "", "status 503", []string{"health.aws.amazon.com"}, 5},
+	} {
+		t.Run(c.code+" "+c.says, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, c.status, refused(c.code, c.message))
+			_, err := b.Exchange(t.Context(), tokenOf(claims))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			hints := strings.Join(hint.All(err), "\n")
+			if !strings.HasPrefix(err.Error(), "aws default: assuming arn:aws:iam::123456789012:role/team/deploy: ") || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %q, want one that says %q", err, c.says)
+			}
+			for _, want := range c.hints {
+				if !strings.Contains(hints, want) {
+					t.Errorf("no hint with %q in:\n%s", want, hints)
+				}
+			}
+			if strings.Contains(err.Error()+hints, advice) {
+				t.Errorf("the server's words are repeated: %v\n%s", err, hints)
+			}
+			if requests.Load() != c.requests {
+				t.Errorf("%d requests, want %d", requests.Load(), c.requests)
+			}
+		})
+	}
+}
+
+// tokenOf is a token that has these claims; the servers here do not read it.
+func tokenOf(c oidc.Claims) oidc.Token { return oidc.Token{Claims: c} }
+
+func answer(id, key, token, arn, expiration string) string {
+	return fmt.Sprintf(`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>`+
+		`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
+		`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>x</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, id, key, token, expiration, arn)
+}
+
+const (
+	goodID  = "ASIAQWERTYUIOPASDFGH"
+	goodKey = "canary/secret+key=" // as base64 has it
+	goodARN = "arn:aws:sts::123456789012:assumed-role/deploy/bitbucket-shop-42"
+	goodEnd = "2030-01-01T00:00:00Z"
+)
+
+func TestUnusableAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"HTML":                   "<html><body>canary</body></html>",
+		"nothing":                "",
+		"half of it":             answer(goodID, goodKey, goodKey, goodARN, goodEnd)[:300],
+		"no key id":              answer("", goodKey, goodKey, goodARN, goodEnd),
+		"a key id of two lines":  answer("ASIAQWERTYUIOPASDFGH\n[evil]", goodKey, goodKey, goodARN, goodEnd),
+		"a key of two lines":     answer(goodID, "canary\naws_session_token = x", goodKey, goodARN, goodEnd),
+		"a token with a comment": answer(goodID, goodKey, "canary # comment", goodARN, goodEnd),
+		"a token in quotes":      answer(goodID, goodKey, "&quot;canary&quot;", goodARN, goodEnd),
+		"no token":               answer(goodID, goodKey, "", goodARN, goodEnd),
+		"no ARN":                 answer(goodID, goodKey, goodKey, "", goodEnd),
+		"an ARN of two lines":    answer(goodID, goodKey, goodKey, goodARN+"\n✔ canary", goodEnd),
+		"no expiration":          answer(goodID, goodKey, goodKey, goodARN, ""),
+		"nonsense as expiration": answer(goodID, goodKey, goodKey, goodARN, "canary"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, 200, body)
+			got, err := b.Exchange(t.Context(), tokenOf(claims))
+			if err == nil {
+				t.Fatalf("it was used: %v", got)
+			}
+			if strings.Contains(err.Error(), "canary") || len(hint.All(err)) == 0 || requests.Load() != 1 {
+				t.Errorf("error %q with hints %q after %d requests", err, hint.All(err), requests.Load())
+			}
+		})
+	}
+}
+
+func TestParseARN(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"arn:aws:iam::123456789012:role/deploy":                     true,
+		"arn:aws-cn:iam::123456789012:role/a/b/deploy":              true,
+		"arn:aws:iam::123456789012:role/a.b-c_d+e=f,g@h":            true,
+		"arn:minio:iam:::role/dmlvH2NGmv8":                          true,
+		"arn:aws:iam:::role/deploy":                                 false,
+		"arn:aws:iam::12345678901:role/deploy":                      false,
+		"arn:aws:iam::123456789012:user/deploy":                     false,
+		"arn:aws:iam::123456789012:role/":                           false,
+		"arn:aws:iam::123456789012:role":                            false,
+		"arn:aws:iam::123456789012:role/de ploy":                    false,
+		"arn:aws:iam::123456789012:role/deploy\n":                   false,
+		"arn:aws:iam:eu-west-1:123456789012:role/deploy":            false,
+		"arn:aws:sts::123456789012:assumed-role/deploy/x":           false,
+		"arn:aws:iam::123456789012:role/" + strings.Repeat("x", 65): false,
+		"arn:AWS:iam::123456789012:role/deploy":                     false,
+		"deploy":                                                    false,
+		"":                                                          false,
+	} {
+		arn, err := ParseARN(text)
+		if (err == nil) != ok {
+			t.Errorf("ParseARN(%q) = %v, want ok: %v", text, err, ok)
+		}
+		if ok && arn.String() != text {
+			t.Errorf("ParseARN(%q) gives back %q", text, arn)
+		}
+	}
+}
+
+func TestRegionFor(t *testing.T) {
+	for _, c := range []struct {
+		partition, asked string
+		endpoint         bool
+		want             string // empty for an error
+	}{
+		{"aws", "", false, "us-east-1"},
+		{"aws", "eu-west-1", false, "eu-west-1"},
+		{"aws-cn", "", false, "cn-north-1"},
+		{"aws-cn", "cn-northwest-1", false, "cn-northwest-1"},
+		{"aws-us-gov", "", false, "us-gov-west-1"},
+		{"aws-eusc", "", false, "eusc-de-east-1"},
+		{"aws-eusc", "eusc-de-east-1", false, "eusc-de-east-1"},
+		{"aws-iso", "us-iso-east-1", false, "us-iso-east-1"},
+		{"aws-iso", "", false, ""},
+		{"aws-cn", "eu-west-1", false, ""},
+		{"aws", "cn-north-1", true, ""},
+		{"aws", "us-gov-west-1", false, ""},
+		{"minio", "eu-west-1", true, "eu-west-1"},
+		{"minio", "", true, "us-east-1"},
+		{"minio", "eu-west-1", false, ""},
+	} {
+		got, err := RegionFor(ARN{c.partition, "123456789012", "x"}, c.asked, c.endpoint)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("RegionFor(%s, %q) = %q, %v; want %q", c.partition, c.asked, got, err, c.want)
+		}
+	}
+}
+
+func TestIsRegion(t *testing.T) {
+	for region, ok := range map[string]bool{
+		"eu-west-1": true, "us-gov-west-1": true, "eusc-de-east-1": true, "us-isob-east-1": true, "ap-southeast-10": true,
+		"": false, "eu-west": false, "EU-WEST-1": false, "eu-west-1.evil.example": false, "eu-west-1/": false, "evil.example#eu-west-1": false, "eu-west-1\n": false,
+	} {
+		if IsRegion(region) != ok {
+			t.Errorf("IsRegion(%q) = %v", region, !ok)
+		}
+	}
+}
+
+// FuzzFiles writes whatever STS could answer and is taken, and reads it back with the AWS SDK.
+func FuzzFiles(f *testing.F) {
+	f.Add(goodID, goodKey, "token//+==")
+	f.Add("A B", "#", ";")
+	f.Add(goodID, "=[x]", "a # b")
+	f.Add(goodID, "\"q\"", "'q'")
+	f.Add(goodID, "a\rb", "%(x)s")
+	f.Fuzz(func(t *testing.T, id, key, token string) {
+		end := time.Unix(1893456000, 0)
+		s, err := read(Role{"default", role}, &types.Credentials{AccessKeyId: &id, SecretAccessKey: &key, SessionToken: &token, Expiration: &end},
+			&types.AssumedRoleUser{Arn: sdk.String(goodARN)}, "x")
+		if err != nil {
+			return
+		}
+		dir := t.TempDir()
+		other := session{role: Role{"other", role}, accessKeyID: goodID, secretKey: secret.New("other"), sessionToken: secret.New("other")}
+		put := func(name string, data secret.Text) string {
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, []byte(data.Reveal()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		credentials, config := put("credentials", credentialsFile([]session{s, other})), put("config", configFile([]session{s, other}, "eu-west-1"))
+		for profile, want := range map[string][3]string{"default": {id, key, token}, "other": {goodID, "other", "other"}} {
+			got, err := sdkconfig.LoadSharedConfigProfile(t.Context(), profile, func(o *sdkconfig.LoadSharedConfigOptions) {
+				o.CredentialsFiles, o.ConfigFiles = []string{credentials}, []string{config}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := got.Credentials
+			if read := [3]string{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}; read != want || got.Region != "eu-west-1" {
+				t.Errorf("the SDK reads %q in %s from profile %s, want %q", read, got.Region, profile, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,248 @@
+package config
+
+import (
+	"encoding/base64"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+const (
+	role     = "arn:aws:iam::123456789012:role/deploy"
+	provider = "projects/210987654321/locations/global/workloadIdentityPools/pipelines/providers/bitbucket"
+	canary   = "hunter2"
+)
+
+// load reads a configuration from these variables and no others.
+func load(t *testing.T, variables ...string) (Config, error) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value) // to have it back after the test
+		_ = os.Unsetenv(name)
+	}
+	enc := base64.RawURLEncoding.EncodeToString
+	t.Setenv("BITBUCKET_STEP_OIDC_TOKEN", enc([]byte(`{"alg":"RS256"}`))+"."+enc([]byte(`{"iss":"https://i","aud":"a","sub":"s","exp":4102444800}`))+"."+enc([]byte("s")))
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	return Load()
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := load(t, "AWS_OIDC_ROLE_ARN= "+role+" ", "AWS_REGION=  ", "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider,
+		"GCP_SERVICE_ACCOUNT=deploy@my-project.iam.gserviceaccount.com", "AWS_SESSION_DURATION=", "MINIMUM_LIFETIME= ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := c.AWS; a.Region != "us-east-1" || a.Duration != time.Hour || a.SessionName != "bitbucket-oidc" || a.Roles[0].Profile != "default" || a.Endpoint != "" {
+		t.Errorf("AWS: %+v", a)
+	}
+	if g := c.GCP; g.Project != "my-project" || g.Lifetime != time.Hour || !slices.Equal(g.Scopes, []string{"https://www.googleapis.com/auth/cloud-platform"}) ||
+		g.STSEndpoint != "https://sts.googleapis.com" || g.IAMCredentialsEndpoint != "https://iamcredentials.googleapis.com" || g.Universe != "googleapis.com" {
+		t.Errorf("GCP: %+v", g)
+	}
+	if c.Output.OutputDir != ".bitbucket-oidc" || c.Output.Owner != nil || c.MinimumLifetime != 0 {
+		t.Errorf("output: %+v, minimum %v", c.Output, c.MinimumLifetime)
+	}
+}
+
+func TestValues(t *testing.T) {
+	c, err := load(t, "AWS_OIDC_ROLE_ARN="+role, "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-central-1", "AWS_SESSION_DURATION=5400",
+		"AWS_OIDC_ROLES_COUNT=2", "AWS_OIDC_ROLES_0=dev=arn:aws:iam::210987654321:role/a=b", "AWS_OIDC_ROLES_1= prod = arn:aws:iam::210987654321:role/p ",
+		"AWS_ALLOWED_ACCOUNTS=123456789012, 210987654321,,", "AWS_ENDPOINT_URL=https://a.example/", "AWS_ENDPOINT_URL_STS=https://b.example/",
+		"OUTPUT_OWNER=1000:1001", "MINIMUM_LIFETIME=45m",
+		"GCP_WORKLOAD_IDENTITY_PROVIDER=//iam.googleapis.com/"+provider, "GCP_SCOPES=openid\nhttps://a,b\r\n", "GCP_UNIVERSE_DOMAIN=example.goog",
+		"GCP_STS_ENDPOINT=https://sts-x.p.googleapis.com/", "GCP_TOKEN_LIFETIME=12h", "GCP_PROJECT=example.com:project")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.AWS
+	if a.Region != "eu-west-1" || a.Duration != 90*time.Minute || len(a.Roles) != 3 || a.Roles[1].Profile != "dev" || a.Roles[1].ARN.Role != "a=b" ||
+		a.Roles[2].Profile != "prod" || !slices.Equal(a.AllowedAccounts, []string{"123456789012", "210987654321"}) || a.Endpoint != "https://b.example" {
+		t.Errorf("AWS: %+v", a)
+	}
+	g := c.GCP
+	if !slices.Equal(g.Scopes, []string{"openid", "https://a,b"}) || g.STSEndpoint != "https://sts-x.p.googleapis.com" ||
+		g.IAMCredentialsEndpoint != "https://iamcredentials.example.goog" || g.Lifetime != 12*time.Hour || g.Project != "example.com:project" {
+		t.Errorf("GCP: %+v", g)
+	}
+	if o := c.Output.Owner; o.UID != 1000 || o.GID != 1001 || c.MinimumLifetime != 45*time.Minute {
+		t.Errorf("owner %+v, minimum %v", o, c.MinimumLifetime)
+	}
+}
+
+// TestRefuses has a row for each thing that can be wrong before a request is sent.
+func TestRefuses(t *testing.T) {
+	aws, gcp := "AWS_OIDC_ROLE_ARN="+role, "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider
+	for _, c := range []struct {
+		variables []string
+		says      string
+	}{
+		{nil, "no backend is configured"},
+		{[]string{"AWS_REGION=eu-west-1", "GCP_PROJECT=my-project", "GCP_STS_ENDPOINT=https://x.example"}, "no backend is configured"},
+		{[]string{aws, "BITBUCKET_STEP_OIDC_TOKEN="}, "BITBUCKET_STEP_OIDC_TOKEN: missing"},
+		{[]string{aws, "BITBUCKET_STEP_OIDC_TOKEN=" + canary}, "token: 1 parts"},
+		{[]string{"AWS_OIDC_ROLE_ARN=" + canary}, "AWS_OIDC_ROLE_ARN: not an ARN: expected a role's ARN"},
+		{[]string{"AWS_OIDC_ROLE_ARN=arn:aws:sts::123456789012:assumed-role/deploy/x"}, "AWS_OIDC_ROLE_ARN: the ARN of a session"},
+		{[]string{"AWS_OIDC_ROLE_ARN=arn:minio:iam:::role/x"}, "needs AWS_ENDPOINT_URL_STS"},
+		{[]string{"AWS_OIDC_ROLES=" + canary}, "AWS_OIDC_ROLES: 7 characters of letters and digits: expected profile=role-arn"},
+		{[]string{"AWS_OIDC_ROLES=a b=" + role}, "AWS_OIDC_ROLES: "},
+		{[]string{"AWS_OIDC_ROLES=a=" + role + ",a=" + role}, "AWS_OIDC_ROLES: profile a twice"},
+		{[]string{aws, "AWS_OIDC_ROLES=default=" + role}, "AWS_OIDC_ROLES: profile default twice"},
+		{[]string{"AWS_OIDC_ROLES= , "}, "AWS_OIDC_ROLES: an empty list"},
+		{[]string{"AWS_OIDC_ROLES_COUNT=" + canary}, "AWS_OIDC_ROLES_COUNT: 7 characters of letters and digits: expected a number"},
+		{[]string{"AWS_OIDC_ROLES_COUNT=-1"}, "AWS_OIDC_ROLES_COUNT: "},
+		{[]string{"AWS_OIDC_ROLES_COUNT=999999999999"}, "AWS_OIDC_ROLES_COUNT: "},
+		{[]string{"AWS_OIDC_ROLES_COUNT=2", "AWS_OIDC_ROLES_0=a=" + role}, "AWS_OIDC_ROLES_1: missing"},
+		{[]string{"AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=a=" + role, "AWS_OIDC_ROLES=a=" + role}, "AWS_OIDC_ROLES: set beside AWS_OIDC_ROLES_COUNT"},
+		{[]string{aws, "AWS_REGION=" + canary}, "AWS_REGION: 7 characters"},
+		{[]string{aws, "AWS_DEFAULT_REGION=eu-west-1.evil.example"}, "AWS_DEFAULT_REGION: "},
+		{[]string{aws, "AWS_REGION=cn-north-1"}, "AWS_REGION: cn-north-1 is of partition aws-cn, role deploy of partition aws"},
+		{[]string{aws, "AWS_SESSION_DURATION=" + canary}, "AWS_SESSION_DURATION: 7 characters of letters and digits: expected a duration"},
+		{[]string{aws, "AWS_SESSION_DURATION=14m59s"}, "AWS_SESSION_DURATION: 14m59s: expected whole seconds from 15m to 12h"},
+		{[]string{aws, "AWS_SESSION_DURATION=12h1s"}, "AWS_SESSION_DURATION: "},
+		{[]string{aws, "AWS_SESSION_DURATION=1h0m0.5s"}, "AWS_SESSION_DURATION: "},
+		{[]string{aws, "AWS_SESSION_DURATION=-1h"}, "AWS_SESSION_DURATION: "},
+		{[]string{aws, "AWS_SESSION_NAME=x"}, "AWS_SESSION_NAME: 1 character: expected 2 to 64"},
+		{[]string{aws, "AWS_SESSION_POLICY=" + canary}, "AWS_SESSION_POLICY: "},
+		{[]string{aws, "AWS_SESSION_POLICY=[]"}, "AWS_SESSION_POLICY: "},
+		{[]string{aws, "AWS_SESSION_POLICY=null"}, "AWS_SESSION_POLICY: "},
+		{[]string{aws, `AWS_SESSION_POLICY={"a":"→"}`}, "AWS_SESSION_POLICY: "},
+		{[]string{aws, `AWS_SESSION_POLICY={"a":"` + strings.Repeat("x", 2048) + `"}`}, "expected at most 2048"},
+		{[]string{aws, "AWS_SESSION_POLICY_ARNS=" + canary}, "AWS_SESSION_POLICY_ARNS: "},
+		{[]string{aws, "AWS_SESSION_POLICY_ARNS=" + strings.Repeat("arn:aws:iam::aws:policy/ReadOnlyAccess,", 11)}, "AWS_SESSION_POLICY_ARNS: 11 policies"},
+		{[]string{aws, "AWS_ALLOWED_ACCOUNTS=" + canary}, "AWS_ALLOWED_ACCOUNTS: "},
+		{[]string{aws, "AWS_ENDPOINT_URL_STS=http://sts.example.com"}, "AWS_ENDPOINT_URL_STS: not https"},
+		{[]string{aws, "AWS_ENDPOINT_URL=https://u:" + canary + "@example.com"}, "AWS_ENDPOINT_URL: a URL with a user name"},
+		{[]string{aws, "AWS_USE_FIPS_ENDPOINT=" + canary}, "AWS_USE_FIPS_ENDPOINT: "},
+		{[]string{aws, "AWS_MAX_ATTEMPTS=" + canary}, "AWS_MAX_ATTEMPTS: not a value that the AWS SDK takes"},
+		{[]string{aws, "AWS_CA_BUNDLE=/nonexistent/" + canary}, "AWS_CA_BUNDLE: the file cannot be read"},
+		{[]string{aws, "AWS_CA_BUNDLE=/dev/null"}, "AWS_CA_BUNDLE: no certificate"},
+		{[]string{gcp, "AWS_SESSION_NAME=x1"}, "AWS_SESSION_NAME: set without AWS_OIDC_ROLE_ARN"},
+		{[]string{gcp, "AWS_ALLOWED_ACCOUNTS_COUNT=1", "AWS_ALLOWED_ACCOUNTS_0=123456789012"}, "AWS_ALLOWED_ACCOUNTS: set without"},
+		{[]string{aws, "GCP_SERVICE_ACCOUNT=a@b.example"}, "GCP_SERVICE_ACCOUNT: set without GCP_WORKLOAD_IDENTITY_PROVIDER"},
+		{[]string{aws, "GCP_SCOPES=openid"}, "GCP_SCOPES: set without"},
+		{[]string{"GCP_WORKLOAD_IDENTITY_PROVIDER=" + canary}, "GCP_WORKLOAD_IDENTITY_PROVIDER: not a provider's resource name"},
+		{[]string{"GCP_WORKLOAD_IDENTITY_PROVIDER=projects/my-project/locations/global/workloadIdentityPools/pool/providers/prov"}, "project's id where its number belongs"},
+		{[]string{"GCP_WORKLOAD_IDENTITY_PROVIDER=projects/1/locations/global/workloadIdentityPools/pool"}, "a pool, without its provider"},
+		{[]string{gcp, "GCP_SERVICE_ACCOUNT=" + canary}, "GCP_SERVICE_ACCOUNT: "},
+		{[]string{gcp, "GCP_SERVICE_ACCOUNT=a@b.example:generateIdToken?x=/../"}, "GCP_SERVICE_ACCOUNT: "},
+		{[]string{gcp, "GCP_PROJECT=no spaces"}, "GCP_PROJECT: "},
+		{[]string{gcp, "GCP_TOKEN_LIFETIME=13h"}, "GCP_TOKEN_LIFETIME: 13h0m0s"},
+		{[]string{gcp, "GCP_UNIVERSE_DOMAIN=example.com/" + canary}, "GCP_UNIVERSE_DOMAIN: "},
+		{[]string{gcp, "GCP_UNIVERSE_DOMAIN=" + canary}, "GCP_UNIVERSE_DOMAIN: "},
+		{[]string{gcp, "GCP_SCOPES=a b"}, "GCP_SCOPES: "},
+		{[]string{gcp, "GCP_STS_ENDPOINT=http://evil.example"}, "GCP_STS_ENDPOINT: not https"},
+		{[]string{gcp, "GCP_IAMCREDENTIALS_ENDPOINT=https://x.example/v1"}, "GCP_IAMCREDENTIALS_ENDPOINT: a URL with a path"},
+		{[]string{gcp, "OUTPUT_OWNER=" + canary}, "OUTPUT_OWNER: "},
+		{[]string{gcp, "OUTPUT_OWNER=1000:"}, "OUTPUT_OWNER: "},
+		{[]string{gcp, "OUTPUT_OWNER=1:-1"}, "OUTPUT_OWNER: "},
+		{[]string{gcp, "OUTPUT_OWNER=-1"}, "OUTPUT_OWNER: "},
+		{[]string{gcp, "MINIMUM_LIFETIME=" + canary}, "MINIMUM_LIFETIME: "},
+	} {
+		t.Run(c.says+" "+strings.Join(c.variables, " ")[:min(60, len(strings.Join(c.variables, " ")))], func(t *testing.T) {
+			_, err := load(t, c.variables...)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("error %v, want one that says %q", err, c.says)
+			}
+			failures := hint.Failures(err)
+			if len(failures) != 1 {
+				t.Errorf("%d failures, want 1: %v", len(failures), err)
+			}
+			for _, f := range failures {
+				if len(hint.All(f)) == 0 {
+					t.Errorf("no hint: %v", f)
+				}
+				if text := f.Error() + strings.Join(hint.All(f), ""); strings.Contains(text, canary) {
+					t.Errorf("the value is quoted: %s", text)
+				}
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, err := load(t, "BITBUCKET_STEP_OIDC_TOKEN=", "AWS_OIDC_ROLE_ARN=x", "AWS_SESSION_DURATION=x", "GCP_SERVICE_ACCOUNT=x@y.example", "OUTPUT_OWNER=x")
+	if got := len(hint.Failures(err)); got != 5 {
+		t.Errorf("%d problems, want 5:\n%v", got, err)
+	}
+}
+
+func TestSessionName(t *testing.T) {
+	for _, c := range []struct{ asked, slug, build, want string }{
+		{"", "shop", "42", "bitbucket-shop-42"},
+		{"", "", "42", "bitbucket-oidc"},
+		{"", "shop", "", "bitbucket-oidc"},
+		{"", "sh op:{x}", "42", "bitbucket-sh-op--x--42"},
+		{"a b/ü", "shop", "42", "a-b--"},
+		{"a_b+c=d,e.f@g-h", "", "", "a_b+c=d,e.f@g-h"},
+		{strings.Repeat("x", 70), "", "", strings.Repeat("x", 64)},
+	} {
+		if got := sessionName(c.asked, c.slug, c.build); got != c.want {
+			t.Errorf("sessionName(%q, %q, %q) = %q, want %q", c.asked, c.slug, c.build, got, c.want)
+		}
+	}
+}
+
+func TestMisspelt(t *testing.T) {
+	_, _ = load(t, "AWS_OIDC_ROLE_ARM=x", "AWS_OIDC_ROEL_ARN=x", "GCP_SCOPE=x", "AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=x", "AWS_ROLE_ARN=x", "AWS_PROFILE=x",
+		"AWS_ENDPOINT_URL_S3=x", "AWS_SESSION_TOKEN=x", "AWS_REGION_=", "GCP_SOMETHING=x", "TIMEOUTS=x", "AWS_SHARED_CREDENTIALS_FILE=x")
+	want := []string{
+		"AWS_OIDC_ROEL_ARN is not a variable of this pipe: did you mean AWS_OIDC_ROLE_ARN?",
+		"AWS_OIDC_ROLE_ARM is not a variable of this pipe: did you mean AWS_OIDC_ROLE_ARN?",
+		"GCP_SCOPE is not a variable of this pipe: did you mean GCP_SCOPES?",
+	}
+	if got := misspelt(); !slices.Equal(got, want) {
+		t.Errorf("warnings:\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestGeneral(t *testing.T) {
+	_, _ = load(t, "TIMEOUT=1h30m", "DEBUG=YES", "COMMAND=logout")
+	if g, err := LoadGeneral(); err != nil || g.Timeout != 90*time.Minute || !g.Debug || g.Command != "logout" {
+		t.Errorf("%+v, %v", g, err)
+	}
+	_, _ = load(t, "TIMEOUT=0", "DEBUG="+canary)
+	g, err := LoadGeneral()
+	if got := len(hint.Failures(err)); got != 2 || strings.Contains(err.Error(), canary) || g.Timeout != time.Minute {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+func TestForm(t *testing.T) {
+	for value, want := range map[string]string{"x": "1 character", "a1 -": "4 characters of letters and digits and spaces and other signs", "ü2": "2 characters of letters and digits"} {
+		if got := form(value); got != want {
+			t.Errorf("form(%q) = %q, want %q", value, got, want)
+		}
+	}
+}
+
+func FuzzParseDuration(f *testing.F) {
+	for _, s := range []string{"1h", "3600", "-1", "1h30m", "9223372036854775807", "1e9s", "0.5ns", "+5", "١"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if d, err := parseDuration(s); err == nil && d < 0 {
+			t.Errorf("%q is %v", s, d)
+		}
+	})
+}
+
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{"", "a", "a,b", "a\nb,c", " , ,", "\r\n", "a\rb"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, item := range split(s) {
+			if item == "" || item != strings.TrimSpace(item) || !strings.Contains(s, item) || strings.Contains(item, "\n") {
+				t.Errorf("%q has the item %q", s, item)
+			}
+		}
+	})
+}
