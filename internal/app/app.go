@@ -75,7 +75,7 @@ type command struct {
 func commands() map[string]command {
 	return map[string]command{
 		"login":   {loginUsage, login},
-		"logout":  {notBuilt("logout"), unavailable},
+		"logout":  {logoutUsage, logout},
 		"explain": {notBuilt("explain"), unavailable},
 		"check":   {notBuilt("check"), unavailable},
 	}
@@ -86,7 +86,7 @@ func notBuilt(name string) func() string {
 }
 
 func unavailable(_ context.Context, c *console, _ []string, _ error) int {
-	return c.fail(hint.New("this command is not built yet", "the command that is there is login"), misused)
+	return c.fail(hint.New("this command is not built yet", "the commands that are there are login and logout"), misused)
 }
 
 const usage = `Usage: pipe [COMMAND]
@@ -138,10 +138,10 @@ func (c *console) fail(err error, status int) int {
 	return status
 }
 
-// tooMany is the error of arguments that a command does not take.
-func tooMany(args []string) error {
+// tooMany is the error of arguments to a command that takes none.
+func tooMany(command string, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return hint.With(errors.New("too many arguments"), "login takes none: it is configured by variables")
+	return hint.With(errors.New("too many arguments"), command+" takes none: it is configured by variables")
 }

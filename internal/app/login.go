@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ const leeway = 5 * time.Minute
 func login(ctx context.Context, c *console, args []string, problems error) int {
 	cfg, err := config.Load()
 	dir, dirErr := handoff.Open(cfg.Output)
-	if err := errors.Join(problems, tooMany(args), err, dirErr); err != nil {
+	if err := errors.Join(problems, tooMany("login", args), err, dirErr); err != nil {
 		return c.fail(err, misused)
 	}
 	c.debugClaims(cfg.Token.Claims)
@@ -38,11 +39,10 @@ func login(ctx context.Context, c *console, args []string, problems error) int {
 	if err := dir.Write(ctx, cfg.Token, grants); err != nil {
 		return c.fail(err, failed)
 	}
-	for _, g := range grants {
-		for _, got := range g.Credentials {
-			c.print(success(g.Backend, got))
-		}
+	for backend, got := range each(grants) {
+		c.print(success(backend, got))
 	}
+	c.warnOfDrift(grants, cfg.Token.Claims, cfg.MaxTime)
 	c.print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
 	return done
 }
@@ -81,46 +81,66 @@ func checkExpiry(claims oidc.Claims) error {
 // checkLifetimes fails for each credential that would expire sooner than least. One without an expiry passes only if
 // nothing is asked.
 func checkLifetimes(grants []federation.Grant, least time.Duration) error {
-	if least == 0 {
-		return nil
-	}
 	var errs []error
-	for _, g := range grants {
-		for _, got := range g.Credentials {
-			left := "for an unknown time"
-			if !got.Expires.IsZero() {
-				remaining := time.Until(got.Expires)
-				if remaining >= least {
-					continue
-				}
-				left = "for " + minutes(remaining)
+	for b, got := range each(grants) {
+		left := "for an unknown time"
+		if !got.Expires.IsZero() {
+			remaining := time.Until(got.Expires)
+			if remaining >= least {
+				continue
 			}
+			left = "for " + minutes(remaining)
+		}
+		if least > 0 {
 			errs = append(errs, hint.New(
-				fmt.Sprintf("%s %s: valid %s only, less than MINIMUM_LIFETIME (%s)", g.Backend, got.Name, left, minutes(least)),
-				lengthen(g.Backend), "or lower MINIMUM_LIFETIME; nothing was written"))
+				fmt.Sprintf("%s %s: valid %s only, less than MINIMUM_LIFETIME (%s)", b, got.Name, left, minutes(least)),
+				got.Lengthen, "or lower MINIMUM_LIFETIME; nothing was written"))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lengthen names what makes a backend's credentials last longer.
-func lengthen(backend string) string {
-	switch backend {
-	case "aws":
-		return "raise AWS_SESSION_DURATION, and the role's maximum session duration if it is below"
-	case "gcp":
-		return "raise GCP_TOKEN_LIFETIME; without GCP_SERVICE_ACCOUNT the token lasts no longer than the step's own"
+// warnOfDrift warns of each credential that ends before the step must.
+func (c *console) warnOfDrift(grants []federation.Grant, claims oidc.Claims, maxTime time.Duration) {
+	began := claims.IssuedAt // Bitbucket mints the token when the step starts
+	if began.IsZero() {
+		began = time.Now()
 	}
-	return "raise the lifetime at the service that issues the credential"
+	end := began.Add(maxTime)
+	for b, got := range each(grants) {
+		if maxTime == 0 || got.Expires.IsZero() || !got.Expires.Before(end) {
+			continue
+		}
+		c.warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
+			clock(got.Expires), clock(end), minutes(maxTime), got.Lengthen))
+	}
+}
+
+// each goes through the credentials of all backends.
+func each(grants []federation.Grant) iter.Seq2[string, federation.Credentials] {
+	return func(yield func(string, federation.Credentials) bool) {
+		for _, g := range grants {
+			for _, got := range g.Credentials {
+				if !yield(g.Backend, got) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func success(backend string, got federation.Credentials) string {
 	line := fmt.Sprintf("✔ %s %s: %s", backend, got.Name, got.Principal)
 	if !got.Expires.IsZero() {
-		line += fmt.Sprintf(" until %s (%s)", got.Expires.UTC().Format("15:04:05Z"), minutes(time.Until(got.Expires)))
+		line += fmt.Sprintf(" until %s (%s)", clock(got.Expires), minutes(time.Until(got.Expires)))
+	}
+	if got.Refreshes {
+		line += ", renewed by the SDKs"
 	}
 	return line
 }
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
 
 // minutes is a time left, such as 59m or 11h59m, rounded down.
 func minutes(d time.Duration) string {

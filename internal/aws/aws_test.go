@@ -42,7 +42,7 @@ func backend(t *testing.T, status int, body string) (*Backend, *atomic.Int32) {
 	}))
 	t.Cleanup(server.Close)
 	return New(Config{
-		Roles: []Role{{"default", role}}, Region: "eu-west-1", Endpoint: server.URL, SessionName: "bitbucket-shop-42", Duration: 2 * time.Hour,
+		Roles: []Role{{Profile: "default", ARN: role}}, Region: "eu-west-1", Endpoint: server.URL, SessionName: "bitbucket-shop-42", Duration: 2 * time.Hour,
 	}), &requests
 }
 
@@ -75,7 +75,7 @@ func TestMeanings(t *testing.T) {
 		{400, "IDPCommunicationError", "canary", "could not reach Bitbucket", []string{"run the step again"}, 5},
 		{403, "IDPRejectedClaim", "canary", "rejected the token", []string{"run the step again"}, 1},
 		{400, "MalformedPolicyDocument", "canary", "does not accept the session policy", []string{"AWS_SESSION_POLICY"}, 1},
-		{400, "PackedPolicyTooLarge", "Packed size consumes 142% of allotted space. canary", "too large once packed", []string{"AWS_SESSION_POLICY"}, 1},
+		{400, "PackedPolicyTooLarge", "Packed size consumes 142% of allotted space. canary", "too large once packed", []string{"142% of the room"}, 1},
 		{403, "RegionDisabledException", "canary", "switched off in this region", []string{"AWS_REGION"}, 1},
 		{400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", "sessions as long as asked for",
 			[]string{"aws iam update-role --role-name deploy --max-session-duration 7200"}, 1},
@@ -114,7 +114,7 @@ func TestMeanings(t *testing.T) {
 // tokenOf is a token that has these claims; the servers here do not read it.
 func tokenOf(c oidc.Claims) oidc.Token { return oidc.Token{Claims: c} }
 
-func answer(id, key, token, arn, expiration string) string {
+func answered(id, key, token, arn, expiration string) string {
 	return fmt.Sprintf(`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>`+
 		`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
 		`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>x</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, id, key, token, expiration, arn)
@@ -131,17 +131,17 @@ func TestUnusableAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"HTML":                   "<html><body>canary</body></html>",
 		"nothing":                "",
-		"half of it":             answer(goodID, goodKey, goodKey, goodARN, goodEnd)[:300],
-		"no key id":              answer("", goodKey, goodKey, goodARN, goodEnd),
-		"a key id of two lines":  answer("ASIAQWERTYUIOPASDFGH\n[evil]", goodKey, goodKey, goodARN, goodEnd),
-		"a key of two lines":     answer(goodID, "canary\naws_session_token = x", goodKey, goodARN, goodEnd),
-		"a token with a comment": answer(goodID, goodKey, "canary # comment", goodARN, goodEnd),
-		"a token in quotes":      answer(goodID, goodKey, "&quot;canary&quot;", goodARN, goodEnd),
-		"no token":               answer(goodID, goodKey, "", goodARN, goodEnd),
-		"no ARN":                 answer(goodID, goodKey, goodKey, "", goodEnd),
-		"an ARN of two lines":    answer(goodID, goodKey, goodKey, goodARN+"\n✔ canary", goodEnd),
-		"no expiration":          answer(goodID, goodKey, goodKey, goodARN, ""),
-		"nonsense as expiration": answer(goodID, goodKey, goodKey, goodARN, "canary"),
+		"half of it":             answered(goodID, goodKey, goodKey, goodARN, goodEnd)[:300],
+		"no key id":              answered("", goodKey, goodKey, goodARN, goodEnd),
+		"a key id of two lines":  answered("ASIAQWERTYUIOPASDFGH\n[evil]", goodKey, goodKey, goodARN, goodEnd),
+		"a key of two lines":     answered(goodID, "canary\naws_session_token = x", goodKey, goodARN, goodEnd),
+		"a token with a comment": answered(goodID, goodKey, "canary # comment", goodARN, goodEnd),
+		"a token in quotes":      answered(goodID, goodKey, "&quot;canary&quot;", goodARN, goodEnd),
+		"no token":               answered(goodID, goodKey, "", goodARN, goodEnd),
+		"no ARN":                 answered(goodID, goodKey, goodKey, "", goodEnd),
+		"an ARN of two lines":    answered(goodID, goodKey, goodKey, goodARN+"\n✔ canary", goodEnd),
+		"no expiration":          answered(goodID, goodKey, goodKey, goodARN, ""),
+		"nonsense as expiration": answered(goodID, goodKey, goodKey, goodARN, "canary"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,24 +236,24 @@ func FuzzFiles(f *testing.F) {
 	f.Add(goodID, "a\rb", "%(x)s")
 	f.Fuzz(func(t *testing.T, id, key, token string) {
 		end := time.Unix(1893456000, 0)
-		s, err := read(Role{"default", role}, &types.Credentials{AccessKeyId: &id, SecretAccessKey: &key, SessionToken: &token, Expiration: &end},
+		s, err := read(Role{Profile: "default", ARN: role}, role, &types.Credentials{AccessKeyId: &id, SecretAccessKey: &key, SessionToken: &token, Expiration: &end},
 			&types.AssumedRoleUser{Arn: sdk.String(goodARN)}, "x")
 		if err != nil {
 			return
 		}
 		dir := t.TempDir()
-		other := session{role: Role{"other", role}, accessKeyID: goodID, secretKey: secret.New("other"), sessionToken: secret.New("other")}
-		put := func(name string, data secret.Text) string {
-			path := filepath.Join(dir, name)
-			if err := os.WriteFile(path, []byte(data.Reveal()), 0o600); err != nil {
+		other := session{role: Role{Profile: "other", ARN: role}, accessKeyID: goodID, secretKey: secret.New("other"), sessionToken: secret.New("other")}
+		var paths []string
+		for _, file := range New(Config{Region: "eu-west-1"}).files(oidc.Token{}, []session{s, other}) {
+			path := filepath.Join(dir, filepath.Base(file.Path))
+			if err := os.WriteFile(path, []byte(file.Data.Reveal()), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return path
+			paths = append(paths, path)
 		}
-		credentials, config := put("credentials", credentialsFile([]session{s, other})), put("config", configFile([]session{s, other}, "eu-west-1"))
 		for profile, want := range map[string][3]string{"default": {id, key, token}, "other": {goodID, "other", "other"}} {
 			got, err := sdkconfig.LoadSharedConfigProfile(t.Context(), profile, func(o *sdkconfig.LoadSharedConfigOptions) {
-				o.CredentialsFiles, o.ConfigFiles = []string{credentials}, []string{config}
+				o.CredentialsFiles, o.ConfigFiles = paths[:1], paths[1:]
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -23,6 +24,15 @@ type refusal struct {
 	claims   oidc.Claims
 	role     ARN
 	duration time.Duration
+
+	// For a role that another one asks for.
+	from           *ARN
+	externalID     string
+	sourceIdentity string
+	tagged         bool
+
+	// packed is how full STS found the session, such as 142%, where it said so.
+	packed string
 }
 
 // A meaning is what an error code stands for. The codes are those of STS's model; meanings and causes are from the IAM
@@ -56,9 +66,7 @@ func meanings() []meaning {
 		{"MalformedPolicyDocument", "", "AWS does not accept the session policy", func(refusal) []string {
 			return []string{"check AWS_SESSION_POLICY with `aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY`"}
 		}},
-		{"PackedPolicyTooLarge", "", "the session policies are too large once packed", func(refusal) []string {
-			return []string{"shorten AWS_SESSION_POLICY or name fewer AWS_SESSION_POLICY_ARNS: both share one limit"}
-		}},
+		{"PackedPolicyTooLarge", "", "the session policies and tags are too large once packed", refusal.tooLarge},
 		{"RegionDisabledException", "", "STS is switched off in this region for the account", func(refusal) []string {
 			return []string{"set AWS_REGION to a region that is switched on, or switch the region on in the account's settings"}
 		}},
@@ -79,26 +87,13 @@ func meanings() []meaning {
 const verificationKey = "retrieve verification key"
 
 // explain words an error of the SDK. Nothing that the server wrote goes into it, except a code that is in a table or looks
-// like one.
-func (r refusal) explain(doing string, err error) error {
-	var unreachable *transport.Error
-	if errors.As(err, &unreachable) {
-		err := fmt.Errorf("%s: %w", doing, unreachable)
-		if unreachable.Advice != "" {
-			return hint.With(err, unreachable.Advice)
-		}
-		return hint.With(err, "the runner must reach AWS STS: look at AWS_REGION, the endpoint variables and the proxy")
+// like one, and a percentage.
+func (r refusal) explain(ctx context.Context, doing, host string, err error) error {
+	if err := unreachable(ctx, doing, host, err); err != nil {
+		return err
 	}
-	status := 0
-	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) {
-		status = answer.HTTPStatusCode()
-	}
-	code, text := "", ""
-	var api smithy.APIError
-	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) && api.ErrorCode() != unknownError {
-		code, text = api.ErrorCode(), api.ErrorMessage()
-	}
+	status, code, text := answer(err)
+	r.packed = percentPattern.FindString(text)
 	for _, m := range meanings() {
 		if m.code == code && strings.Contains(text, m.text) {
 			return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
@@ -115,14 +110,42 @@ func (r refusal) explain(doing string, err error) error {
 		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, status),
 			"the code is explained in the AWS STS API Reference, AssumeRoleWithWebIdentity, and its common errors")
 	}
-	return hint.New(fmt.Sprintf("%s: an answer that is not STS's (status %d)", doing, status),
-		"something other than AWS STS may have answered: look at AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the proxy")
+	return hint.New(fmt.Sprintf("%s: an answer that is not STS's (status %d)", doing, status), otherServer)
+}
+
+// unreachable words the error of a request without an answer; it is nil if there was one.
+func unreachable(ctx context.Context, doing, host string, err error) error {
+	e := transport.Unreachable(ctx, host, err)
+	if e == nil {
+		return nil
+	}
+	advice := e.Advice
+	if advice == "" {
+		advice = "the runner must reach AWS: look at AWS_REGION, the endpoint variables and the proxy"
+	}
+	return hint.With(fmt.Errorf("%s: %w", doing, e), advice)
+}
+
+// answer is what a server said. The code is empty if it is none that AWS could have; the text is only to be searched.
+func answer(err error) (status int, code, text string) {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		status = response.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) && api.ErrorCode() != unknownError {
+		code, text = api.ErrorCode(), api.ErrorMessage()
+	}
+	return status, code, text
 }
 
 // unknownError is what the SDK makes of an answer without a code.
 const unknownError = "UnknownError"
 
-var codePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
+var (
+	codePattern    = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
+	percentPattern = regexp.MustCompile(`\b[0-9]{1,5}%`)
+)
 
 // transient is the judgement of answers for the transport: codes that pass although their status does not say so.
 func transient(_ int, body []byte) bool {
@@ -167,6 +190,9 @@ func (r refusal) providerARN() string {
 }
 
 func (r refusal) trustPolicy() []string {
+	if r.from != nil {
+		return r.chainPolicy()
+	}
 	scope := "this repository"
 	if r.claims.Environment() != "" {
 		scope = "this deployment environment of this repository"
@@ -179,6 +205,36 @@ func (r refusal) trustPolicy() []string {
 			"an :aud that is not the token's; the OIDC provider in another account than the role; an aws:SourceIp condition that the runner's address does not meet; " +
 			"a role or policy changed minutes ago",
 	}
+}
+
+// chainPolicy is the advice for a role that another one may not assume.
+func (r refusal) chainPolicy() []string {
+	actions := []string{"sts:AssumeRole"}
+	if r.tagged {
+		actions = append(actions, "sts:TagSession")
+	}
+	if r.sourceIdentity != "" {
+		actions = append(actions, "sts:SetSourceIdentity")
+	}
+	return []string{
+		fmt.Sprintf("the trust policy of role %s lets in %s with this statement:\n%s", r.roleName(), r.from.Role,
+			trust.AWSChainStatement(r.from.String(), r.externalID, actions...)),
+		fmt.Sprintf("%s itself needs a policy that allows %s on %s", r.from, strings.Join(actions, ", "), r.role),
+		"usual causes: an external id that is missing or another one (AWS_CHAIN_EXTERNAL_ID); sts:TagSession missing in one of the chain's roles (AWS_CHAIN_TAGS); " +
+			"a service control policy; a role or policy changed minutes ago",
+	}
+}
+
+func (r refusal) tooLarge() []string {
+	full := "both share one limit"
+	if r.packed != "" {
+		full = "together they take " + r.packed + " of the room that there is"
+	}
+	drop := "shorten AWS_SESSION_POLICY or name fewer AWS_SESSION_POLICY_ARNS"
+	if r.tagged {
+		drop = "set AWS_CHAIN_TAGS to false, or shorten AWS_SESSION_POLICY"
+	}
+	return []string{drop + ": " + full}
 }
 
 func (r refusal) createProvider() []string {

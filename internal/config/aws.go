@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
 
@@ -29,14 +30,28 @@ var (
 	profilePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 	policyARNPattern = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::(aws|[0-9]{12}):policy/[!-~]{1,512}$`)
-	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+	// STS API Reference, AssumeRole.
+	externalIDPattern     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}[\w+=,.@:/-]{0,224}$`)
+	sourceIdentityPattern = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
 func (p *problems) aws(env environment) *aws.Config {
 	v := env.AWS
 	before := len(*p)
+	tags, refreshable := p.boolean("AWS_CHAIN_TAGS", v.ChainTags), p.boolean("AWS_REFRESHABLE", v.Refreshable)
+	if v.RoleARN == "" {
+		p.halfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
+	} else if !isSet("AWS_CHAIN_ROLE_ARNS") {
+		p.halfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
+	}
 	if v.RoleARN == "" && !isSet("AWS_OIDC_ROLES") {
-		p.halfConfigured("AWS_OIDC_ROLE_ARN", "AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS")
+		names := []string{"AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS", "AWS_ECR_REGISTRIES"}
+		if refreshable {
+			names = append(names, "AWS_REFRESHABLE")
+		}
+		p.halfConfigured("AWS_OIDC_ROLE_ARN", names...)
 		return nil
 	}
 	c := &aws.Config{
@@ -56,6 +71,20 @@ func (p *problems) aws(env environment) *aws.Config {
 		p.value("AWS_SESSION_NAME", c.SessionName, "2 to 64 characters")
 	}
 	p.sessionPolicies(c)
+	p.chain(c, env)
+	if tags {
+		c.Tags = sessionTags(env)
+	}
+	if c.Refreshable = refreshable; refreshable {
+		p.refreshable(c)
+	}
+	for _, host := range p.list("AWS_ECR_REGISTRIES", v.Registries) {
+		registry, err := aws.ParseRegistry(host)
+		if err != nil {
+			p.reason("AWS_ECR_REGISTRIES", err, "hosts such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com, without a repository")
+		}
+		c.Registries = append(c.Registries, registry)
+	}
 	c.Endpoint = p.endpoint("AWS_ENDPOINT_URL", v.Endpoint)
 	if v.EndpointSTS != "" {
 		c.Endpoint = p.endpoint("AWS_ENDPOINT_URL_STS", v.EndpointSTS)
@@ -105,6 +134,80 @@ func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
 	return roles
 }
 
+// chainVariables are those that mean nothing without a chain; the first one makes it.
+func chainVariables(tags bool) []string {
+	names := []string{"AWS_CHAIN_ROLE_ARNS", "AWS_CHAIN_EXTERNAL_ID", "AWS_CHAIN_SOURCE_IDENTITY"}
+	if tags {
+		names = append(names, "AWS_CHAIN_TAGS")
+	}
+	return names
+}
+
+// chain adds the chain to the default role, which stands first.
+func (p *problems) chain(c *aws.Config, env environment) {
+	for _, text := range p.list("AWS_CHAIN_ROLE_ARNS", env.AWS.Chain) {
+		arn, err := aws.ParseARN(text)
+		if err != nil {
+			p.reason("AWS_CHAIN_ROLE_ARNS", err, expectedRole)
+		} else if len(c.Roles) > 0 {
+			c.Roles[0].Chain = append(c.Roles[0].Chain, arn)
+		}
+	}
+	c.ExternalID, c.SourceIdentity = env.AWS.ExternalID, env.AWS.SourceIdentity
+	if c.ExternalID != "" && !externalIDPattern.MatchString(c.ExternalID) {
+		p.value("AWS_CHAIN_EXTERNAL_ID", c.ExternalID, "2 to 1224 letters, digits and _+=,.@:/-")
+	}
+	if c.SourceIdentity != "" && !sourceIdentityPattern.MatchString(c.SourceIdentity) {
+		p.value("AWS_CHAIN_SOURCE_IDENTITY", c.SourceIdentity, "2 to 64 letters, digits and _+=,.@-")
+	}
+}
+
+// maxTagValue is AWS's limit of a session tag's value, in characters (STS API Reference, Tag).
+const maxTagValue = 256
+
+// sessionTags are the tags of chained sessions. A value that the step does not have is no tag.
+func sessionTags(env environment) []aws.Tag {
+	var tags []aws.Tag
+	for _, t := range []aws.Tag{
+		{Key: "Repository", Value: env.Repository}, {Key: "Branch", Value: env.Branch}, {Key: "Commit", Value: env.Commit},
+		{Key: "BuildNumber", Value: env.BuildNumber}, {Key: "Environment", Value: env.Environment},
+	} {
+		value := []rune(strings.Map(func(r rune) rune {
+			if unicode.In(r, unicode.L, unicode.Z, unicode.N) || strings.ContainsRune("_.:/=+-@", r) {
+				return r
+			}
+			return '_'
+		}, t.Value))
+		if len(value) > 0 {
+			tags = append(tags, aws.Tag{Key: t.Key, Value: string(value[:min(len(value), maxTagValue)])})
+		}
+	}
+	return tags
+}
+
+// refreshable refuses what a profile with a token file cannot carry: what SDKs renew would be wider than what was asked for.
+func (p *problems) refreshable(c *aws.Config) {
+	for _, other := range []struct {
+		set  bool
+		name string
+	}{
+		{c.Policy != "", "AWS_SESSION_POLICY"},
+		{len(c.PolicyARNs) > 0, "AWS_SESSION_POLICY_ARNS"},
+		{c.Duration != time.Hour, "AWS_SESSION_DURATION other than 1h"},
+		{len(c.Tags) > 0, "AWS_CHAIN_TAGS"},
+		{c.SourceIdentity != "", "AWS_CHAIN_SOURCE_IDENTITY"},
+	} {
+		if other.set {
+			p.add(hint.New("AWS_REFRESHABLE: set beside "+other.name, "remove one of the two: a profile that SDKs renew by themselves cannot carry it"))
+		}
+	}
+	for _, role := range c.Roles[min(1, len(c.Roles)):] {
+		if len(c.Roles[0].Chain) > 0 && strings.HasPrefix(role.Profile, c.Roles[0].Profile+"-chain-") {
+			p.add(hint.New("AWS_OIDC_ROLES: profile "+role.Profile+" is a name that the chain uses", "give the role another profile"))
+		}
+	}
+}
+
 // awsRegion fills in the region and holds it against the partition of the roles.
 func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
 	name := "AWS_REGION"
@@ -120,12 +223,14 @@ func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
 		return
 	}
 	for _, role := range c.Roles {
-		region, err := aws.RegionFor(role.ARN, c.Region, c.Endpoint != "")
-		if err != nil {
-			p.add(hint.With(err, "set AWS_REGION to a region of the role's partition; roles of several partitions need a call of the pipe each"))
-			continue
+		for _, arn := range append([]aws.ARN{role.ARN}, role.Chain...) {
+			region, err := aws.RegionFor(arn, c.Region, c.Endpoint != "")
+			if err != nil {
+				p.add(hint.With(err, "set AWS_REGION to a region of the role's partition; roles of several partitions need a call of the pipe each"))
+				continue
+			}
+			c.Region = region
 		}
-		c.Region = region
 	}
 }
 

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/transport"
 )
 
@@ -24,6 +26,9 @@ type Config struct {
 
 	// MinimumLifetime is zero if there is none.
 	MinimumLifetime time.Duration
+
+	// MaxTime is how long the step may run, or zero where bitbucket-pipelines.yml does not tell.
+	MaxTime time.Duration
 
 	// The backends that are configured.
 	AWS *aws.Config
@@ -48,7 +53,7 @@ func LoadGeneral() (General, error) {
 	}
 	var p problems
 	g := General{Command: env.Command, Warnings: misspelt()}
-	if g.Timeout = p.duration("TIMEOUT", env.Timeout, time.Second, 24*time.Hour); len(p) > 0 {
+	if g.Timeout = p.duration("TIMEOUT", env.Timeout, time.Millisecond, 24*time.Hour); len(p) > 0 {
 		g.Timeout = time.Minute
 	}
 	g.Debug = p.boolean("DEBUG", env.Debug)
@@ -62,16 +67,18 @@ func Load() (Config, error) {
 		return Config{}, err
 	}
 	var p problems
-	c := Config{Output: handoff.Config{CloneDir: env.CloneDir, OutputDir: env.OutputDir}}
+	c := Config{Output: p.output(env)}
 	if env.Token == "" {
 		p.add(hint.New("BITBUCKET_STEP_OIDC_TOKEN: missing", "add `oidc: true` to the step in bitbucket-pipelines.yml, beside `script:`"))
 	} else if c.Token, err = oidc.Parse(env.Token); err != nil {
 		p.add(hint.With(err, "BITBUCKET_STEP_OIDC_TOKEN must hold the token as Bitbucket sets it: do not set it yourself"))
 	}
-	c.Output.Owner = p.owner(env.OutputOwner)
 	if env.MinimumLifetime != "" {
 		c.MinimumLifetime = p.duration("MINIMUM_LIFETIME", env.MinimumLifetime, 0, 12*time.Hour)
 	}
+	c.MaxTime, _ = pipelines.MaxTime(cmp.Or(env.CloneDir, "."), pipelines.Step{
+		Deployment: c.Token.Claims.Environment() != "", Name: env.Environment,
+	})
 	before := len(p)
 	c.AWS = p.aws(env)
 	c.GCP = p.gcp(env.GCP)
@@ -81,12 +88,27 @@ func Load() (Config, error) {
 	return c, errors.Join(p...)
 }
 
+// LoadOutput reads where the files are.
+func LoadOutput() (handoff.Config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return handoff.Config{}, err
+	}
+	var p problems
+	output := p.output(env)
+	return output, errors.Join(p...)
+}
+
+func (p *problems) output(env environment) handoff.Config {
+	return handoff.Config{CloneDir: env.CloneDir, OutputDir: env.OutputDir, Owner: p.owner(env.OutputOwner)}
+}
+
 // Backends lists the backends that c configures. path tells where a file of theirs will lie; trace is told of each attempt
 // of a request.
 func (c Config) Backends(path func(file string) string, trace func(line string)) []federation.Backend {
 	var all []federation.Backend
 	if c.AWS != nil {
-		c.AWS.Trace = trace
+		c.AWS.Path, c.AWS.Trace = path, trace
 		all = append(all, aws.New(*c.AWS))
 	}
 	if c.GCP != nil {

@@ -27,9 +27,13 @@ type environment struct {
 	AWS awsEnvironment
 	GCP gcpEnvironment
 
-	// What names the session in CloudTrail.
+	// What names and tags sessions, for CloudTrail. Bitbucket sets them.
 	RepositorySlug string `envconfig:"BITBUCKET_REPO_SLUG" context:"true"`
+	Repository     string `envconfig:"BITBUCKET_REPO_FULL_NAME" context:"true"`
 	BuildNumber    string `envconfig:"BITBUCKET_BUILD_NUMBER" context:"true"`
+	Branch         string `envconfig:"BITBUCKET_BRANCH" context:"true"`
+	Commit         string `envconfig:"BITBUCKET_COMMIT" context:"true"`
+	Environment    string `envconfig:"BITBUCKET_DEPLOYMENT_ENVIRONMENT" context:"true"`
 
 	SSLCertFile string `envconfig:"SSL_CERT_FILE" standard:"true"`
 	HTTPSProxy  string `envconfig:"HTTPS_PROXY" standard:"true"`
@@ -47,6 +51,13 @@ type awsEnvironment struct {
 	PolicyARNs      string `envconfig:"AWS_SESSION_POLICY_ARNS" list:"true"`
 	AllowedAccounts string `envconfig:"AWS_ALLOWED_ACCOUNTS" list:"true"`
 
+	Chain          string `envconfig:"AWS_CHAIN_ROLE_ARNS" list:"true"`
+	ExternalID     string `envconfig:"AWS_CHAIN_EXTERNAL_ID"`
+	SourceIdentity string `envconfig:"AWS_CHAIN_SOURCE_IDENTITY"`
+	ChainTags      string `envconfig:"AWS_CHAIN_TAGS" default:"false"`
+	Refreshable    string `envconfig:"AWS_REFRESHABLE" default:"false"`
+	Registries     string `envconfig:"AWS_ECR_REGISTRIES" list:"true"`
+
 	EndpointSTS string `envconfig:"AWS_ENDPOINT_URL_STS" standard:"true"`
 	Endpoint    string `envconfig:"AWS_ENDPOINT_URL" standard:"true"`
 	FIPS        string `envconfig:"AWS_USE_FIPS_ENDPOINT" standard:"true"`
@@ -60,6 +71,9 @@ type gcpEnvironment struct {
 	Project        string `envconfig:"GCP_PROJECT"`
 	TokenLifetime  string `envconfig:"GCP_TOKEN_LIFETIME" default:"1h"`
 	Scopes         string `envconfig:"GCP_SCOPES" default:"https://www.googleapis.com/auth/cloud-platform" list:"true"`
+	Delegates      string `envconfig:"GCP_DELEGATES" list:"true"`
+	IDToken        string `envconfig:"GCP_ID_TOKEN_AUDIENCE"`
+	Registries     string `envconfig:"GCP_DOCKER_REGISTRIES" list:"true"`
 	STSEndpoint    string `envconfig:"GCP_STS_ENDPOINT"`
 	IAMEndpoint    string `envconfig:"GCP_IAMCREDENTIALS_ENDPOINT"`
 	Universe       string `envconfig:"GCP_UNIVERSE_DOMAIN" default:"googleapis.com"`

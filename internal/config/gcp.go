@@ -9,7 +9,8 @@ import (
 func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 	before := len(*p)
 	if v.Provider == "" {
-		p.halfConfigured("GCP_WORKLOAD_IDENTITY_PROVIDER", "GCP_SERVICE_ACCOUNT", "GCP_TOKEN_LIFETIME", "GCP_SCOPES")
+		p.halfConfigured("GCP_WORKLOAD_IDENTITY_PROVIDER", "GCP_SERVICE_ACCOUNT", "GCP_TOKEN_LIFETIME", "GCP_SCOPES",
+			"GCP_DELEGATES", "GCP_ID_TOKEN_AUDIENCE", "GCP_DOCKER_REGISTRIES")
 		return nil
 	}
 	provider, err := gcp.ParseProvider(v.Provider)
@@ -22,6 +23,7 @@ func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 		ServiceAccount:         v.ServiceAccount,
 		Project:                v.Project,
 		Universe:               v.Universe,
+		IDTokenAudience:        v.IDToken,
 		Scopes:                 p.list("GCP_SCOPES", v.Scopes),
 		Lifetime:               p.duration("GCP_TOKEN_LIFETIME", v.TokenLifetime, time.Minute, 12*time.Hour),
 		STSEndpoint:            p.endpoint("GCP_STS_ENDPOINT", v.STSEndpoint),
@@ -39,6 +41,22 @@ func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 	for _, scope := range c.Scopes {
 		if !gcp.IsScope(scope) {
 			p.value("GCP_SCOPES", scope, "OAuth scopes such as "+gcp.CloudPlatform)
+		}
+	}
+	if c.ServiceAccount == "" {
+		p.halfConfigured("GCP_SERVICE_ACCOUNT", "GCP_DELEGATES", "GCP_ID_TOKEN_AUDIENCE")
+	}
+	for _, text := range p.list("GCP_DELEGATES", v.Delegates) {
+		delegate, err := gcp.ParseDelegate(text)
+		if err != nil {
+			p.value("GCP_DELEGATES", text, "e-mails of service accounts, or projects/-/serviceAccounts/EMAIL")
+		}
+		c.Delegates = append(c.Delegates, delegate)
+	}
+	c.Registries = p.list("GCP_DOCKER_REGISTRIES", v.Registries)
+	for _, host := range c.Registries {
+		if !gcp.IsRegistry(host) {
+			p.value("GCP_DOCKER_REGISTRIES", host, "registry hosts such as europe-west1-docker.pkg.dev, without a path")
 		}
 	}
 	if len(*p) > before {

@@ -101,14 +101,14 @@ func (p *problems) boolean(name, value string) bool {
 	return b
 }
 
-// duration reads a duration of whole seconds between least and most.
+// duration reads a duration between least and most.
 func (p *problems) duration(name, value string, least, most time.Duration) time.Duration {
 	d, err := parseDuration(value)
 	switch {
 	case err != nil:
 		p.value(name, value, expectedDuration)
-	case d < least || d > most || d%time.Second != 0:
-		p.add(hint.New(fmt.Sprintf("%s: %s: expected whole seconds from %s to %s", name, d, short(least), short(most)),
+	case d < least || d > most:
+		p.add(hint.New(fmt.Sprintf("%s: %s: expected %s to %s", name, d, short(least), short(most)),
 			"correct "+name+" in bitbucket-pipelines.yml"))
 	}
 	return d

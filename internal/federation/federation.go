@@ -30,6 +30,22 @@ type Credentials struct {
 	Expires   time.Time // zero if the cloud did not say
 	Files     []File    // may stand in several Credentials of one backend, with the same data
 	Env       []Var     // for the whole backend; given with any of its Credentials
+
+	// Lengthen is advice for whoever needs them for longer.
+	Lengthen string
+
+	// Refreshes tells that clients renew the credentials by themselves until Expires.
+	Refreshes bool
+
+	// Registry is set in place of Files where the credentials are Docker's, for one registry.
+	Registry *Registry
+}
+
+// A Registry is where Docker logs in.
+type Registry struct {
+	Host     string // with its port, if it has one
+	Username string
+	Password secret.Text
 }
 
 // A File holds a secret, or the way to one.

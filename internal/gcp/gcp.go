@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/api/iamcredentials/v1"
@@ -34,6 +36,16 @@ type Config struct {
 	Project        string // for later commands, or empty
 	Lifetime       time.Duration
 	Scopes         []string
+
+	// Delegates are the service accounts between the federated identity and ServiceAccount, each of which may act for the
+	// next one.
+	Delegates []string
+
+	// IDTokenAudience asks for an ID token of ServiceAccount as well; empty for none.
+	IDTokenAudience string
+
+	// Registries are the hosts to log Docker in to.
+	Registries []string
 
 	// STSEndpoint and IAMCredentialsEndpoint are base URLs without a slash at the end.
 	STSEndpoint, IAMCredentialsEndpoint string
@@ -72,19 +84,65 @@ type grant struct {
 
 // Exchange implements [federation.Backend].
 func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
-	access, err := b.federate(ctx, token)
-	principal := b.Provider.String()
-	if err == nil && b.ServiceAccount != "" {
-		principal = b.ServiceAccount
-		access, err = b.impersonate(ctx, token, access.token)
-	}
+	federated, err := b.federate(ctx, token)
 	if err != nil {
 		return nil, fmt.Errorf("gcp %s: %w", name, err)
 	}
-	return []federation.Credentials{{
-		Name: name, Principal: principal, Expires: access.expires,
+	access, principal := federated, b.Provider.String()
+	var identity grant
+	if b.ServiceAccount != "" {
+		principal = b.ServiceAccount
+		if access, identity, err = b.become(ctx, token, federated.token); err != nil {
+			return nil, err
+		}
+	}
+	all := []federation.Credentials{{
+		Name: name, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(),
 		Files: b.files(token, access.token), Env: b.env(),
-	}}, nil
+	}}
+	if b.IDTokenAudience != "" {
+		all = append(all, federation.Credentials{
+			Name: idToken, Principal: principal, Expires: identity.expires, Lengthen: "Google fixes it: call the pipe again before the token is needed",
+			Files: []federation.File{{Path: "gcp/id-token", Data: identity.token}},
+		})
+	}
+	for _, host := range b.Registries {
+		all = append(all, federation.Credentials{
+			Name: host, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(),
+			// The user name is a fixed one (Artifact Registry, "Configure authentication to Artifact Registry for Docker").
+			Registry: &federation.Registry{Host: host, Username: "oauth2accesstoken", Password: access.token},
+		})
+	}
+	return all, nil
+}
+
+const idToken = "id-token"
+
+func (b *Backend) lengthen() string {
+	if b.ServiceAccount == "" {
+		return "a federated token ends with the step's own: set GCP_SERVICE_ACCOUNT, whose tokens last GCP_TOKEN_LIFETIME"
+	}
+	return "raise GCP_TOKEN_LIFETIME (over 1h where the organisation allows it)"
+}
+
+// become gets the service account's tokens side by side.
+func (b *Backend) become(ctx context.Context, token oidc.Token, federated secret.Text) (access, identity grant, err error) {
+	var accessErr, identityErr error
+	var all sync.WaitGroup
+	all.Go(func() {
+		if access, accessErr = b.impersonate(ctx, token, federated); accessErr != nil {
+			accessErr = fmt.Errorf("gcp %s: %w", name, accessErr)
+		}
+	})
+	if b.IDTokenAudience != "" {
+		all.Go(func() {
+			if identity, identityErr = b.identify(ctx, token, federated); identityErr != nil {
+				identityErr = fmt.Errorf("gcp %s: %w", idToken, identityErr)
+			}
+		})
+	}
+	all.Wait()
+	return access, identity, errors.Join(accessErr, identityErr)
 }
 
 // options makes a Google client that sends to endpoint and nowhere else. Without an explicit endpoint the environment
@@ -119,7 +177,7 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 		SubjectTokenType:   subjectTokenType,
 	}).Context(ctx).Do()
 	if err != nil {
-		return grant{}, b.refusal(token.Claims).explain(doing, b.STSEndpoint, err)
+		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.STSEndpoint, err)
 	}
 	if !tokenPattern.MatchString(answer.AccessToken) {
 		return grant{}, unusable(doing, "no access token")
@@ -140,13 +198,14 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 	}
 	call := service.Projects.ServiceAccounts.GenerateAccessToken("projects/-/serviceAccounts/"+b.ServiceAccount,
 		&iamcredentials.GenerateAccessTokenRequest{
-			Lifetime: fmt.Sprintf("%ds", int64(b.Lifetime/time.Second)),
-			Scope:    b.Scopes,
+			Delegates: b.delegates(),
+			Lifetime:  fmt.Sprintf("%ds", int64(b.Lifetime/time.Second)),
+			Scope:     b.Scopes,
 		}).Context(ctx)
 	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
 	answer, err := call.Do()
 	if err != nil {
-		return grant{}, b.refusal(token.Claims).explain(doing, b.IAMCredentialsEndpoint, err)
+		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
 	}
 	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
 	switch {
@@ -156,6 +215,36 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 		return grant{}, unusable(doing, "no time of expiry")
 	}
 	return grant{secret.New(answer.AccessToken), expires.UTC()}, nil
+}
+
+// identify asks the IAM Credentials API for an ID token of the service account.
+func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secret.Text) (grant, error) {
+	doing := "getting an ID token of " + b.ServiceAccount
+	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
+	if err != nil {
+		return grant{}, errors.New(doing + ": the client of the IAM Credentials API cannot be made")
+	}
+	call := service.Projects.ServiceAccounts.GenerateIdToken("projects/-/serviceAccounts/"+b.ServiceAccount,
+		&iamcredentials.GenerateIdTokenRequest{Audience: b.IDTokenAudience, IncludeEmail: true, Delegates: b.delegates()}).Context(ctx)
+	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
+	answer, err := call.Do()
+	if err != nil {
+		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+	}
+	got, err := oidc.Parse(answer.Token)
+	if err != nil || !slices.Contains(got.Claims.Audience, b.IDTokenAudience) {
+		return grant{}, unusable(doing, "no ID token for the audience")
+	}
+	return grant{secret.New(got.Reveal()), got.Claims.Expires}, nil
+}
+
+// delegates in the form that the API wants, whichever form they were given in.
+func (b *Backend) delegates() []string {
+	var names []string
+	for _, d := range b.Delegates {
+		names = append(names, "projects/-/serviceAccounts/"+d)
+	}
+	return names
 }
 
 // subjectTokenType is the form of a Bitbucket token in RFC 8693's terms.
@@ -207,6 +296,16 @@ type impersonation struct {
 	Lifetime int64 `json:"token_lifetime_seconds"`
 }
 
+// impersonated is Google's credential configuration for a chain of service accounts, which an external account alone
+// cannot carry.
+type impersonated struct {
+	UniverseDomain   string          `json:"universe_domain"`
+	Type             string          `json:"type"`
+	ImpersonationURL string          `json:"service_account_impersonation_url"`
+	Delegates        []string        `json:"delegates"`
+	Source           externalAccount `json:"source_credentials"`
+}
+
 func (b *Backend) credentials() secret.Text {
 	account := externalAccount{
 		UniverseDomain:   b.Universe,
@@ -216,13 +315,18 @@ func (b *Backend) credentials() secret.Text {
 		TokenURL:         b.STSEndpoint + "/v1/token",
 		CredentialSource: credentialSource{b.Path("gcp/subject-token"), map[string]string{"type": "text"}},
 	}
-	if b.ServiceAccount == "" {
+	var file any = &account
+	url := b.IAMCredentialsEndpoint + "/v1/projects/-/serviceAccounts/" + b.ServiceAccount + ":generateAccessToken"
+	switch {
+	case b.ServiceAccount == "":
 		account.TokenInfoURL = b.STSEndpoint + "/v1/introspect"
-	} else {
-		account.ImpersonationURL = b.IAMCredentialsEndpoint + "/v1/projects/-/serviceAccounts/" + b.ServiceAccount + ":generateAccessToken"
+	case len(b.Delegates) > 0:
+		file = impersonated{b.Universe, "impersonated_service_account", url, b.delegates(), account}
+	default:
+		account.ImpersonationURL = url
 		account.ImpersonationOptions = &impersonation{int64(b.Lifetime / time.Second)}
 	}
-	data, _ := json.MarshalIndent(account, "", "  ") // strings and numbers: cannot fail
+	data, _ := json.MarshalIndent(file, "", "  ") // strings and numbers: cannot fail
 	return secret.New(string(data) + "\n")
 }
 

@@ -199,7 +199,7 @@ func TestParseProvider(t *testing.T) {
 		providerName + "\n":                                            false,
 		strings.TrimSuffix(providerName, "/providers/bitbucket"):       false,
 		strings.Replace(providerName, "210987654321", "my-project", 1): false,
-		strings.Replace(providerName, "pipelines", "abc", 1):           false,
+		strings.Replace(providerName, "pipelines", "pipe_lines", 1):    false,
 		strings.Replace(providerName, "bitbucket", "Bitbucket", 1):     false,
 		strings.Replace(providerName, "global", "europe", 1):           false,
 		"": false,

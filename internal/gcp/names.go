@@ -22,8 +22,9 @@ func (p Provider) Audience() string { return "//iam.googleapis.com/" + p.String(
 var (
 	numberPattern = regexp.MustCompile(`^[0-9]{1,20}$`)
 
-	// Ids of pools and providers: 4 to 32 lower-case letters, digits and dashes (IAM API, workloadIdentityPools.create).
-	idPattern = regexp.MustCompile(`^[a-z0-9-]{4,32}$`)
+	// Ids of pools and providers: lower-case letters, digits and dashes, 4 to 32 of them (IAM API,
+	// workloadIdentityPools.create). Whether a short one exists is left to Google.
+	idPattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 	// A service account's e-mail, or its numeric unique id. Nothing that could leave its place in a URL's path.
 	emailPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?@[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?$`)
@@ -33,6 +34,9 @@ var (
 	projectPattern = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
 
 	domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+	loopbackPattern = regexp.MustCompile(`^127(\.[0-9]{1,3}){3}$`)
+	portPattern     = regexp.MustCompile(`^[0-9]{1,5}$`)
 
 	scopePattern = regexp.MustCompile(`^[!#-\[\]-~]+$`) // RFC 6749, section 3.3
 )
@@ -54,7 +58,7 @@ func ParseProvider(s string) (Provider, error) {
 	case !numberPattern.MatchString(parts[1]):
 		return Provider{}, errors.New("a name with the project's id where its number belongs")
 	case !idPattern.MatchString(parts[5]) || !idPattern.MatchString(parts[7]):
-		return Provider{}, errors.New("a name whose pool or provider is not 4 to 32 lower-case letters, digits and dashes")
+		return Provider{}, errors.New("a name whose pool or provider is not lower-case letters, digits and dashes")
 	}
 	return Provider{parts[1], parts[5], parts[7]}, nil
 }
@@ -62,6 +66,28 @@ func ParseProvider(s string) (Provider, error) {
 // IsServiceAccount tells whether s is a service account's e-mail or unique id.
 func IsServiceAccount(s string) bool {
 	return emailPattern.MatchString(s) || uniquePattern.MatchString(s)
+}
+
+// ParseDelegate reads a service account as its e-mail or unique id, or as a resource name in any project.
+func ParseDelegate(s string) (string, error) {
+	account := s
+	if rest, ok := strings.CutPrefix(s, "projects/"); ok {
+		project, name, found := strings.Cut(rest, "/serviceAccounts/")
+		if !found || project != "-" && !IsProject(project) {
+			return "", errors.New("not a service account")
+		}
+		account = name
+	}
+	if !IsServiceAccount(account) {
+		return "", errors.New("not a service account")
+	}
+	return account, nil
+}
+
+// IsRegistry tells whether s is the host of a registry, with or without a port.
+func IsRegistry(s string) bool {
+	host, port, ok := strings.Cut(s, ":")
+	return (IsDomain(host) || host == "localhost" || loopbackPattern.MatchString(host)) && (!ok || portPattern.MatchString(port))
 }
 
 // IsProject tells whether s is a project's id.

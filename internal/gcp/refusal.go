@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,9 +88,8 @@ func parse(e *googleapi.Error) (code, text string) {
 
 // explain words an error of the Google client. Nothing that the server wrote goes into it, except a code that looks like
 // one.
-func (r refusal) explain(doing, endpoint string, err error) error {
-	var unreachable *transport.Error
-	if errors.As(err, &unreachable) {
+func (r refusal) explain(ctx context.Context, doing, endpoint string, err error) error {
+	if unreachable := transport.Unreachable(ctx, endpoint, err); unreachable != nil {
 		err := fmt.Errorf("%s: %w", doing, unreachable)
 		if unreachable.Advice != "" {
 			return hint.With(err, unreachable.Advice)

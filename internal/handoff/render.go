@@ -3,6 +3,7 @@ package handoff
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,6 +50,9 @@ func marshal(v any) []byte {
 func (d *Dir) envFile(backends []backend) []byte {
 	var b strings.Builder
 	b.WriteString("# Signs later commands of this step in. Source it: . " + Quote(d.Path("env.sh")) + "\n")
+	if hasLogins(backends) {
+		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + Quote(d.Path("docker")) + "\n")
+	}
 	for _, backend := range backends {
 		b.WriteString("\n# " + backend.Name + "\n")
 		var unset []string
@@ -68,6 +72,21 @@ func (d *Dir) envFile(backends []backend) []byte {
 		}
 	}
 	return []byte(b.String())
+}
+
+func hasLogins(backends []backend) bool {
+	return slices.ContainsFunc(backends, func(b backend) bool { return len(b.logins) > 0 })
+}
+
+// dockerFileOf is docker/config.json with the logins of all backends.
+func dockerFileOf(backends []backend) []byte {
+	config := dockerConfig{map[string]dockerAuth{}}
+	for _, b := range backends {
+		for _, l := range b.logins {
+			config.Auths[l.host] = dockerAuth{l.auth.Reveal()}
+		}
+	}
+	return marshal(config)
 }
 
 // Quote makes s one word of a POSIX shell, whatever it holds.

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +29,18 @@ type backend struct {
 	Name        string       `json:"name"`
 	Credentials []credential `json:"credentials"`
 	Env         []variable   `json:"env"`
+	Registries  []string     `json:"registries,omitempty"` // hosts that Docker is logged in to
 	files       []federation.File
+	logins      []login
 }
+
+// login is an entry of Docker's config.json.
+type login struct {
+	host string
+	auth secret.Text // base64 of user:password
+}
+
+const dockerFile = "docker/config.json"
 
 // credential is an entry of summary.json.
 type credential struct {
@@ -60,6 +71,7 @@ var (
 	generationPattern = regexp.MustCompile(`^\.gen-[0-9a-f]{16}$`)
 	namePattern       = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 	filePattern       = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
+	hostPattern       = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?$`)
 	variablePattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 )
 
@@ -81,6 +93,12 @@ func fromGrant(g federation.Grant) (backend, error) {
 				return backend{}, fmt.Errorf("%s: two contents for %s", g.Backend, f.Path)
 			}
 		}
+		if r := c.Registry; r != nil {
+			entry.Files = append(entry.Files, dockerFile)
+			b.Registries = append(b.Registries, r.Host)
+			auth := base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password.Reveal()))
+			b.logins = append(b.logins, login{r.Host, secret.New(auth)})
+		}
 		b.Credentials = append(b.Credentials, entry)
 		for _, v := range c.Env {
 			b.Env = append(b.Env, variable(v))
@@ -100,8 +118,13 @@ func (b backend) check() error {
 		return ok && filePattern.MatchString(file)
 	}
 	for _, c := range b.Credentials {
-		if c.Backend != b.Name || slices.ContainsFunc(c.Files, func(f string) bool { return !own(f) }) {
+		if c.Backend != b.Name || slices.ContainsFunc(c.Files, func(f string) bool { return !own(f) && f != dockerFile }) {
 			return fmt.Errorf("%s: a file outside its folder", b.Name)
+		}
+	}
+	for _, host := range b.Registries {
+		if !hostPattern.MatchString(host) {
+			return fmt.Errorf("%s: a registry that is not a host", b.Name)
 		}
 	}
 	for _, v := range b.Env {
@@ -147,7 +170,7 @@ func earlier(out *os.Root) (string, []backend, error) {
 		}
 		for _, c := range b.Credentials {
 			for _, path := range c.Files {
-				if slices.ContainsFunc(b.files, func(have federation.File) bool { return have.Path == path }) {
+				if path == dockerFile || slices.ContainsFunc(b.files, func(have federation.File) bool { return have.Path == path }) {
 					continue
 				}
 				data, err := readFile(out, generation+"/"+path)
@@ -157,8 +180,43 @@ func earlier(out *os.Root) (string, []backend, error) {
 				b.files = append(b.files, federation.File{Path: path, Data: secret.New(string(data))})
 			}
 		}
+		if err := b.readLogins(out, generation); err != nil {
+			return refuse(generation + "/" + dockerFile)
+		}
 	}
 	return generation, s.Backends, nil
+}
+
+// dockerConfig is the part of Docker's config.json that login writes.
+type dockerConfig struct {
+	Auths map[string]dockerAuth `json:"auths"`
+}
+
+type dockerAuth struct {
+	Auth string `json:"auth"`
+}
+
+// readLogins takes a backend's Docker logins from an earlier docker/config.json.
+func (b *backend) readLogins(out *os.Root, generation string) error {
+	if len(b.Registries) == 0 {
+		return nil
+	}
+	data, err := readFile(out, generation+"/"+dockerFile)
+	if err != nil {
+		return err
+	}
+	var config dockerConfig
+	if err := json.Unmarshal(data, &config); err != nil {
+		return err
+	}
+	for _, host := range b.Registries {
+		entry, ok := config.Auths[host]
+		if _, err := base64.StdEncoding.DecodeString(entry.Auth); !ok || err != nil {
+			return errors.New("no login for a registry")
+		}
+		b.logins = append(b.logins, login{host, secret.New(entry.Auth)})
+	}
+	return nil
 }
 
 // merge puts the fresh backends in the place of those of the same name and keeps the others.

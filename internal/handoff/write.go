@@ -87,6 +87,9 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	for _, b := range backends {
 		names = append(names, b.Name)
 	}
+	if hasLogins(backends) {
+		names = append(names, "docker")
+	}
 	for _, name := range names {
 		if err := w.link(name); err != nil {
 			return err
@@ -106,6 +109,9 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	w.made, w.madeDirs = nil, nil
 	if previous != "" {
 		_ = w.out.RemoveAll(previous)
+	}
+	if !hasLogins(backends) {
+		_ = w.unlink("docker")
 	}
 	return nil
 }
@@ -181,9 +187,8 @@ func (w *writer) clearLeftovers(previous string) error {
 		return cause(err)
 	}
 	for _, e := range entries {
-		own := generationPattern.MatchString(e.Name()) && e.IsDir() && e.Name() != previous ||
-			strings.HasPrefix(e.Name(), stagedLink) && e.Type()&fs.ModeSymlink != 0
-		if !own {
+		leftover := e.Name() != previous && (generationPattern.MatchString(e.Name()) || strings.HasPrefix(e.Name(), stagedLink))
+		if !leftover || !w.wrote(e) {
 			continue
 		}
 		if err := w.out.RemoveAll(e.Name()); err != nil {
@@ -211,13 +216,20 @@ func (w *writer) generation(token oidc.Token, backends []backend) (string, error
 			}
 		}
 	}
-	rest := []struct {
+	type plain struct {
 		name string
 		data []byte
-	}{
+	}
+	rest := []plain{
 		{stateFile, marshal(state{stateVersion, backends})},
 		{"summary.json", summaryFile(token, backends)},
 		{"env.sh", w.envFile(backends)},
+	}
+	if hasLogins(backends) {
+		if err := w.mkdir(name + "/docker"); err != nil {
+			return "", err
+		}
+		rest = append(rest, plain{dockerFile, dockerFileOf(backends)})
 	}
 	for _, f := range rest {
 		if err := w.file(name+"/"+f.name, f.data); err != nil {
@@ -301,6 +313,14 @@ func (w *writer) link(name string) error {
 		return inTheWay(name)
 	}
 	return nil
+}
+
+// unlink removes one of the names that users know, if it is login's own.
+func (w *writer) unlink(name string) error {
+	if target, err := w.out.Readlink(name); err != nil || target != current+"/"+name {
+		return nil
+	}
+	return w.out.Remove(name)
 }
 
 func inTheWay(name string) error {

@@ -121,6 +121,32 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, to be compared and never printed.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Unreachable is the [*Error] behind an error of a client that was made here, or nil if there was an answer. Clients of
+// clouds drop it for the context's own error when the deadline has passed.
+func Unreachable(ctx context.Context, endpoint string, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if ctx.Err() == nil {
+		return nil
+	}
+	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+		endpoint = u.Host
+	}
+	return stopped(ctx, endpoint)
+}
+
+// stopped is the error of a request that the end of the whole command has ended.
+func stopped(ctx context.Context, host string) *Error {
+	e := &Error{Host: host, Reason: "stopped", cause: context.Cause(ctx)}
+	if errors.Is(e.cause, context.DeadlineExceeded) {
+		e.Reason = "no answer before TIMEOUT ran out"
+		e.Advice = "raise TIMEOUT if the service is only slow; otherwise look at the proxy and at what the runner may reach"
+	}
+	return e
+}
+
 type retrier struct {
 	Config
 	base http.RoundTripper
@@ -158,7 +184,7 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		case <-timer.C:
 		case <-req.Context().Done():
 			timer.Stop()
-			return nil, failure(req, attempt, context.Cause(req.Context()))
+			return nil, stopped(req.Context(), req.URL.Host)
 		}
 	}
 }
@@ -173,7 +199,7 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 	}
 	resp, err := r.base.RoundTrip(clone)
 	if err != nil {
-		return nil, failure(req, 1, err)
+		return nil, failure(req, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
@@ -189,7 +215,7 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 	case len(answer) > maxAnswer:
 		answer = nil // an error page: its status says enough
 	case err != nil:
-		return nil, failure(req, 1, err)
+		return nil, failure(req, err)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	resp.ContentLength = int64(len(answer))
@@ -271,8 +297,11 @@ func passes(err *Error) bool {
 
 // failure words an error of net/http. Only the kinds that are known here are told apart, because the rest may quote
 // what a server or a proxy sent.
-func failure(req *http.Request, attempts int, err error) *Error {
-	e := &Error{Host: req.URL.Host, Attempts: attempts, cause: err}
+func failure(req *http.Request, err error) *Error {
+	if req.Context().Err() != nil {
+		return stopped(req.Context(), req.URL.Host)
+	}
+	e := &Error{Host: req.URL.Host, Attempts: 1, cause: err}
 	permanent := func() { e.cause = errors.Join(errPermanent, err) }
 
 	var unknown x509.UnknownAuthorityError
@@ -283,11 +312,6 @@ func failure(req *http.Request, attempts int, err error) *Error {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
-	case req.Context().Err() != nil && errors.Is(context.Cause(req.Context()), context.DeadlineExceeded):
-		e.Reason = "no answer before TIMEOUT ran out"
-		e.Advice = "raise TIMEOUT if the service is only slow; otherwise look at the proxy and at what the runner may reach"
-	case req.Context().Err() != nil:
-		e.Reason = "stopped"
 	case errors.As(err, &unknown):
 		e.Reason = "its certificate is signed by an unknown authority"
 		e.Advice = "a proxy that opens TLS needs its authority in SSL_CERT_FILE (all backends) or AWS_CA_BUNDLE (AWS), a file inside the build directory"

@@ -56,6 +56,22 @@ func AWSStatement(c oidc.Claims, partition, account string) string {
 	return indented(s)
 }
 
+// AWSChainStatement is the statement of a role's trust policy, as JSON, that lets another role in.
+func AWSChainStatement(from, externalID string, actions ...string) string {
+	type chained struct {
+		Effect    string
+		Principal struct{ AWS string }
+		Action    []string
+		Condition map[string]map[string]string `json:",omitempty"`
+	}
+	s := chained{Effect: "Allow", Action: actions}
+	s.Principal.AWS = from
+	if externalID != "" {
+		s.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": externalID}}
+	}
+	return indented(s)
+}
+
 // Subject is the part of the token's subject that stays the same in every step: {repository}, or
 // {repository}:{environment}.
 func Subject(c oidc.Claims) string {

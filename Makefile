@@ -1,0 +1,30 @@
+# Each target is a list of commands that also work by themselves.
+
+.PHONY: test demo unit peers image fuzz
+
+test: unit demo peers image
+
+unit:
+	test -z "$$(gofmt -l pipe internal test)"
+	go vet ./...
+	GOOS=darwin go vet ./...
+	go mod tidy -diff
+	go test -race -shuffle=on ./...
+
+demo:
+	go run ./test/demo
+
+# Real servers and clients that others wrote. What cannot be installed is skipped by name.
+peers:
+	test/peers/install
+	cd test/peers && go vet ./... && go test -v ./...
+
+# The very Dockerfile, run with Bitbucket's flags.
+image:
+	test/image/run
+
+# A minute for each fuzz target.
+fuzz:
+	for target in oidc:FuzzParse config:FuzzParseDuration config:FuzzSplit aws:FuzzFiles handoff:FuzzQuote; do \
+		go test ./internal/$${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 60s || exit 1; \
+	done

@@ -1,0 +1,96 @@
+package aws
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/secret"
+)
+
+// Registry is a private ECR registry: each account has one in each region.
+type Registry struct {
+	Host, Account, Region string
+}
+
+// registryPattern is the host of a private registry (Amazon ECR user guide, "Amazon ECR private registries" and "dual
+// stack endpoints").
+var registryPattern = regexp.MustCompile(`^([0-9]{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov)|-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.(?:com\.cn|eu)))$`)
+
+// ParseRegistry reads a registry's host. Its errors say what is wrong and do not quote s.
+func ParseRegistry(s string) (Registry, error) {
+	m := registryPattern.FindStringSubmatch(s)
+	if m == nil {
+		return Registry{}, errors.New("not the host of a private ECR registry")
+	}
+	r := Registry{Host: s, Account: m[1], Region: m[2] + m[3]}
+	if !IsRegion(r.Region) {
+		return Registry{}, errors.New("a host whose region is none")
+	}
+	return r, nil
+}
+
+// logIn gets Docker's password for a registry, with the session of the registry's account, or else the first one.
+func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (federation.Credentials, error) {
+	from := sessions[0]
+	for _, s := range sessions {
+		if account, _ := accountOf(s.principal); account == r.Account {
+			from = s
+			break
+		}
+	}
+	doing := "getting a Docker login with profile " + from.role.Profile
+	out, err := ecr.NewFromConfig(b.sdkConfig(r.Region, from.provider())).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	if err != nil {
+		return federation.Credentials{}, explainRegistry(ctx, doing, r, from.principal, err)
+	}
+	if len(out.AuthorizationData) != 1 || out.AuthorizationData[0].ExpiresAt == nil {
+		return federation.Credentials{}, hint.New(doing+": ECR's answer cannot be used: not one login", otherServer)
+	}
+	data := out.AuthorizationData[0]
+	plain, err := base64.StdEncoding.DecodeString(sdk.ToString(data.AuthorizationToken))
+	user, password, ok := strings.Cut(string(plain), ":")
+	if err != nil || !ok || user != "AWS" || !passwordPattern.MatchString(password) {
+		return federation.Credentials{}, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
+	}
+	expires := data.ExpiresAt.UTC()
+	if from.expires.Before(expires) {
+		expires = from.expires // the login ends with the session that it came from
+	}
+	return federation.Credentials{
+		Name: r.Host, Principal: from.principal, Expires: expires,
+		Lengthen: "call the pipe again before Docker needs the registry",
+		Registry: &federation.Registry{Host: r.Host, Username: user, Password: secret.New(password)},
+	}, nil
+}
+
+var passwordPattern = regexp.MustCompile(`^[!-~]+$`)
+
+func explainRegistry(ctx context.Context, doing string, r Registry, principal string, err error) error {
+	status, code, _ := answer(err)
+	if unreachable := unreachable(ctx, doing, "Amazon ECR in "+r.Region, err); unreachable != nil {
+		return unreachable
+	}
+	switch {
+	case code == "AccessDeniedException":
+		return hint.New(fmt.Sprintf("%s: %s: the session may not ask for it", doing, code),
+			principal+" needs a policy that allows the action ecr:GetAuthorizationToken on the resource \"*\"",
+			"a registry of another account needs, in its repositories' policies, this principal's account as well; or name a role of that account in AWS_OIDC_ROLES")
+	case code == "UnrecognizedClientException":
+		return hint.New(fmt.Sprintf("%s: %s: the registry's region does not know the session", doing, code),
+			"look at the registry's host: its region must be of the role's partition and switched on for the account")
+	case throttled(code) || status == 429 || status >= 500:
+		return hint.New(fmt.Sprintf("%s: ECR answered with status %d", doing, status), "this passes as a rule: run the step again, or raise TIMEOUT")
+	case code != "":
+		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, status), "the code is explained in the Amazon ECR API Reference, GetAuthorizationToken")
+	}
+	return hint.New(fmt.Sprintf("%s: an answer that is not ECR's (status %d)", doing, status), otherServer)
+}

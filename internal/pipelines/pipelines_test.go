@@ -1,0 +1,70 @@
+package pipelines_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/internal/pipelines"
+)
+
+func TestMaxTime(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		file    string
+		running pipelines.Step
+		want    int // minutes; 0 for no answer
+	}{
+		{"no time anywhere", "pipelines: {default: [{step: {oidc: true, script: [x]}}]}", pipelines.Step{}, 120},
+		{"the pipeline's", "options: {max-time: 30}\npipelines: {default: [{step: {oidc: true}}]}", pipelines.Step{}, 30},
+		{"the step's", "options: {max-time: 30}\npipelines: {default: [{step: {oidc: true, max-time: 45}}, {step: {max-time: 5}}]}", pipelines.Step{}, 45},
+		{"steps that agree", "pipelines: {default: [{step: {oidc: true, max-time: 45}}], branches: {main: [{step: {oidc: true, max-time: 45}}]}}", pipelines.Step{}, 45},
+		{"steps that differ", "options: {max-time: 90}\npipelines: {default: [{step: {oidc: true, max-time: 45}}, {step: {oidc: true, max-time: 5}}]}", pipelines.Step{}, 90},
+		{"told by the deployment", "pipelines: {default: [{step: {oidc: true, max-time: 5}}, {step: {oidc: true, deployment: production, max-time: 45}}]}", pipelines.Step{Deployment: true}, 45},
+		{"told by its name", "pipelines: {default: [{step: {oidc: true, deployment: staging, max-time: 5}}, {step: {oidc: true, deployment: Production, max-time: 45}}]}", pipelines.Step{Deployment: true, Name: "production"}, 45},
+		{"a stage's deployment", "pipelines: {default: [{stage: {deployment: production, steps: [{step: {oidc: true, max-time: 45}}]}}, {step: {oidc: true, max-time: 5}}]}", pipelines.Step{Deployment: true, Name: "production"}, 45},
+		{"in parallel", "pipelines: {custom: {x: [{variables: [{name: a}]}, {parallel: {steps: [{step: {oidc: {audiences: [a]}, max-time: 45}}]}}]}}", pipelines.Step{}, 45},
+		{"an anchor", "definitions: {steps: [{step: &s {oidc: true, max-time: 45}}]}\npipelines: {default: [{step: *s}, {step: {<<: *s}}]}", pipelines.Step{}, 45},
+		{"for all steps", "options: {oidc: true}\npipelines: {default: [{step: {max-time: 45}}, {step: {oidc: false, max-time: 5}}]}", pipelines.Step{}, 45},
+		{"no step with a token", "pipelines: {default: [{step: {max-time: 45}}]}", pipelines.Step{}, 120},
+		{"a time of nonsense", "options: {max-time: soon}\npipelines: {default: [{step: {oidc: true, max-time: -1}}]}", pipelines.Step{}, 120},
+		{"not YAML", "pipelines: [", pipelines.Step{}, 0},
+		{"another file", "- a\n- b", pipelines.Step{}, 0},
+		{"nothing", "", pipelines.Step{}, 0},
+		{"aliases that explode", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\npipelines: {default: [{step: {oidc: true}}, *g]}", pipelines.Step{}, 0},
+		{"an alias of itself", "pipelines: &p {default: [*p, {step: {oidc: true}}]}", pipelines.Step{}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "bitbucket-pipelines.yml"), []byte(c.file), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := pipelines.MaxTime(dir, c.running)
+			if got != time.Duration(c.want)*time.Minute || ok != (c.want != 0) {
+				t.Errorf("MaxTime = %v, %v; want %d minutes", got, ok, c.want)
+			}
+		})
+	}
+}
+
+func TestMaxTimeOfWhatIsNoFile(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"nothing":   func(string) error { return nil },
+		"a link":    func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a pipe":    func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a folder":  func(path string) error { return os.Mkdir(path, 0o700) },
+		"too large": func(path string) error { return os.WriteFile(path, make([]byte, 2<<20), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := plant(filepath.Join(dir, "bitbucket-pipelines.yml")); err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := pipelines.MaxTime(dir, pipelines.Step{}); ok {
+				t.Errorf("MaxTime = %v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,496 @@
+package cloud
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// webIdentity is a request that the default world grants for a good token.
+func webIdentity(token string) url.Values {
+	return url.Values{
+		"Action":           {"AssumeRoleWithWebIdentity"},
+		"Version":          {stsVersion},
+		"RoleArn":          {RoleARN},
+		"RoleSessionName":  {"bitbucket-shop-42"},
+		"WebIdentityToken": {token},
+	}
+}
+
+// with is a form with some parameters changed, NAME=VALUE each; NAME alone removes one.
+func with(form url.Values, changes ...string) url.Values {
+	for _, change := range changes {
+		name, value, ok := strings.Cut(change, "=")
+		form.Del(name)
+		if ok {
+			form.Set(name, value)
+		}
+	}
+	return form
+}
+
+// A stsAnswer is what the tests look at of any answer.
+type stsAnswer struct {
+	status  int
+	Code    string `xml:"Error>Code"`
+	Message string `xml:"Error>Message"`
+
+	Web   stsResult `xml:"AssumeRoleWithWebIdentityResult"`
+	Chain stsResult `xml:"AssumeRoleResult"`
+}
+
+type stsResult struct {
+	Arn         string `xml:"AssumedRoleUser>Arn"`
+	Credentials credentialsXML
+}
+
+func (a stsAnswer) String() string { return fmt.Sprintf("%d %s %q", a.status, a.Code, a.Message) }
+
+func askSTS(t *testing.T, server *Server, form url.Values, edit func(*http.Request)) stsAnswer {
+	t.Helper()
+	status, body := postForm(t, server.URL+"/", form, edit)
+	answer := stsAnswer{status: status}
+	if err := xml.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	if !strings.Contains(body, stsNamespace) {
+		t.Errorf("answer outside of AWS's namespace: %s", body)
+	}
+	return answer
+}
+
+func TestAssumeRoleWithWebIdentity(t *testing.T) {
+	world := testWorld(t)
+	token := stepToken(world.Issuer, nil)
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`
+	answer := askSTS(t, world.STS, with(webIdentity(token), "DurationSeconds=900", "Policy="+policy,
+		"PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"), nil)
+	if answer.status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	if got, want := answer.Web.Arn, "arn:aws:sts::123456789012:assumed-role/deploy/bitbucket-shop-42"; got != want {
+		t.Errorf("assumed role = %s, want %s", got, want)
+	}
+	c := answer.Web.Credentials
+	if !regexp.MustCompile(`^ASIA[A-Z0-9]{16}$`).MatchString(c.AccessKeyID) {
+		t.Errorf("access key id = %s", c.AccessKeyID)
+	}
+	if len(c.SecretAccessKey) != 40 || !strings.Contains(c.SecretAccessKey, "/") || !strings.Contains(c.SecretAccessKey, "+") {
+		t.Errorf("the secret key has %d characters, or not the awkward ones", len(c.SecretAccessKey))
+	}
+	if !strings.Contains(c.SessionToken, "/") || !strings.HasSuffix(c.SessionToken, "=") {
+		t.Error("the session token lacks the awkward characters")
+	}
+	session, ok := world.AWS.Session(c.AccessKeyID)
+	if rest := time.Until(session.Expires); !ok || rest > 15*time.Minute || rest < 14*time.Minute {
+		t.Errorf("the session lasts %v, want 15 minutes", rest)
+	}
+	again := askSTS(t, world.STS, webIdentity(token), nil)
+	if again.Web.Credentials.SessionToken == c.SessionToken {
+		t.Error("two sessions have the same credentials")
+	}
+}
+
+func TestAssumeRoleWithWebIdentityRefuses(t *testing.T) {
+	world := testWorld(t)
+	issuer := world.Issuer
+	good := stepToken(issuer, nil)
+	elsewhere := "arn:aws:iam::210987654321:role/deploy"
+	world.AWS.SetRole(Role{ARN: "arn:aws:iam::123456789012:role/production", Trust: []Trust{{
+		Actions: []string{actionWebIdentity}, Issuer: issuer.URL(), Subject: RepositoryUUID + ":" + EnvironmentUUID + ":*",
+	}}})
+	world.AWS.SetRole(Role{ARN: "arn:aws:iam::123456789012:role/chained-only", Trust: []Trust{{
+		Actions: []string{actionAssumeRole}, Issuer: issuer.URL(),
+	}}})
+	world.AWS.SetRole(Role{ARN: "arn:aws:iam::123456789012:role/other-audience", Trust: []Trust{{
+		Actions: []string{actionWebIdentity}, Issuer: issuer.URL(), Audience: "sts.amazonaws.com",
+	}}})
+
+	tests := []struct {
+		name string
+		form url.Values
+		code string
+		text string
+	}{
+		{"unknown parameter", with(webIdentity(good), "ExternalId=12345"), "ValidationError", "ExternalId"},
+		{"gap in a list", with(webIdentity(good), "PolicyArns.member.2.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"), "ValidationError", "PolicyArns.member.2.arn"},
+		{"wrong version", with(webIdentity(good), "Version=2012-10-17"), "InvalidAction", ""},
+		{"no action", with(webIdentity(good), "Action"), "InvalidAction", ""},
+		{"no role", with(webIdentity(good), "RoleArn"), "ValidationError", "roleArn"},
+		{"no role ARN", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:user/deploy"), "ValidationError", "is invalid"},
+		{"short role ARN", with(webIdentity(good), "RoleArn=arn:aws:iam::1"), "ValidationError", "equal to 20"},
+		{"no session name", with(webIdentity(good), "RoleSessionName"), "ValidationError", "roleSessionName"},
+		{"short session name", with(webIdentity(good), "RoleSessionName=x"), "ValidationError", "equal to 2"},
+		{"long session name", with(webIdentity(good), "RoleSessionName="+strings.Repeat("x", 65)), "ValidationError", "equal to 64"},
+		{"braces in session name", with(webIdentity(good), "RoleSessionName={x}"), "ValidationError", "pattern"},
+		{"two problems", with(webIdentity(good), "RoleSessionName=x", "DurationSeconds=1"), "ValidationError", "2 validation errors"},
+		{"short duration", with(webIdentity(good), "DurationSeconds=899"), "ValidationError", "900"},
+		{"long duration", with(webIdentity(good), "DurationSeconds=43201"), "ValidationError", "43200"},
+		{"duration in words", with(webIdentity(good), "DurationSeconds=1h"), "ValidationError", "integer"},
+		{"longer than the role allows", with(webIdentity(good), "DurationSeconds=3601"), "ValidationError", "MaxSessionDuration"},
+		{"policy that is no JSON", with(webIdentity(good), "Policy={"), "MalformedPolicyDocument", ""},
+		{"policy without statement", with(webIdentity(good), `Policy={"Version":"2012-10-17"}`), "MalformedPolicyDocument", ""},
+		{"empty policy", with(webIdentity(good), "Policy="), "ValidationError", ""},
+		{"policy with strange characters", with(webIdentity(good), `Policy={"Statement":[],"Id":"→"}`), "ValidationError", "pattern"},
+		{"long policy", with(webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2048)), "ValidationError", "2048"},
+		{"long policy with ARN", with(webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2020),
+			"PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"), "ValidationError", "combined"},
+		{"policy of another account", with(webIdentity(good), "PolicyArns.member.1.arn=arn:aws:iam::210987654321:policy/ReadOnlyAccess"), "ValidationError", "account"},
+		{"no policy ARN", with(webIdentity(good), "PolicyArns.member.1.arn=ReadOnlyAccess0000000"), "ValidationError", "not valid"},
+		{"long token", webIdentity(strings.Repeat("x", 20001)), "ValidationError", "20000"},
+		{"no token", with(webIdentity(good), "WebIdentityToken"), "ValidationError", "webIdentityToken"},
+
+		{"provider of another account", with(webIdentity(good), "RoleArn="+elsewhere), "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://api.bitbucket.org/2.0/workspaces/acme/"},
+		{"another issuer", webIdentity(stepToken(issuer, set("iss", "https://issuer.example"))), "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://issuer.example"},
+		{"issuer with a slash", webIdentity(stepToken(issuer, set("iss", issuer.URL()+"/"))), "InvalidIdentityToken", "No OpenIDConnect provider"},
+		{"another audience", webIdentity(stepToken(issuer, set("aud", "sts.amazonaws.com"))), "InvalidIdentityToken", "Incorrect token audience"},
+		{"audience with braces", webIdentity(stepToken(issuer, set("aud", "ari:cloud:bitbucket::workspace/"+WorkspaceUUID))), "InvalidIdentityToken", "Incorrect token audience"},
+		{"no audience", webIdentity(stepToken(issuer, set("aud", nil))), "InvalidIdentityToken", "Incorrect token audience"},
+		{"audience of no string", webIdentity(stepToken(issuer, set("aud", 1))), "InvalidIdentityToken", "Incorrect token audience"},
+		{"expired", webIdentity(stepToken(issuer, set("exp", ago(6*time.Minute)))), "ExpiredTokenException", "Token expired"},
+		{"issued in the future", webIdentity(stepToken(issuer, set("iat", ago(-6*time.Minute)))), "InvalidIdentityToken", "future"},
+		{"no expiry", webIdentity(stepToken(issuer, set("exp", nil))), "InvalidIdentityToken", "claim"},
+		{"expiry with fraction", webIdentity(stepToken(issuer, set("exp", float64(ago(-time.Hour))+0.5))), "InvalidIdentityToken", "claim"},
+		{"expiry in quotes", webIdentity(stepToken(issuer, set("exp", fmt.Sprint(ago(-time.Hour))))), "InvalidIdentityToken", "claim"},
+		{"no subject", webIdentity(stepToken(issuer, set("sub", nil))), "InvalidIdentityToken", "claim"},
+
+		{"another repository", webIdentity(stepToken(issuer, set("sub", "{00000000-0000-0000-0000-000000000000}:"+StepUUID))), "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"not a deployment", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/production"), "AccessDenied", "Not authorized"},
+		{"role for chains", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/chained-only"), "AccessDenied", "Not authorized"},
+		{"role for another audience", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/other-audience"), "AccessDenied", "Not authorized"},
+		{"no such role", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/missing"), "AccessDenied", "Not authorized"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			answer := askSTS(t, world.STS, test.form, nil)
+			want := http.StatusBadRequest
+			if test.code == "AccessDenied" {
+				want = http.StatusForbidden
+			}
+			if answer.status != want || answer.Code != test.code || !strings.Contains(answer.Message, test.text) {
+				t.Errorf("%v, want %d %s with %q", answer, want, test.code, test.text)
+			}
+		})
+	}
+	for name, token := range forgeries(t, issuer) {
+		t.Run(name, func(t *testing.T) {
+			if answer := askSTS(t, world.STS, webIdentity(token), nil); answer.Code != "InvalidIdentityToken" {
+				t.Errorf("%v, want InvalidIdentityToken", answer)
+			}
+		})
+	}
+	if secrets := world.AWS.Secrets(); len(secrets) > 0 {
+		t.Errorf("%d secrets were handed out", len(secrets))
+	}
+}
+
+func TestSTSRefusesEnvelope(t *testing.T) {
+	world := testWorld(t)
+	form := webIdentity(stepToken(world.Issuer, nil))
+	twice := webIdentity(stepToken(world.Issuer, nil))
+	twice.Add("RoleArn", RoleARN)
+	tests := map[string]struct {
+		form url.Values
+		edit func(*http.Request)
+	}{
+		"signed":            {form, func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x") }},
+		"bearer":            {form, func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }},
+		"session token":     {form, func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "x") }},
+		"JSON":              {form, func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }},
+		"no content type":   {form, func(r *http.Request) { r.Header.Del("Content-Type") }},
+		"another method":    {form, func(r *http.Request) { r.Method = http.MethodPut }},
+		"another path":      {form, func(r *http.Request) { r.URL.Path = "/sts" }},
+		"parameters in URL": {form, func(r *http.Request) { r.URL.RawQuery = "DurationSeconds=900" }},
+		"duplicate":         {twice, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if answer := askSTS(t, world.STS, test.form, test.edit); answer.status < 400 || answer.Code == "" {
+				t.Errorf("%v, want an error", answer)
+			}
+		})
+	}
+}
+
+func TestWebIdentityLeeway(t *testing.T) {
+	world := testWorld(t)
+	for name, edit := range map[string]func(map[string]any){
+		"expired just now":    set("exp", ago(4*time.Minute)),
+		"issued soon":         set("iat", ago(-4*time.Minute)),
+		"one audience of two": set("aud", []string{"https://service.example", DefaultStep().WorkspaceAudience()}),
+	} {
+		if answer := askSTS(t, world.STS, webIdentity(stepToken(world.Issuer, edit)), nil); answer.status != http.StatusOK {
+			t.Errorf("%s: %v", name, answer)
+		}
+	}
+}
+
+func TestLike(t *testing.T) {
+	tests := []struct {
+		pattern, value string
+		want           bool
+	}{
+		{"{a}:*", "{a}:{b}", true},
+		{"{a}:*", "{a}:", true},
+		{"{a}:*", "{a}", false},
+		{"{a}:*", "x{a}:{b}", false},
+		{"*", "a:b/c\nd", true},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"a?c", "abbc", false},
+		{"A", "a", false},
+		{"a.c", "abc", false},
+		{"[ab]", "a", false},
+		{"a", "a\n", false},
+	}
+	for _, test := range tests {
+		if got := like(test.pattern, test.value); got != test.want {
+			t.Errorf("like(%q, %q) = %v", test.pattern, test.value, got)
+		}
+	}
+}
+
+// The example in [IAM User Guide, Create a signed AWS API request].
+func TestSignatureVector(t *testing.T) {
+	r, err := http.NewRequest(http.MethodGet, "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	r.Header.Set("X-Amz-Date", "20150830T123600Z")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, "+
+		"SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7")
+	s, failure := parseSignature(r)
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	now := time.Date(2015, 8, 30, 12, 40, 0, 0, time.UTC)
+	if failure := s.verify(r, nil, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "iam", now); failure != nil {
+		t.Error(failure)
+	}
+}
+
+// signed signs a request with a session's credentials, as a client would.
+func signed(c credentialsXML, service string, body string, headers ...string) func(*http.Request) {
+	return func(r *http.Request) {
+		now := time.Now().UTC()
+		names := append([]string{"content-type", "host", "x-amz-date", "x-amz-security-token"}, headers...)
+		s := signature{accessKeyID: c.AccessKeyID, date: now.Format("20060102"), region: "eu-west-1", service: service, headers: names}
+		r.Header.Set("X-Amz-Date", now.Format(sigTimeFormat))
+		r.Header.Set("X-Amz-Security-Token", c.SessionToken)
+		r.Host = r.URL.Host
+		r.Header.Set("Authorization", fmt.Sprintf(
+			"AWS4-HMAC-SHA256 Credential=%s/%s/%s/%s/aws4_request, SignedHeaders=%s, Signature=%s", s.accessKeyID, s.date,
+			s.region, s.service, strings.Join(names, ";"), s.compute(r, []byte(body), c.SecretAccessKey, r.Header.Get("X-Amz-Date"))))
+	}
+}
+
+func assumeRole(role string) url.Values {
+	return url.Values{
+		"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {role}, "RoleSessionName": {"bitbucket-shop-42"},
+	}
+}
+
+func TestAssumeRole(t *testing.T) {
+	const second, third = "arn:aws:iam::210987654321:role/second", "arn:aws:iam::210987654321:role/third"
+	world := testWorld(t)
+	all := []string{actionAssumeRole, actionTagSession, actionSetSource}
+	world.AWS.SetRole(Role{ARN: second, MaxSession: 12 * time.Hour, Trust: []Trust{{Actions: all, Role: RoleARN, ExternalID: "secret-ish"}}})
+	world.AWS.SetRole(Role{ARN: third, Trust: []Trust{{Actions: all, Role: second}}})
+	plain := "arn:aws:iam::210987654321:role/plain"
+	world.AWS.SetRole(Role{ARN: plain, Trust: []Trust{{Actions: []string{actionAssumeRole}, Role: RoleARN}}})
+	world.AWS.Configure(func(c *AWSConfig) { c.PackedLimit = 300 })
+
+	first := askSTS(t, world.STS, webIdentity(stepToken(world.Issuer, nil)), nil).Web.Credentials
+	ask := func(t *testing.T, c credentialsXML, form url.Values) stsAnswer {
+		t.Helper()
+		return askSTS(t, world.STS, form, signed(c, "sts", form.Encode()))
+	}
+	good := func() url.Values { return with(assumeRole(second), "ExternalId=secret-ish") }
+	tagged := func(tags ...string) url.Values {
+		form := good()
+		for i, tag := range tags {
+			key, value, _ := strings.Cut(tag, "=")
+			form.Set(fmt.Sprintf("Tags.member.%d.Key", i+1), key)
+			form.Set(fmt.Sprintf("Tags.member.%d.Value", i+1), value)
+		}
+		return form
+	}
+	many := make([]string, 51)
+	for i := range many {
+		many[i] = fmt.Sprintf("k%d=", i)
+	}
+
+	refused := []struct {
+		name string
+		form url.Values
+		code string
+		text string
+	}{
+		{"no external id", assumeRole(second), "AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: " + second},
+		{"wrong external id", with(good(), "ExternalId=other"), "AccessDenied", "sts:AssumeRole"},
+		{"short external id", with(good(), "ExternalId=x"), "ValidationError", "externalId"},
+		{"not trusted", assumeRole(third), "AccessDenied", "sts:AssumeRole"},
+		{"no such role", assumeRole(second + "x"), "AccessDenied", "sts:AssumeRole"},
+		{"over an hour", with(good(), "DurationSeconds=3601"), "ValidationError", "exceeds the 1 hour session limit for roles assumed by role chaining."},
+		{"tags without permission", with(assumeRole(plain), "Tags.member.1.Key=a", "Tags.member.1.Value=b"), "AccessDenied", "sts:TagSession"},
+		{"source without permission", with(assumeRole(plain), "SourceIdentity=someone"), "AccessDenied", "sts:SetSourceIdentity"},
+		{"keys that differ by case", tagged("Branch=a", "branch=b"), "ValidationError", "Duplicate tag keys"},
+		{"key with strange characters", tagged("a{b}=c"), "ValidationError", "pattern"},
+		{"value with strange characters", tagged("a=feature#1"), "ValidationError", "pattern"},
+		{"long value", tagged("a=" + strings.Repeat("x", 257)), "ValidationError", "256"},
+		{"long key", tagged(strings.Repeat("x", 129) + "="), "ValidationError", "128"},
+		{"reserved key", tagged("AWS:x=y"), "ValidationError", "aws:"},
+		{"51 tags", tagged(many...), "ValidationError", "50"},
+		{"key without value", with(good(), "Tags.member.1.Key=a"), "ValidationError", "null"},
+		{"transitive key of no tag", with(tagged("a=b"), "TransitiveTagKeys.member.1=c"), "InvalidParameterValue", "transitive"},
+		{"too much", tagged("a="+strings.Repeat("x", 200), "b="+strings.Repeat("x", 200)), "PackedPolicyTooLarge", "134%"},
+		{"a token", with(good(), "WebIdentityToken=eyJ"), "ValidationError", "WebIdentityToken"},
+	}
+	for _, test := range refused {
+		t.Run(test.name, func(t *testing.T) {
+			answer := ask(t, first, test.form)
+			if answer.status < 400 || answer.Code != test.code || !strings.Contains(answer.Message, test.text) {
+				t.Errorf("%v, want %s with %q", answer, test.code, test.text)
+			}
+		})
+	}
+
+	answer := ask(t, first, with(tagged("Repository=shop", "Branch=main"), "TransitiveTagKeys.member.1=Repository", "SourceIdentity=bitbucket"))
+	if answer.status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	next := answer.Chain.Credentials
+	if answer := ask(t, next, with(assumeRole(third), "Tags.member.1.Key=repository", "Tags.member.1.Value=x")); answer.Code != "InvalidParameterValue" {
+		t.Errorf("a transitive tag set again: %v", answer)
+	}
+	if answer := ask(t, next, with(assumeRole(third), "SourceIdentity=someone-else")); answer.Code != "AccessDenied" {
+		t.Errorf("another source identity: %v", answer)
+	}
+	answer = ask(t, next, assumeRole(third))
+	if answer.status != http.StatusOK {
+		t.Fatal(answer)
+	}
+	session, _ := world.AWS.Session(answer.Chain.Credentials.AccessKeyID)
+	if len(session.Tags) != 1 || session.Tags["Repository"] != "shop" || session.SourceID != "bitbucket" {
+		t.Errorf("session = %v %q, want the transitive tag and the source identity", session.Tags, session.SourceID)
+	}
+}
+
+func TestSignatureIsChecked(t *testing.T) {
+	world := testWorld(t)
+	c := askSTS(t, world.STS, webIdentity(stepToken(world.Issuer, nil)), nil).Web.Credentials
+	form := url.Values{"Action": {"GetCallerIdentity"}, "Version": {stsVersion}}
+	if answer := askSTS(t, world.STS, form, signed(c, "sts", form.Encode())); answer.status != http.StatusOK {
+		t.Fatal(answer)
+	}
+
+	wrongSecret, wrongToken, wrongID := c, c, c
+	wrongSecret.SecretAccessKey = newSecretKey()
+	wrongToken.SessionToken = newSessionToken()
+	wrongID.AccessKeyID = newAccessKeyID()
+	both := func(edits ...func(*http.Request)) func(*http.Request) {
+		return func(r *http.Request) {
+			for _, edit := range edits {
+				edit(r)
+			}
+		}
+	}
+	tests := map[string]struct {
+		edit func(*http.Request)
+		code string
+	}{
+		"unsigned":           {nil, "MissingAuthenticationToken"},
+		"not version 4":      {func(r *http.Request) { r.Header.Set("Authorization", "AWS x:y") }, "IncompleteSignature"},
+		"wrong secret":       {signed(wrongSecret, "sts", form.Encode()), "SignatureDoesNotMatch"},
+		"wrong token":        {signed(wrongToken, "sts", form.Encode()), "InvalidClientTokenId"},
+		"wrong key id":       {signed(wrongID, "sts", form.Encode()), "InvalidClientTokenId"},
+		"wrong service":      {signed(c, "ecr", form.Encode()), "SignatureDoesNotMatch"},
+		"another body":       {signed(c, "sts", form.Encode()+"&x=y"), "SignatureDoesNotMatch"},
+		"another host":       {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Host = "sts.amazonaws.com" }), "SignatureDoesNotMatch"},
+		"another date":       {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") }), "IncompleteSignature"},
+		"token not signed":   {both(signed(c, "sts", form.Encode()), unsign("x-amz-security-token")), "SignatureDoesNotMatch"},
+		"host not signed":    {both(signed(c, "sts", form.Encode()), unsign("host")), "SignatureDoesNotMatch"},
+		"session token gone": {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }), "InvalidClientTokenId"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if answer := askSTS(t, world.STS, form, test.edit); answer.Code != test.code {
+				t.Errorf("%v, want %s", answer, test.code)
+			}
+		})
+	}
+
+	world.AWS.Configure(func(config *AWSConfig) { config.Now = func() time.Time { return time.Now().Add(14 * time.Minute) } })
+	if answer := askSTS(t, world.STS, form, signed(c, "sts", form.Encode())); answer.status != http.StatusOK {
+		t.Errorf("14 minutes of skew: %v", answer)
+	}
+	world.AWS.Configure(func(config *AWSConfig) { config.Now = func() time.Time { return time.Now().Add(16 * time.Minute) } })
+	if answer := askSTS(t, world.STS, form, signed(c, "sts", form.Encode())); answer.Code != "SignatureDoesNotMatch" {
+		t.Errorf("16 minutes of skew: %v", answer)
+	}
+}
+
+// unsign takes a header's name out of the list of those signed.
+func unsign(name string) func(*http.Request) {
+	return func(r *http.Request) {
+		header := strings.Replace(r.Header.Get("Authorization"), ";"+name, "", 1)
+		r.Header.Set("Authorization", header)
+	}
+}
+
+func TestSessionExpires(t *testing.T) {
+	world := testWorld(t)
+	world.AWS.Configure(func(c *AWSConfig) { c.Lifetime = 2 * time.Second })
+	c := askSTS(t, world.STS, webIdentity(stepToken(world.Issuer, nil)), nil).Web.Credentials
+	world.AWS.Configure(func(c *AWSConfig) { c.Now = func() time.Time { return time.Now().Add(2 * time.Second) } })
+	form := url.Values{"Action": {"GetCallerIdentity"}, "Version": {stsVersion}}
+	if answer := askSTS(t, world.STS, form, signed(c, "sts", form.Encode())); answer.Code != "ExpiredToken" {
+		t.Errorf("%v, want ExpiredToken", answer)
+	}
+}
+
+func TestECR(t *testing.T) {
+	world := testWorld(t)
+	c := askSTS(t, world.STS, webIdentity(stepToken(world.Issuer, nil)), nil).Web.Credentials
+	ask := func(c credentialsXML, service string) (int, string) {
+		const body = `{}`
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, world.STS.URL+"/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		r.Header.Set("X-Amz-Target", ecrTarget)
+		signed(c, service, body, "x-amz-target")(r)
+		return do(t, r)
+	}
+	status, body := ask(c, "ecr")
+	var answer struct {
+		AuthorizationData []struct{ AuthorizationToken, ProxyEndpoint string }
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK || len(answer.AuthorizationData) != 1 {
+		t.Fatalf("%d %s", status, body)
+	}
+	data := answer.AuthorizationData[0]
+	if login, _ := base64.StdEncoding.DecodeString(data.AuthorizationToken); !strings.HasPrefix(string(login), "AWS:") {
+		t.Error("the token is no login of user AWS")
+	}
+	if want := "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"; data.ProxyEndpoint != want {
+		t.Errorf("endpoint = %s, want %s", data.ProxyEndpoint, want)
+	}
+
+	if status, body := ask(c, "sts"); status != http.StatusBadRequest || !strings.Contains(body, "InvalidSignatureException") {
+		t.Errorf("signed for another service: %d %s", status, body)
+	}
+	c.SecretAccessKey = newSecretKey()
+	if status, body := ask(c, "ecr"); status != http.StatusBadRequest || !strings.Contains(body, "InvalidSignatureException") {
+		t.Errorf("wrong secret: %d %s", status, body)
+	}
+}

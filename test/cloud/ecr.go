@@ -1,0 +1,89 @@
+package cloud
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	ecrTarget   = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+	ecrLifetime = 12 * time.Hour
+)
+
+// serveECR answers GetAuthorizationToken, the one call a registry login needs, in JSON 1.1.
+// [Amazon ECR API Reference, GetAuthorizationToken]
+func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
+	if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("X-Amz-Target") != ecrTarget ||
+		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
+		writeECRError(w, "UnknownOperationException", "")
+		return
+	}
+	caller, failure := a.authenticate(r, body, "ecr")
+	if failure != nil {
+		code := failure.code
+		switch code { // JSON services name the same faults otherwise
+		case "InvalidClientTokenId":
+			code = "UnrecognizedClientException"
+		case "SignatureDoesNotMatch":
+			code = "InvalidSignatureException"
+		case "ExpiredToken":
+			code = "ExpiredTokenException"
+		}
+		writeECRError(w, code, failure.message)
+		return
+	}
+	noteCaller(r, caller.Principal())
+	role, _ := parseRoleARN(caller.Role)
+
+	var request struct {
+		RegistryIDs []string `json:"registryIds"`
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&request); err != nil {
+		writeECRError(w, "SerializationException", "")
+		return
+	}
+	if len(request.RegistryIDs) == 0 {
+		request.RegistryIDs = []string{role.account}
+	}
+
+	signature, _ := parseSignature(r)
+	suffix := "amazonaws.com"
+	if role.partition == "aws-cn" {
+		suffix = "amazonaws.com.cn"
+	}
+	expires := a.now().Add(ecrLifetime)
+	if expires.After(caller.Expires) {
+		expires = caller.Expires
+	}
+	type authorization struct {
+		Token     string  `json:"authorizationToken"`
+		ExpiresAt float64 `json:"expiresAt"`
+		Endpoint  string  `json:"proxyEndpoint"`
+	}
+	var list []authorization
+	for _, account := range request.RegistryIDs {
+		password := randomBase64(900)
+		token := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
+		a.secrets = append(a.secrets, Secret{ECRPassword, password}, Secret{ECRPassword, token})
+		list = append(list, authorization{
+			Token:     token,
+			ExpiresAt: float64(expires.UnixMilli()) / 1000,
+			Endpoint:  "https://" + account + ".dkr.ecr." + signature.region + "." + suffix,
+		})
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Requestid", newRequestID())
+	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": list}) // a client that left is the client's business
+}
+
+func writeECRError(w http.ResponseWriter, code, message string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Requestid", newRequestID())
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+}

@@ -1,0 +1,224 @@
+// Command demo shows the main job without an account at any cloud: a step's token becomes credentials of AWS and Google
+// that later commands of the step can use, and a role that does not trust the step refuses.
+//
+// The program is the real one, started as Bitbucket would; issuer, AWS and Google are fakes on loopback. The demo checks
+// what it shows and fails if anything differs from what it promises.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/test/cloud"
+)
+
+const timeout = 60 * time.Second
+
+// written is what a login with AWS and Google leaves behind.
+var written = []string{
+	".gitignore", "env.sh", "summary.json", "aws/credentials", "aws/config",
+	"gcp/credentials.json", "gcp/subject-token", "gcp/access-token", "gcp/boto",
+}
+
+func main() {
+	if err := run(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out io.Writer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+
+	dir, err := os.MkdirTemp("", "bitbucket-oidc-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	d := demo{out: out, pipe: filepath.Join(dir, "pipe"), clone: filepath.Join(dir, "build")}
+	if err := os.Mkdir(d.clone, 0o700); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", d.pipe, "bitbucket-oidc/pipe")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+
+	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
+	if err != nil {
+		return err
+	}
+	if d.world, err = cloud.Start(issuer); err != nil {
+		return err
+	}
+	defer d.world.Close()
+	d.token = issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))
+
+	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.refusal} {
+		if err := act(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A demo is one step in a fresh build directory.
+type demo struct {
+	out   io.Writer
+	world *cloud.World
+	pipe  string // the program
+	clone string // the build directory
+	token string
+}
+
+// login is the main job: both clouds, nothing but variables.
+func (d *demo) login(ctx context.Context) error {
+	variables := []string{
+		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
+		"AWS_DEFAULT_REGION=eu-west-1",
+		"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName,
+		"GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail,
+	}
+	said, err := d.runPipe(ctx, variables)
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	for _, want := range []string{
+		"✔ aws default: arn:aws:sts::123456789012:assumed-role/deploy/bitbucket-shop-42 until ",
+		"✔ gcp default: " + cloud.ServiceAccountEmail + " until ",
+	} {
+		if !strings.Contains(said, want) {
+			return fmt.Errorf("login did not print %q", want)
+		}
+	}
+	for _, server := range []*cloud.Server{d.world.STS, d.world.GoogleSTS, d.world.IAMCredentials} {
+		if n := len(server.Requests()); n != 1 {
+			return fmt.Errorf("login sent %d requests where one is enough: %v", n, server.Requests())
+		}
+	}
+	return nil
+}
+
+// files lists what login wrote, and checks that nobody else can read it.
+func (d *demo) files(context.Context) error {
+	fmt.Fprintln(d.out, "+ ls .bitbucket-oidc")
+	for _, name := range written {
+		info, err := os.Stat(filepath.Join(d.clone, ".bitbucket-oidc", name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "%v %5d %s\n", info.Mode(), info.Size(), name)
+		if info.Mode() != 0o600 {
+			return fmt.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+	fmt.Fprintln(d.out)
+	return nil
+}
+
+// use is what a user's next line does, and what it gives to every command after it.
+func (d *demo) use(ctx context.Context) error {
+	const script = ". .bitbucket-oidc/env.sh"
+	fmt.Fprintln(d.out, "+", script)
+	before := []string{"PATH=" + os.Getenv("PATH"), "PWD=" + d.clone}
+	shell := exec.CommandContext(ctx, "sh", "-euc", script+"; env")
+	shell.Dir, shell.Env = d.clone, before
+	output, err := shell.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w", script, err)
+	}
+	set := map[string]string{}
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	slices.Sort(lines)
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		if slices.Contains(before, line) || slices.Contains([]string{"_", "OLDPWD", "SHLVL"}, name) {
+			continue
+		}
+		set[name] = value
+		fmt.Fprintln(d.out, d.readable(line))
+	}
+	fmt.Fprintln(d.out)
+	if set["AWS_PROFILE"] != "default" || set["CLOUDSDK_CORE_PROJECT"] != "my-project" {
+		return errors.New("env.sh did not sign the shell in")
+	}
+	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "BOTO_CONFIG"} {
+		if _, err := os.Stat(set[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return d.secretFree(string(output))
+}
+
+// refusal is a login that AWS turns down: what went wrong, what to change, and nothing lost.
+func (d *demo) refusal(ctx context.Context) error {
+	summary := filepath.Join(d.clone, ".bitbucket-oidc", "summary.json")
+	before, err := os.ReadFile(summary)
+	if err != nil {
+		return err
+	}
+	said, err := d.runPipe(ctx, []string{"AWS_OIDC_ROLE_ARN=arn:aws:iam::123456789012:role/production"})
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		return fmt.Errorf("refused login: %v, want exit status 1", err)
+	}
+	if !strings.Contains(said, "✖ aws default: ") || !strings.Contains(said, "\nhint: ") {
+		return errors.New("refused login: no ✖ line or no hint")
+	}
+	if after, err := os.ReadFile(summary); err != nil || !bytes.Equal(before, after) {
+		return errors.New("refused login: what the earlier login wrote did not stay")
+	}
+	fmt.Fprintln(d.out, "exit status 1; what the first login wrote is still there")
+	return nil
+}
+
+// runPipe runs the program as Bitbucket would, prints what a log would show, and gives it back.
+func (d *demo) runPipe(ctx context.Context, variables []string) (said string, err error) {
+	fmt.Fprintln(d.out, "+ pipe: docker://ACCOUNT/bitbucket-oidc")
+	for _, variable := range variables {
+		fmt.Fprintln(d.out, "   ", strings.Replace(variable, "=", ": ", 1))
+	}
+	pipe := exec.CommandContext(ctx, d.pipe)
+	pipe.Dir = d.clone
+	pipe.Env = append([]string{
+		"BITBUCKET_STEP_OIDC_TOKEN=" + d.token,
+		"BITBUCKET_CLONE_DIR=" + d.clone,
+		"BITBUCKET_WORKSPACE=" + cloud.Workspace,
+		"BITBUCKET_REPO_SLUG=shop",
+		"BITBUCKET_BUILD_NUMBER=42",
+		"AWS_ENDPOINT_URL_STS=" + d.world.STS.URL,
+		"GCP_STS_ENDPOINT=" + d.world.GoogleSTS.URL,
+		"GCP_IAMCREDENTIALS_ENDPOINT=" + d.world.IAMCredentials.URL,
+	}, variables...)
+	output, err := pipe.CombinedOutput()
+	fmt.Fprintln(d.out, d.readable(string(output)))
+	if leak := d.secretFree(string(output)); leak != nil {
+		return "", leak
+	}
+	return string(output), err
+}
+
+// readable has the build directory by its name, in place of this machine's temporary directory.
+func (d *demo) readable(text string) string {
+	return strings.ReplaceAll(text, d.clone, "$BITBUCKET_CLONE_DIR")
+}
+
+// secretFree fails if the text shows anything that a cloud or Bitbucket handed out.
+func (d *demo) secretFree(text string) error {
+	for _, secret := range d.world.Secrets() {
+		if strings.Contains(text, secret.Value) {
+			return fmt.Errorf("a secret was printed: %v", secret)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows is the plan of the house: which packages of this module each package may import. Data flows one way; a backend
+// never imports another.
+func arrows() map[string][]string {
+	backend := []string{"federation", "oidc", "secret", "transport", "trust", "hint"}
+	return map[string][]string{
+		"pipe":       {"app"},
+		"app":        {"config", "federation", "handoff", "hint", "oidc"},
+		"config":     {"pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
+		"aws":        backend,
+		"gcp":        backend,
+		"federation": {"oidc", "secret"},
+		"handoff":    {"federation", "hint", "oidc", "secret"},
+		"trust":      {"oidc"},
+		"oidc":       {"secret"},
+		"transport":  {},
+		"hint":       {},
+		"secret":     {},
+		"pipelines":  {},
+	}
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./pipe/...", "./internal/...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := arrows()
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&pkg); err != nil {
+			t.Fatal(err)
+		}
+		name := path.Base(pkg.ImportPath)
+		may, planned := allowed[name]
+		if !planned {
+			t.Errorf("package %s is not in the plan", name)
+		}
+		for _, imported := range pkg.Imports {
+			if own, ok := strings.CutPrefix(imported, "bitbucket-oidc/internal/"); ok && !slices.Contains(may, own) {
+				t.Errorf("%s imports %s", name, own)
+			}
+			if imported == "github.com/kelseyhightower/envconfig" && name != "config" {
+				t.Errorf("%s reads the environment with envconfig", name)
+			}
+			if imported == "net/http" && slices.Contains([]string{"app", "config", "federation", "handoff", "hint", "oidc", "secret", "trust"}, name) {
+				t.Errorf("%s talks http", name)
+			}
+		}
+	}
+}
+
+// TestEffectsHaveOneAddress looks at the calls in the program's code: who exits, reads the environment, writes files,
+// prints.
+func TestEffectsHaveOneAddress(t *testing.T) {
+	address := map[string][]string{ // call → packages that may make it
+		"os.Exit": {"main"}, "os.Getenv": {"config"}, "os.LookupEnv": {"config"}, "os.Environ": {"config"}, "os.ReadFile": {"config"},
+		"os.OpenRoot": {"handoff"}, "os.Getwd": {"handoff"},
+		"fmt.Print": {}, "fmt.Println": {}, "fmt.Printf": {}, "log.Print": {}, "log.Printf": {}, "log.Fatal": {}, "panic": {},
+		"os.Setenv": {}, "os.Create": {}, "os.WriteFile": {}, "os.OpenFile": {}, "os.Remove": {}, "os.RemoveAll": {}, "os.Mkdir": {},
+		"os.MkdirAll": {}, "os.Rename": {}, "os.Symlink": {}, "os.Chmod": {}, "os.Chown": {}, "os.CreateTemp": {}, "os.MkdirTemp": {},
+		"http.Get": {}, "http.Post": {}, "time.Sleep": {},
+	}
+	checked := 0
+	for _, root := range []string{"../pipe", "../internal"} {
+		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			checked++
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncDecl:
+					if n.Name.Name == "init" && n.Recv == nil {
+						t.Errorf("%s has an init", file)
+					}
+				case *ast.CallExpr:
+					name := called(n)
+					if may, watched := address[name]; watched && !slices.Contains(may, parsed.Name.Name) {
+						t.Errorf("%s calls %s", file, name)
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d files were looked at", checked)
+	}
+}
+
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		if pkg, ok := f.X.(*ast.Ident); ok {
+			return pkg.Name + "." + f.Sel.Name
+		}
+	}
+	return ""
+}

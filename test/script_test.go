@@ -1,0 +1,594 @@
+// Package test holds the program to its promises: user stories, each run against the real binary and the fakes of
+// [bitbucket-oidc/test/cloud].
+//
+// A story is a file in script/, in the language of testscript. It starts in the build directory ($WORK/build, mode 0777)
+// of a clean step: Bitbucket's variables, HOME and a temporary directory below $WORK, nothing else. The fakes are its own
+// and let the default token in. Files of the archive are unpacked in $WORK.
+//
+//	token
+//	env AWS_OIDC_ROLE_ARN=$ROLE
+//	exec pipe
+//	stdout '^✔ aws default: '
+//	leaks
+//
+// Ready to use: $ROLE, $PROVIDER (a workload identity provider), $SA (a service account), $REPOSITORY, $ENVIRONMENT,
+// $WORKSPACE and $STEP (UUIDs with braces), $ISSUER, $AUDIENCE. The commands beyond testscript's own:
+//
+//	token [NAME=VALUE]…        mint a token into BITBUCKET_STEP_OIDC_TOKEN. env makes a deployment step; aud=X adds an
+//	                           audience; expired=10m, expires=2m move the end of its life; bad-signature spoils it; any
+//	                           other NAME sets that claim, to JSON or else a string, or removes it if VALUE is empty
+//	status N PROGRAM ARG…      run, and fail unless the exit status is N
+//	umask NNN PROGRAM ARG…     run with that umask
+//	fault SERVER KIND ARG… [times=N]
+//	                           fail the server's next requests. SERVER is aws, gcp (token exchange) or iam (service account
+//	                           tokens). KIND: status CODE [HEADER:VALUE]…, error CODE NAME MESSAGE (in the server's own
+//	                           shape), hang, hangup, truncate, html, oversize, redirect URL, echo CODE, pass
+//	requests SERVER N [TEXT]   fail unless the server got N requests that contain TEXT (! requests: fail if so). A request
+//	                           reads: METHOD PATH OPERATION authorization=SCHEME by=PRINCIPAL PARAMETER=VALUE…
+//	role NAME [max=12h] [account=N] [aud=X] [sub=PATTERN] [from=ROLE [external-id=X]] [allow=ACTION,…]
+//	                           an AWS role, by name or ARN: open to the repository's tokens, or with from= to a role
+//	provider aws [account=N] [aud=X]… [gone]
+//	provider gcp [disabled|deleted] [aud=X]… [condition=CLAIM=VALUE] [subject=CLAIM]
+//	                           the identity provider in place of the default one
+//	account EMAIL [member=X]… [long]
+//	                           a service account: open to the repository, or to those members (an e-mail stands for a
+//	                           service account); long allows lifetimes over an hour
+//	lifetime aws|gcp DURATION  let credentials last no longer
+//	mode FILE 0600             fail unless the file or folder has these permissions
+//	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
+//	                           may not hold it or that others may read
+package test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/test/cloud"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the files that scripts compare with")
+
+func TestScripts(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "pipe"), "./pipe")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"account":  cmdAccount,
+			"fault":    cmdFault,
+			"leaks":    cmdLeaks,
+			"lifetime": cmdLifetime,
+			"mode":     cmdMode,
+			"provider": cmdProvider,
+			"requests": cmdRequests,
+			"role":     cmdRole,
+			"status":   cmdStatus,
+			"token":    cmdToken,
+			"umask":    cmdUmask,
+		},
+	})
+}
+
+// worldKey finds the script's own world among its values.
+type worldKey struct{}
+
+func worldOf(ts *testscript.TestScript) *cloud.World { return ts.Value(worldKey{}).(*cloud.World) }
+
+// setUp makes a step and a world for one script. The issuer's key is shared, as making one takes longer than most scripts.
+func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
+	world, err := cloud.Start(issuer.At(issuer.URL()))
+	if err != nil {
+		return err
+	}
+	env.Defer(world.Close)
+	env.Values[worldKey{}] = world
+
+	home, clone := filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "build")
+	for _, dir := range []string{home, clone} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(clone, 0o777); err != nil { // as Bitbucket does, whatever the umask
+		return err
+	}
+	env.Cd = clone
+	env.Vars = []string{
+		"WORK=" + env.WorkDir,
+		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME=" + home,
+		"TMPDIR=" + env.Getenv("TMPDIR"),
+
+		"CI=true",
+		"BITBUCKET_BRANCH=main",
+		"BITBUCKET_BUILD_NUMBER=42",
+		"BITBUCKET_CLONE_DIR=" + clone,
+		"BITBUCKET_COMMIT=3f1c2ab4d5e6f708192a3b4c5d6e7f8091a2b3c4",
+		"BITBUCKET_PIPELINE_UUID=" + cloud.PipelineUUID,
+		"BITBUCKET_REPO_FULL_NAME=" + cloud.Workspace + "/shop",
+		"BITBUCKET_REPO_OWNER=" + cloud.Workspace,
+		"BITBUCKET_REPO_SLUG=shop",
+		"BITBUCKET_REPO_UUID=" + cloud.RepositoryUUID,
+		"BITBUCKET_STEP_RUN_NUMBER=1",
+		"BITBUCKET_STEP_UUID=" + cloud.StepUUID,
+		"BITBUCKET_WORKSPACE=" + cloud.Workspace,
+
+		"AWS_ENDPOINT_URL_STS=" + world.STS.URL,
+		"GCP_STS_ENDPOINT=" + world.GoogleSTS.URL,
+		"GCP_IAMCREDENTIALS_ENDPOINT=" + world.IAMCredentials.URL,
+
+		"ROLE=" + cloud.RoleARN,
+		"PROVIDER=" + cloud.ProviderName,
+		"SA=" + cloud.ServiceAccountEmail,
+		"REPOSITORY=" + cloud.RepositoryUUID,
+		"ENVIRONMENT=" + cloud.EnvironmentUUID,
+		"WORKSPACE=" + cloud.WorkspaceUUID,
+		"STEP=" + cloud.StepUUID,
+		"ISSUER=" + issuer.URL(),
+		"AUDIENCE=" + cloud.DefaultStep().WorkspaceAudience(),
+	}
+	return nil
+}
+
+func cmdToken(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "token")
+	world, step, spoil := worldOf(ts), cloud.DefaultStep(), false
+	claims := map[string]string{}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "env":
+			step.EnvironmentUUID = cloud.EnvironmentUUID
+			ts.Setenv("BITBUCKET_DEPLOYMENT_ENVIRONMENT", "production")
+			ts.Setenv("BITBUCKET_DEPLOYMENT_ENVIRONMENT_UUID", cloud.EnvironmentUUID)
+		case "aud":
+			step.Audiences = append(step.Audiences, value)
+		case "expired":
+			step.Expires = step.Issued.Add(-duration(ts, value))
+			step.Issued = step.Expires.Add(-cloud.StepLifetime)
+		case "expires":
+			step.Expires = step.Issued.Add(duration(ts, value))
+		case "bad-signature":
+			spoil = true
+		default:
+			claims[name] = value
+		}
+	}
+	all := step.Claims(world.Issuer.URL())
+	for name, value := range claims {
+		var decoded any
+		switch {
+		case value == "":
+			delete(all, name)
+		case json.Unmarshal([]byte(value), &decoded) == nil:
+			all[name] = json.RawMessage(value)
+		default:
+			all[name] = value
+		}
+	}
+	token := world.Issuer.Sign(all)
+	if spoil {
+		dot := strings.LastIndex(token, ".")
+		token = token[:dot+1] + strings.Repeat("A", len(token)-dot-1)
+	}
+	ts.Setenv("BITBUCKET_STEP_OIDC_TOKEN", token)
+}
+
+func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "status")
+	if len(args) < 2 {
+		ts.Fatalf("usage: status N PROGRAM ARG…")
+	}
+	want, got := number(ts, args[0]), 0
+	err := ts.Exec(args[1], args[2:]...)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+func cmdUmask(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: umask NNN PROGRAM ARG…")
+	}
+	err := ts.Exec("sh", append([]string{"-c", `umask "$0" && exec "$@"`}, args...)...)
+	if neg && err == nil {
+		ts.Fatalf("unexpected command success")
+	}
+	if !neg && err != nil {
+		ts.Fatalf("%v", err)
+	}
+}
+
+func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "fault")
+	times := 1
+	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
+		n, ok := strings.CutPrefix(arg, "times=")
+		if ok {
+			times = number(ts, n)
+		}
+		return ok
+	})
+	if len(args) < 2 {
+		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N]")
+	}
+	server(ts, args[0]).Inject(cloud.Repeat(times, faultOf(ts, args[0], args[1], args[2:]))...)
+}
+
+func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.Fault {
+	want := func(n int) {
+		if len(args) != n {
+			ts.Fatalf("fault %s takes %d arguments", kind, n)
+		}
+	}
+	switch kind {
+	case "status":
+		if len(args) == 0 {
+			ts.Fatalf("fault status takes a code")
+		}
+		header := http.Header{}
+		for _, field := range args[1:] {
+			key, value, _ := strings.Cut(field, ":")
+			header.Add(key, value)
+		}
+		return cloud.Answer(number(ts, args[0]), header, "")
+	case "error":
+		want(3)
+		shape := map[string]func(int, string, string) cloud.Fault{
+			"aws": cloud.AWSError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
+		}
+		return shape[name](number(ts, args[0]), args[1], args[2])
+	case "redirect":
+		want(1)
+		return cloud.Redirect(args[0])
+	case "echo":
+		want(1)
+		return cloud.Echo(number(ts, args[0]))
+	}
+	want(0)
+	switch kind {
+	case "hang":
+		return cloud.Hang
+	case "hangup":
+		return cloud.HangUp
+	case "truncate":
+		return cloud.Truncate
+	case "html":
+		return cloud.HTML
+	case "oversize":
+		return cloud.Oversize(64 << 20)
+	case "pass":
+		return cloud.Pass
+	}
+	ts.Fatalf("no such fault: %s", kind)
+	return nil
+}
+
+func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: requests SERVER N [TEXT]")
+	}
+	requests := server(ts, args[0]).Requests()
+	n, text := number(ts, args[1]), strings.Join(args[2:], " ")
+	got := cloud.CountRequests(requests, text)
+	if neg == (got == n) {
+		for _, r := range requests {
+			ts.Logf("%s", r)
+		}
+		ts.Fatalf("%d requests to %s contain %q", got, args[0], text)
+	}
+}
+
+func cmdRole(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "role")
+	if len(args) == 0 {
+		ts.Fatalf("usage: role NAME [OPTION=VALUE]…")
+	}
+	world, account := worldOf(ts), cloud.AWSAccount
+	role := cloud.Role{}
+	trust := cloud.DefaultTrust(world.Issuer)
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "max":
+			role.MaxSession = duration(ts, value)
+		case "account":
+			account = value
+		case "aud":
+			trust.Audience = value
+		case "sub":
+			trust.Subject = value
+		case "from":
+			trust = cloud.Trust{
+				Actions: []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"},
+				Role:    roleNamed(value, cloud.AWSAccount),
+			}
+		case "external-id":
+			trust.ExternalID = value
+		case "allow":
+			trust.Actions = strings.Split(value, ",")
+		default:
+			ts.Fatalf("no such option: %s", name)
+		}
+	}
+	role.ARN = roleNamed(args[0], account)
+	role.Trust = []cloud.Trust{trust}
+	world.AWS.SetRole(role)
+}
+
+// roleNamed is a role's ARN, whether given as such or as a name.
+func roleNamed(name, account string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	return "arn:aws:iam::" + account + ":role/" + name
+}
+
+func cmdProvider(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "provider")
+	if len(args) == 0 {
+		ts.Fatalf("usage: provider aws|gcp [OPTION]…")
+	}
+	world := worldOf(ts)
+	standard := []string{cloud.DefaultStep().WorkspaceAudience()}
+	switch args[0] {
+	case "aws":
+		provider, gone := cloud.OIDCProvider{Account: cloud.AWSAccount, Issuer: world.Issuer}, false
+		for _, arg := range args[1:] {
+			name, value, _ := strings.Cut(arg, "=")
+			switch name {
+			case "account":
+				provider.Account = value
+			case "aud":
+				provider.ClientIDs = append(provider.ClientIDs, value)
+			case "gone":
+				gone = true
+			default:
+				ts.Fatalf("no such option: %s", name)
+			}
+		}
+		if provider.ClientIDs == nil {
+			provider.ClientIDs = standard
+		}
+		world.AWS.Configure(func(c *cloud.AWSConfig) {
+			c.Providers = slices.DeleteFunc(c.Providers, func(p cloud.OIDCProvider) bool { return p.Account == provider.Account })
+			if !gone {
+				c.Providers = append(c.Providers, provider)
+			}
+		})
+	case "gcp":
+		provider := cloud.WorkloadProvider{Name: cloud.ProviderName, Issuer: world.Issuer, Mapping: cloud.MapRepository}
+		for _, arg := range args[1:] {
+			name, value, _ := strings.Cut(arg, "=")
+			switch name {
+			case "disabled":
+				provider.State = cloud.ProviderDisabled
+			case "deleted":
+				provider.State = cloud.ProviderDeleted
+			case "aud":
+				provider.AllowedAudiences = append(provider.AllowedAudiences, value)
+			case "condition":
+				claim, want, _ := strings.Cut(value, "=")
+				provider.Condition = func(claims map[string]any) bool { return claims[claim] == want }
+			case "subject":
+				provider.Mapping = func(claims map[string]any) (string, map[string]string) {
+					subject, _ := claims[value].(string)
+					_, attributes := cloud.MapRepository(claims)
+					return subject, attributes
+				}
+			default:
+				ts.Fatalf("no such option: %s", name)
+			}
+		}
+		if provider.AllowedAudiences == nil {
+			provider.AllowedAudiences = standard
+		}
+		world.GCP.Configure(func(c *cloud.GCPConfig) { c.Providers = []cloud.WorkloadProvider{provider} })
+	default:
+		ts.Fatalf("no such cloud: %s", args[0])
+	}
+}
+
+func cmdAccount(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "account")
+	if len(args) == 0 {
+		ts.Fatalf("usage: account EMAIL [OPTION]…")
+	}
+	account := cloud.ServiceAccount{Email: args[0]}
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		switch {
+		case name == "long":
+			account.LongLifetimes = true
+		case name == "member" && !strings.Contains(value, ":"):
+			account.Members = append(account.Members, "serviceAccount:"+value)
+		case name == "member":
+			account.Members = append(account.Members, value)
+		default:
+			ts.Fatalf("no such option: %s", name)
+		}
+	}
+	if account.Members == nil {
+		account.Members = []string{cloud.RepositoryMember}
+	}
+	worldOf(ts).GCP.SetServiceAccount(account)
+}
+
+func cmdLifetime(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "lifetime")
+	if len(args) != 2 {
+		ts.Fatalf("usage: lifetime aws|gcp DURATION")
+	}
+	world, lifetime := worldOf(ts), duration(ts, args[1])
+	switch args[0] {
+	case "aws":
+		world.AWS.Configure(func(c *cloud.AWSConfig) { c.Lifetime = lifetime })
+	case "gcp":
+		world.GCP.Configure(func(c *cloud.GCPConfig) { c.Lifetime = lifetime })
+	default:
+		ts.Fatalf("no such cloud: %s", args[0])
+	}
+}
+
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: mode FILE 0600")
+	}
+	want, err := strconv.ParseUint(args[1], 8, 12)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := info.Mode().Perm(); neg == (got == fs.FileMode(want)) {
+		ts.Fatalf("%s has mode %#o", args[0], got)
+	}
+}
+
+// mayHold is which files may hold which secrets, by their last two names: the folders above them are the output
+// directory's, or its staging's.
+var mayHold = map[cloud.SecretKind][]string{
+	cloud.StepToken:      {"aws/web-identity-token", "gcp/subject-token"},
+	cloud.AWSKey:         {"aws/credentials"},
+	cloud.ECRPassword:    {"docker/config.json"},
+	cloud.FederatedToken: {"gcp/access-token", "docker/config.json"},
+	cloud.AccessToken:    {"gcp/access-token", "docker/config.json"},
+	cloud.IDToken:        {"gcp/id-token"},
+}
+
+func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "leaks")
+	if len(args) != 0 {
+		ts.Fatalf("usage: leaks")
+	}
+	secrets := worldOf(ts).Secrets()
+	for _, stream := range []string{"stdout", "stderr"} {
+		text := ts.ReadFile(stream)
+		for _, secret := range secrets {
+			if holds(text, secret) {
+				ts.Fatalf("%s holds a secret: %s", stream, secret)
+			}
+		}
+	}
+	work, clone := ts.Getenv("WORK"), ts.Getenv("BITBUCKET_CLONE_DIR")
+	ts.Check(filepath.WalkDir(work, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		tail := filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+		for _, secret := range secrets {
+			switch {
+			case !holds(string(data), secret):
+			case !strings.HasPrefix(path, clone+string(filepath.Separator)) || !slices.Contains(mayHold[secret.Kind], tail):
+				return fmt.Errorf("%s holds a secret: %s", path, secret)
+			case info.Mode().Perm() != 0o600:
+				return fmt.Errorf("%s holds a secret and has mode %#o", path, info.Mode().Perm())
+			}
+		}
+		return nil
+	}))
+}
+
+// holds finds a secret in a text as it is, in a URL, in base64, and, for a JWT, by its signature alone.
+func holds(text string, secret cloud.Secret) bool {
+	forms := []string{secret.Value, url.QueryEscape(secret.Value), url.PathEscape(secret.Value)}
+	if parts := strings.Split(secret.Value, "."); len(parts) == 3 && strings.HasPrefix(secret.Value, "eyJ") {
+		forms = append(forms, parts[2])
+	}
+	for before := range 3 { // base64 looks different depending on what stands in front
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat(" ", before) + secret.Value))
+		forms = append(forms, encoded[(before*8+5)/6:len(encoded)-1])
+	}
+	return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) })
+}
+
+func TestHolds(t *testing.T) {
+	secret := cloud.Secret{Kind: cloud.AWSKey, Value: "IQoJb3Jp/Z2lu+X2VjE="}
+	for _, text := range []string{
+		"key " + secret.Value + ".",
+		"?X-Amz-Security-Token=" + url.QueryEscape(secret.Value),
+		base64.StdEncoding.EncodeToString([]byte(secret.Value)),
+		base64.StdEncoding.EncodeToString([]byte("AWS:" + secret.Value)),
+		base64.StdEncoding.EncodeToString([]byte("user:" + secret.Value + ":more")),
+		base64.StdEncoding.EncodeToString([]byte("token:" + secret.Value + ".")),
+	} {
+		if !holds(text, secret) {
+			t.Errorf("not found in %q", text)
+		}
+	}
+	if holds("key "+secret.Value[1:], secret) {
+		t.Error("found where it is not")
+	}
+}
+
+func server(ts *testscript.TestScript, name string) *cloud.Server {
+	world := worldOf(ts)
+	switch name {
+	case "aws":
+		return world.STS
+	case "gcp":
+		return world.GoogleSTS
+	case "iam":
+		return world.IAMCredentials
+	}
+	ts.Fatalf("no such server: %s", name)
+	return nil
+}
+
+// affirm refuses a ! in front of a command that has no opposite.
+func affirm(ts *testscript.TestScript, neg bool, command string) {
+	if neg {
+		ts.Fatalf("unsupported: ! %s", command)
+	}
+}
+
+func duration(ts *testscript.TestScript, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	ts.Check(err)
+	return d
+}
+
+func number(ts *testscript.TestScript, text string) int {
+	n, err := strconv.Atoi(text)
+	ts.Check(err)
+	return n
+}
