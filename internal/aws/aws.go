@@ -54,8 +54,8 @@ type Config struct {
 	// Path gives the absolute path of a [federation.File], for the files that name others.
 	Path func(file string) string
 
-	// SDK is what the AWS SDK reads from the environment. Endpoints, FIPS and dual stack count; credentials and profiles do
-	// not.
+	// SDK stands for what the AWS SDK reads from the environment: FIPS and dual stack. The endpoint variables of other
+	// services than STS are looked up through it.
 	SDK sdkconfig.EnvConfig
 
 	// RootCAs are the authorities to trust; nil means the system's.

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode"
 
-	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"bitbucket-oidc/internal/aws"
 	"bitbucket-oidc/internal/hint"
@@ -57,7 +57,7 @@ func (p *problems) aws(env environment) *aws.Config {
 	c := &aws.Config{
 		Roles:       p.awsRoles(v),
 		SessionName: sessionName(v.SessionName, env.RepositorySlug, env.BuildNumber),
-		Duration:    p.duration("AWS_SESSION_DURATION", v.SessionDuration, 15*time.Minute, 12*time.Hour),
+		Duration:    p.seconds("AWS_SESSION_DURATION", v.SessionDuration, 15*time.Minute, 12*time.Hour),
 		Policy:      v.SessionPolicy,
 		PolicyARNs:  p.list("AWS_SESSION_POLICY_ARNS", v.PolicyARNs),
 	}
@@ -286,22 +286,20 @@ func isJSONObject(s string) bool {
 	return json.Unmarshal([]byte(s), &object) == nil && object != nil
 }
 
-// awsSDK reads what the AWS SDK reads from the environment. Of this, only the way to STS counts: the SDK's files, profiles
-// and credentials are never looked at.
+// awsSDK sets what the AWS SDK would read from the environment by itself. Only the way to STS counts: the SDK's files,
+// profiles and credentials are never looked at.
 func (p *problems) awsSDK(c *aws.Config, v awsEnvironment) {
-	for _, toggle := range []struct{ name, value string }{
-		{"AWS_USE_FIPS_ENDPOINT", v.FIPS}, {"AWS_USE_DUALSTACK_ENDPOINT", v.DualStack},
-	} {
-		if toggle.value != "" && !strings.EqualFold(toggle.value, "true") && !strings.EqualFold(toggle.value, "false") {
-			p.value(toggle.name, toggle.value, "true or false, as the AWS SDKs read it")
-			return
+	if v.FIPS != "" {
+		c.SDK.UseFIPSEndpoint = sdk.FIPSEndpointStateDisabled
+		if p.boolean("AWS_USE_FIPS_ENDPOINT", v.FIPS) {
+			c.SDK.UseFIPSEndpoint = sdk.FIPSEndpointStateEnabled
 		}
 	}
-	var err error
-	if c.SDK, err = sdkconfig.NewEnvConfig(); err != nil {
-		// The SDK's error quotes the value.
-		name := regexp.MustCompile(`\bAWS_[A-Z0-9_]+\b`).FindString(err.Error())
-		p.add(hint.New(name+": not a value that the AWS SDK takes", "correct the variable or remove it: the AWS SDK reads it to reach STS"))
+	if v.DualStack != "" {
+		c.SDK.UseDualStackEndpoint = sdk.DualStackEndpointStateDisabled
+		if p.boolean("AWS_USE_DUALSTACK_ENDPOINT", v.DualStack) {
+			c.SDK.UseDualStackEndpoint = sdk.DualStackEndpointStateEnabled
+		}
 	}
 	c.RootCAs = p.authorities(v.CABundle)
 }

@@ -35,7 +35,7 @@ func load(t *testing.T, variables ...string) (Config, error) {
 }
 
 func TestDefaults(t *testing.T) {
-	c, err := load(t, "AWS_OIDC_ROLE_ARN= "+role+" ", "AWS_REGION=  ", "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider,
+	c, err := load(t, "AWS_OIDC_ROLE_ARN= "+role+" ", "AWS_MAX_ATTEMPTS=x", "AWS_PROFILE=missing", "AWS_USE_FIPS_ENDPOINT= off ", "AWS_REGION=  ", "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider,
 		"GCP_SERVICE_ACCOUNT=deploy@my-project.iam.gserviceaccount.com", "AWS_SESSION_DURATION=", "MINIMUM_LIFETIME= ")
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestRefuses(t *testing.T) {
 		{[]string{aws, "AWS_ENDPOINT_URL_STS=http://sts.example.com"}, "AWS_ENDPOINT_URL_STS: not https"},
 		{[]string{aws, "AWS_ENDPOINT_URL=https://u:" + canary + "@example.com"}, "AWS_ENDPOINT_URL: a URL with a user name"},
 		{[]string{aws, "AWS_USE_FIPS_ENDPOINT=" + canary}, "AWS_USE_FIPS_ENDPOINT: "},
-		{[]string{aws, "AWS_MAX_ATTEMPTS=" + canary}, "AWS_MAX_ATTEMPTS: not a value that the AWS SDK takes"},
+		{[]string{aws, "AWS_SESSION_DURATION=900.5s"}, "AWS_SESSION_DURATION: 15m0.5s: expected whole seconds"},
 		{[]string{aws, "AWS_CA_BUNDLE=/nonexistent/" + canary}, "AWS_CA_BUNDLE: the file cannot be read"},
 		{[]string{aws, "AWS_CA_BUNDLE=/dev/null"}, "AWS_CA_BUNDLE: no certificate"},
 		{[]string{gcp, "AWS_SESSION_NAME=x1"}, "AWS_SESSION_NAME: set without AWS_OIDC_ROLE_ARN"},

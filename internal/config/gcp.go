@@ -25,7 +25,7 @@ func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 		Universe:               v.Universe,
 		IDTokenAudience:        v.IDToken,
 		Scopes:                 p.list("GCP_SCOPES", v.Scopes),
-		Lifetime:               p.duration("GCP_TOKEN_LIFETIME", v.TokenLifetime, time.Minute, 12*time.Hour),
+		Lifetime:               p.seconds("GCP_TOKEN_LIFETIME", v.TokenLifetime, time.Minute, 12*time.Hour),
 		STSEndpoint:            p.endpoint("GCP_STS_ENDPOINT", v.STSEndpoint),
 		IAMCredentialsEndpoint: p.endpoint("GCP_IAMCREDENTIALS_ENDPOINT", v.IAMEndpoint),
 	}

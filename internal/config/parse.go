@@ -114,6 +114,16 @@ func (p *problems) duration(name, value string, least, most time.Duration) time.
 	return d
 }
 
+// seconds is duration for the clouds, which count whole seconds.
+func (p *problems) seconds(name, value string, least, most time.Duration) time.Duration {
+	before := len(*p)
+	d := p.duration(name, value, least, most)
+	if len(*p) == before && d%time.Second != 0 {
+		p.add(hint.New(fmt.Sprintf("%s: %s: expected whole seconds", name, d), "correct "+name+" in bitbucket-pipelines.yml"))
+	}
+	return d
+}
+
 // short drops the zero units that Go prints at a duration's end.
 func short(d time.Duration) string {
 	s := d.String()

@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"unicode"
@@ -162,13 +163,13 @@ func (d *Dir) way() []string {
 
 func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 	if asked == nil {
-		if stat, ok := clone.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		if stat, ok := clone.Sys().(*syscall.Stat_t); ok && mayGiveAway() {
 			d.owner, d.setOwner = Owner{int(stat.Uid), int(stat.Gid)}, true
 		}
 		return nil
 	}
 	d.owner, d.setOwner = *asked, true
-	if os.Geteuid() == 0 {
+	if mayGiveAway() {
 		return nil
 	}
 	groups, err := os.Getgroups()
@@ -177,10 +178,29 @@ func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 	}
 	groups = append(groups, os.Getegid())
 	if asked.UID != os.Geteuid() || asked.GID >= 0 && !slices.Contains(groups, asked.GID) {
-		return hint.New("OUTPUT_OWNER: only root may give files to another user",
-			fmt.Sprintf("the pipe runs as user %d: run its image as root, or leave OUTPUT_OWNER out", os.Geteuid()))
+		return hint.New("OUTPUT_OWNER: this process may not give files to another user",
+			fmt.Sprintf("the pipe runs as user %d: run its image as root with the capability CHOWN, or leave OUTPUT_OWNER out", os.Geteuid()))
 	}
 	return nil
+}
+
+// mayGiveAway tells whether the process may give files to another user: as root, unless it was stripped of the capability.
+func mayGiveAway() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	const chown = 1 << 0 // CAP_CHOWN (capabilities(7))
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return true // not Linux
+	}
+	for line := range strings.Lines(string(status)) {
+		if set, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			effective, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+			return err != nil || effective&chown != 0
+		}
+	}
+	return true
 }
 
 // cause is what went wrong with a file, without its path, which the message has already.
