@@ -1,0 +1,87 @@
+package trust
+
+import (
+	"time"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// An Identity is whom a trust configuration is judged against.
+type Identity struct {
+	Claims oidc.Claims
+	All    map[string]any // every claim as JSON has it, numbers as json.Number
+}
+
+// Options are what a judgement depends on beside the identity.
+type Options struct {
+	// Now is the time against which a token's and a provider's own expiry are told. Conditions on the time of the request
+	// are undecided all the same.
+	Now time.Time
+
+	// Duration is the session duration that will be asked for.
+	Duration time.Duration
+}
+
+// A File is a document to judge. Its kind is told by its content, never by its name.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// A Verdict is never guessed: what hangs on something that neither the file nor the identity says is undecided.
+type Verdict string
+
+// The verdicts.
+const (
+	Allow     Verdict = "allow"
+	Deny      Verdict = "deny" // the document refuses, or does not grant
+	Undecided Verdict = "undecided"
+)
+
+// A Severity ranks a finding.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error" // never works, or lets in whom it should not
+	Warning Severity = "warning"
+	Note    Severity = "note"
+)
+
+// A Result judges one document, or one role of a list.
+type Result struct {
+	File     string    `json:"file"`
+	Kind     string    `json:"kind"`
+	Name     string    `json:"name"` // the role, the provider's id, the service account; empty where the file does not say
+	Verdict  Verdict   `json:"verdict"`
+	Reason   string    `json:"reason"` // one sentence
+	Steps    []Step    `json:"steps"`  // empty for kinds other than roles
+	Findings []Finding `json:"findings"`
+}
+
+// A Step is a statement of a role's trust policy.
+type Step struct {
+	Path       string      `json:"path"` // relative to the policy document, such as Statement[0]
+	Effect     string      `json:"effect"`
+	Matches    *bool       `json:"matches"` // null where it is undecided
+	Conditions []Condition `json:"conditions"`
+}
+
+// A Condition is one operator on one key.
+type Condition struct {
+	Path     string   `json:"path"`
+	Operator string   `json:"operator"`
+	Key      string   `json:"key"`
+	Expected []string `json:"expected"`
+	Actual   []string `json:"actual"` // empty where the identity has no such key
+	Holds    *bool    `json:"holds"`  // null where it hangs on something unknown
+}
+
+// A Finding is a rule that a document breaks.
+type Finding struct {
+	Rule     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	Path     string   `json:"path"`
+	Message  string   `json:"message"`
+	Fix      string   `json:"fix"` // can be pasted
+}
