@@ -17,20 +17,21 @@ import (
 // arrows is the plan of the house: which packages of this module each package may import. Data flows one way; a backend
 // never imports another.
 func arrows() map[string][]string {
-	backend := []string{"federation", "oidc", "secret", "transport", "trust", "hint"}
+	backend := []string{"charset", "federation", "oidc", "secret", "transport", "trust", "hint"}
 	return map[string][]string{
 		"pipe":       {"app"},
 		"app":        {"config", "federation", "handoff", "hint", "oidc"},
-		"config":     {"pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
+		"config":     {"charset", "pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
 		"aws":        backend,
 		"gcp":        backend,
 		"federation": {"oidc", "secret"},
-		"handoff":    {"federation", "hint", "oidc", "secret"},
+		"handoff":    {"charset", "federation", "hint", "oidc", "secret"},
 		"trust":      {"oidc"},
 		"oidc":       {"secret"},
 		"transport":  {},
 		"hint":       {},
 		"secret":     {},
+		"charset":    {},
 		"pipelines":  {},
 	}
 }

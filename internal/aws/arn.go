@@ -1,9 +1,9 @@
 package aws
 
 import (
+	"bitbucket-oidc/internal/charset"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -18,17 +18,17 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":iam::" + a.Account + ":role/" + a.Role
 }
 
-var (
-	// Role names have 1 to 64 characters of [\w+=,.@-], paths at most 512 printable ones (IAM API Reference, CreateRole).
-	rolePattern = regexp.MustCompile(`^(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}$`)
+// isRoleName tells whether s is a role's name with its path (IAM API Reference, CreateRole).
+func isRoleName(s string) bool {
+	path, name := "", s
+	if i := strings.LastIndex(s, "/"); i >= 0 {
+		path, name = s[:i], s[i+1:]
+	}
+	return charset.Only(name, charset.Word+"+=,.@-", 1, 64) && charset.Only(path, charset.Visible, 0, 512)
+}
 
-	partitionPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
-	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
-
-	// Every region of every partition has this form. It cannot hold a dot or a slash, so that a region cannot name another
-	// host.
-	regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$`)
-)
+// IsAccount tells whether s is an account's id.
+func IsAccount(s string) bool { return charset.Only(s, charset.Digit, 12, 12) }
 
 // homeRegion is the region to use in a partition when none is asked for, and whether the partition is one of AWS. The isolated
 // partitions have no home region here: they need an explicit one. Source: botocore, partitions.json.
@@ -80,7 +80,7 @@ func ParseARN(s string) (ARN, error) {
 	kind, role, _ := strings.Cut(resource, "/")
 	_, known := homeRegion(partition)
 	switch {
-	case !partitionPattern.MatchString(partition):
+	case !isPartition(partition):
 		return ARN{}, errors.New("an ARN without a partition")
 	case service == "sts" && kind == "assumed-role":
 		return ARN{}, errors.New("the ARN of a session, not of its role")
@@ -88,16 +88,30 @@ func ParseARN(s string) (ARN, error) {
 		return ARN{}, errors.New("the ARN of something that is not a role")
 	case region != "":
 		return ARN{}, errors.New("an ARN with a region, which a role's does not have")
-	case !accountPattern.MatchString(account) && (known || account != ""):
+	case !IsAccount(account) && (known || account != ""):
 		return ARN{}, errors.New("an ARN whose account is not 12 digits")
-	case len(s) > 2048 || !rolePattern.MatchString(role):
+	case len(s) > 2048 || !isRoleName(role):
 		return ARN{}, errors.New("an ARN whose role name is not one that IAM allows")
 	}
 	return ARN{partition, account, role}, nil
 }
 
-// IsRegion tells whether s has the form of a region.
-func IsRegion(s string) bool { return regionPattern.MatchString(s) }
+func isPartition(s string) bool { return charset.Only(s, charset.LowerName, 2, 32) }
+
+// IsRegion tells whether s has the form of a region: words and a number, joined by dashes. It can hold neither a dot nor a
+// slash, so that a region cannot name another host.
+func IsRegion(s string) bool {
+	words := strings.Split(s, "-")
+	if len(words) < 3 || len(words) > 5 || !charset.Only(words[len(words)-1], charset.Digit, 1, 2) {
+		return false
+	}
+	for _, word := range words[:len(words)-1] {
+		if !charset.Only(word, "a-z", 2, 12) {
+			return false
+		}
+	}
+	return true
+}
 
 // RegionFor is the region in which to assume a role: the one asked for if it is of the role's partition, or the
 // partition's home. A partition that is not AWS's has no STS of its own, so that it needs an endpoint.

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/secret"
@@ -23,11 +24,11 @@ type Registry struct {
 
 // registryPattern is the host of a private registry (Amazon ECR user guide, "Amazon ECR private registries" and "dual
 // stack endpoints").
-var registryPattern = regexp.MustCompile(`^([0-9]{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov)|-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.(?:com\.cn|eu)))$`)
+const registryPattern = `^([0-9]{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov)|-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.(?:com\.cn|eu)))$`
 
 // ParseRegistry reads a registry's host. Its errors say what is wrong and do not quote s.
 func ParseRegistry(s string) (Registry, error) {
-	m := registryPattern.FindStringSubmatch(s)
+	m := regexp.MustCompile(registryPattern).FindStringSubmatch(s)
 	if m == nil {
 		return Registry{}, errors.New("not the host of a private ECR registry")
 	}
@@ -58,7 +59,7 @@ func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (fe
 	data := out.AuthorizationData[0]
 	plain, err := base64.StdEncoding.DecodeString(sdk.ToString(data.AuthorizationToken))
 	user, password, ok := strings.Cut(string(plain), ":")
-	if err != nil || !ok || user != "AWS" || !passwordPattern.MatchString(password) {
+	if err != nil || !ok || user != "AWS" || !charset.Only(password, charset.Visible, 1, maxPassword) {
 		return federation.Credentials{}, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
 	}
 	expires := data.ExpiresAt.UTC()
@@ -72,7 +73,8 @@ func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (fe
 	}, nil
 }
 
-var passwordPattern = regexp.MustCompile(`^[!-~]+$`)
+// maxPassword is more than any password of ECR, which has about 2,500 characters.
+const maxPassword = 64 << 10
 
 func explainRegistry(ctx context.Context, doing string, r Registry, principal string, err error) error {
 	status, code, _ := answer(err)

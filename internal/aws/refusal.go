@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/transport"
@@ -93,7 +94,7 @@ func (r refusal) explain(ctx context.Context, doing, host string, err error) err
 		return err
 	}
 	status, code, text := answer(err)
-	r.packed = percentPattern.FindString(text)
+	r.packed = regexp.MustCompile(`\b[0-9]{1,5}%`).FindString(text)
 	for _, m := range meanings() {
 		if m.code == code && strings.Contains(text, m.text) {
 			return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
@@ -133,7 +134,7 @@ func answer(err error) (status int, code, text string) {
 		status = response.HTTPStatusCode()
 	}
 	var api smithy.APIError
-	if errors.As(err, &api) && codePattern.MatchString(api.ErrorCode()) && api.ErrorCode() != unknownError {
+	if errors.As(err, &api) && charset.Only(api.ErrorCode(), "A-Za-z", 3, 64) && api.ErrorCode() != unknownError {
 		code, text = api.ErrorCode(), api.ErrorMessage()
 	}
 	return status, code, text
@@ -141,11 +142,6 @@ func answer(err error) (status int, code, text string) {
 
 // unknownError is what the SDK makes of an answer without a code.
 const unknownError = "UnknownError"
-
-var (
-	codePattern    = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
-	percentPattern = regexp.MustCompile(`\b[0-9]{1,5}%`)
-)
 
 // transient is the judgement of answers for the transport: codes that pass although their status does not say so.
 func transient(_ int, body []byte) bool {

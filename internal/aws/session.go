@@ -3,7 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
-	"regexp"
+	"strings"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
@@ -136,19 +137,19 @@ func (b *Backend) host() string {
 	return "AWS STS in " + b.Region
 }
 
-var (
-	keyIDPattern     = regexp.MustCompile(`^\w{16,128}$`)
-	keyPattern       = regexp.MustCompile(`^[\w+/=.:~@%,-]+$`)
-	principalPattern = regexp.MustCompile(`^arn:[a-z0-9-]+:sts::([0-9]{12}):assumed-role/[\w+=,.@/-]+$`)
-)
-
+// accountOf is the account in the ARN of an assumed role, and whether it is one.
 func accountOf(principal string) (string, bool) {
-	m := principalPattern.FindStringSubmatch(principal)
-	if m == nil {
+	parts := strings.SplitN(principal, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || !isPartition(parts[1]) || parts[2] != "sts" || parts[3] != "" || !IsAccount(parts[4]) {
 		return "", false
 	}
-	return m[1], true
+	session, ok := strings.CutPrefix(parts[5], "assumed-role/")
+	return parts[4], ok && charset.Only(session, charset.Word+"+=,.@/-", 3, 1024)
 }
+
+// isKey tells whether s could be a secret key or a session token: base64, or a JWT for servers that use one. AWS asks not
+// to assume how long a token is.
+func isKey(s string) bool { return charset.Only(s, charset.Word+"+/=.:~@%,-", 1, 64<<10) }
 
 // read checks STS's answer. What it holds goes into INI files and onto the screen, so anything that could not come from
 // STS ends the login.
@@ -161,11 +162,11 @@ func read(role Role, assumed ARN, c *types.Credentials, user *types.AssumedRoleU
 	}
 	id, key, token := sdk.ToString(c.AccessKeyId), sdk.ToString(c.SecretAccessKey), sdk.ToString(c.SessionToken)
 	switch {
-	case !keyIDPattern.MatchString(id):
+	case !charset.Only(id, charset.Word, 16, 128):
 		return unusable("no access key id")
-	case !keyPattern.MatchString(key):
+	case !isKey(key):
 		return unusable("no secret access key")
-	case !keyPattern.MatchString(token):
+	case !isKey(token):
 		return unusable("no session token")
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return unusable("no expiration")

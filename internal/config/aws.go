@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"bitbucket-oidc/internal/aws"
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint"
 )
 
@@ -25,17 +25,16 @@ const (
 	maxPolicyText = 2048
 )
 
-var (
-	// No spaces and quotes in a profile's name: the AWS SDK for JavaScript cannot read them.
-	profilePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+// isProfile tells whether s can be a profile's name: without spaces and quotes, which the AWS SDK for JavaScript cannot
+// read.
+func isProfile(s string) bool { return charset.Only(s, charset.Word+".-", 1, 64) }
 
-	policyARNPattern = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::(aws|[0-9]{12}):policy/[!-~]{1,512}$`)
-	// STS API Reference, AssumeRole.
-	externalIDPattern     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1000}[\w+=,.@:/-]{0,224}$`)
-	sourceIdentityPattern = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-
-	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
-)
+// isPolicyARN tells whether s names a managed policy, of AWS or of an account.
+func isPolicyARN(s string) bool {
+	parts := strings.SplitN(s, ":", 6)
+	return len(parts) == 6 && parts[0] == "arn" && charset.Only(parts[1], charset.LowerName, 2, 32) && parts[2] == "iam" && parts[3] == "" &&
+		(parts[4] == "aws" || aws.IsAccount(parts[4])) && strings.HasPrefix(parts[5], "policy/") && charset.Only(parts[5], charset.Visible, 8, 640)
+}
 
 func (p *problems) aws(env environment) *aws.Config {
 	v := env.AWS
@@ -63,7 +62,7 @@ func (p *problems) aws(env environment) *aws.Config {
 	}
 	c.AllowedAccounts = p.list("AWS_ALLOWED_ACCOUNTS", v.AllowedAccounts)
 	for _, account := range c.AllowedAccounts {
-		if !accountPattern.MatchString(account) {
+		if !aws.IsAccount(account) {
 			p.value("AWS_ALLOWED_ACCOUNTS", account, "account ids of 12 digits each, in quotes")
 		}
 	}
@@ -122,7 +121,7 @@ func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
 	for _, item := range items {
 		profile, arn, ok := strings.Cut(item, "=")
 		profile, arn = strings.TrimSpace(profile), strings.TrimSpace(arn)
-		if !ok || !profilePattern.MatchString(profile) {
+		if !ok || !isProfile(profile) {
 			p.value("AWS_OIDC_ROLES", item, "profile=role-arn, the profile of letters, digits, dots, dashes and underscores")
 			continue
 		}
@@ -153,11 +152,12 @@ func (p *problems) chain(c *aws.Config, env environment) {
 			c.Roles[0].Chain = append(c.Roles[0].Chain, arn)
 		}
 	}
+	// The limits are STS's (API Reference, AssumeRole).
 	c.ExternalID, c.SourceIdentity = env.AWS.ExternalID, env.AWS.SourceIdentity
-	if c.ExternalID != "" && !externalIDPattern.MatchString(c.ExternalID) {
+	if c.ExternalID != "" && !charset.Only(c.ExternalID, charset.Word+"+=,.@:/-", 2, 1224) {
 		p.value("AWS_CHAIN_EXTERNAL_ID", c.ExternalID, "2 to 1224 letters, digits and _+=,.@:/-")
 	}
-	if c.SourceIdentity != "" && !sourceIdentityPattern.MatchString(c.SourceIdentity) {
+	if c.SourceIdentity != "" && !charset.Only(c.SourceIdentity, charset.Word+"+=,.@-", 2, 64) {
 		p.value("AWS_CHAIN_SOURCE_IDENTITY", c.SourceIdentity, "2 to 64 letters, digits and _+=,.@-")
 	}
 }
@@ -270,7 +270,7 @@ func (p *problems) sessionPolicies(c *aws.Config) {
 		p.add(hint.New(fmt.Sprintf("AWS_SESSION_POLICY_ARNS: %d policies: expected at most %d", len(c.PolicyARNs), maxPolicies), "name fewer policies"))
 	}
 	for _, arn := range c.PolicyARNs {
-		if !policyARNPattern.MatchString(arn) {
+		if !isPolicyARN(arn) {
 			p.value("AWS_SESSION_POLICY_ARNS", arn, "ARNs of managed policies such as arn:aws:iam::aws:policy/ReadOnlyAccess")
 		}
 		size += len(arn)

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/gcp"
 )
 
@@ -35,7 +36,7 @@ func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 	if c.Project != "" && !gcp.IsProject(c.Project) {
 		p.value("GCP_PROJECT", c.Project, "a project's id such as my-project")
 	}
-	if !gcp.IsDomain(c.Universe) {
+	if !charset.IsDomain(c.Universe) {
 		p.value("GCP_UNIVERSE_DOMAIN", c.Universe, "a domain such as googleapis.com")
 	}
 	for _, scope := range c.Scopes {

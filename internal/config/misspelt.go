@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
+
+	"bitbucket-oidc/internal/charset"
 )
 
 // ours begins the names that are watched for misspellings.
@@ -15,8 +16,8 @@ func ours(name string) bool {
 	})
 }
 
-// foreign matches variables of the SDKs and tools that are at most two letters from one of the pipe's.
-var foreign = regexp.MustCompile(`^AWS_ENDPOINT_URL_[A-Z0-9_]+$`)
+// foreign tells of variables of the SDKs and tools that are at most two letters from one of the pipe's.
+func foreign(name string) bool { return strings.HasPrefix(name, "AWS_ENDPOINT_URL_") }
 
 // misspelt warns of each variable that is set, unknown, and at most two letters away from a known one.
 func misspelt() []string {
@@ -27,11 +28,12 @@ func misspelt() []string {
 	var warnings []string
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if !ours(name) || known[name] || foreign.MatchString(name) || strings.TrimSpace(value) == "" {
+		if !ours(name) || known[name] || foreign(name) || strings.TrimSpace(value) == "" {
 			continue
 		}
 		for _, v := range Variables() {
-			if v.List && regexp.MustCompile("^"+v.Name+"_([0-9]+|COUNT)$").MatchString(name) {
+			item, ok := strings.CutPrefix(name, v.Name+"_")
+			if v.List && ok && (item == "COUNT" || charset.Only(item, charset.Digit, 1, 4)) {
 				known[name] = true
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/api/sts/v1"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
@@ -179,7 +179,7 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 	if err != nil {
 		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.STSEndpoint, err)
 	}
-	if !tokenPattern.MatchString(answer.AccessToken) {
+	if !isToken(answer.AccessToken) {
 		return grant{}, unusable(doing, "no access token")
 	}
 	g := grant{token: secret.New(answer.AccessToken)}
@@ -209,7 +209,7 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 	}
 	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
 	switch {
-	case !tokenPattern.MatchString(answer.AccessToken):
+	case !isToken(answer.AccessToken):
 		return grant{}, unusable(doing, "no access token")
 	case err != nil:
 		return grant{}, unusable(doing, "no time of expiry")
@@ -250,8 +250,10 @@ func (b *Backend) delegates() []string {
 // subjectTokenType is the form of a Bitbucket token in RFC 8693's terms.
 const subjectTokenType = "urn:ietf:params:oauth:token-type:jwt"
 
-// tokenPattern is the form of a bearer token (RFC 6750, section 2.1).
-var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+// isToken tells whether s has the form of a bearer token (RFC 6750, section 2.1). Google's have at most 12,288 bytes.
+func isToken(s string) bool {
+	return charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
+}
 
 func unusable(doing, what string) error {
 	return hint.New(doing+": Google's answer cannot be used: "+what,

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 )
@@ -236,7 +237,7 @@ func TestNames(t *testing.T) {
 		bad   []string
 	}{
 		{IsServiceAccount, []string{account, "102030405060708090102"}, []string{"", "deploy", "a@b/c", "a@b:generateIdToken", "A@b.example", "a@b?x", "../x@y.example"}},
-		{IsDomain, []string{"googleapis.com", "apis-berlin-build0.goog"}, []string{"", "localhost", "example.com/x", "example.com:80", "example.com#", "user@example.com", "-x.com", "example.com.", "exa mple.com"}},
+		{charset.IsDomain, []string{"googleapis.com", "apis-berlin-build0.goog"}, []string{"", "localhost", "example.com/x", "example.com:80", "example.com#", "user@example.com", "-x.com", "example.com.", "exa mple.com"}},
 		{IsProject, []string{"my-project", "example.com:project", "210987654321"}, []string{"", "x", "My-Project", "a b c d e f", "my-project\n"}},
 		{IsScope, []string{CloudPlatform, "openid"}, []string{"", "a b", "a\"b", "é"}},
 	} {

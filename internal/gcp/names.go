@@ -2,8 +2,10 @@ package gcp
 
 import (
 	"errors"
-	"regexp"
+	"net/netip"
 	"strings"
+
+	"bitbucket-oidc/internal/charset"
 )
 
 // Provider is the name of a workload identity pool's provider.
@@ -19,28 +21,6 @@ func (p Provider) String() string {
 // Audience is what Google's STS calls the provider. The host is the same in every universe.
 func (p Provider) Audience() string { return "//iam.googleapis.com/" + p.String() }
 
-var (
-	numberPattern = regexp.MustCompile(`^[0-9]{1,20}$`)
-
-	// Ids of pools and providers: lower-case letters, digits and dashes, 4 to 32 of them (IAM API,
-	// workloadIdentityPools.create). Whether a short one exists is left to Google.
-	idPattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-
-	// A service account's e-mail, or its numeric unique id. Nothing that could leave its place in a URL's path.
-	emailPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?@[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?$`)
-	uniquePattern = regexp.MustCompile(`^[0-9]{15,30}$`)
-
-	// A project's id, with its domain for the projects of old (example.com:project).
-	projectPattern = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
-
-	domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-	loopbackPattern = regexp.MustCompile(`^127(\.[0-9]{1,3}){3}$`)
-	portPattern     = regexp.MustCompile(`^[0-9]{1,5}$`)
-
-	scopePattern = regexp.MustCompile(`^[!#-\[\]-~]+$`) // RFC 6749, section 3.3
-)
-
 // ParseProvider reads a provider's full resource name. Its errors say what is wrong and do not quote s.
 func ParseProvider(s string) (Provider, error) {
 	for _, prefix := range []string{"//iam.googleapis.com/", "https://iam.googleapis.com/"} {
@@ -55,17 +35,25 @@ func ParseProvider(s string) (Provider, error) {
 		return Provider{}, errors.New("the name of a pool, without its provider")
 	case len(parts) != 8 || parts[6] != "providers":
 		return Provider{}, errors.New("not a provider's resource name")
-	case !numberPattern.MatchString(parts[1]):
+	case !isNumber(parts[1]):
 		return Provider{}, errors.New("a name with the project's id where its number belongs")
-	case !idPattern.MatchString(parts[5]) || !idPattern.MatchString(parts[7]):
+	case !isID(parts[5]) || !isID(parts[7]):
 		return Provider{}, errors.New("a name whose pool or provider is not lower-case letters, digits and dashes")
 	}
 	return Provider{parts[1], parts[5], parts[7]}, nil
 }
 
-// IsServiceAccount tells whether s is a service account's e-mail or unique id.
+func isNumber(s string) bool { return charset.Only(s, charset.Digit, 1, 20) }
+
+// isID tells whether s can be the id of a pool or a provider: 4 to 32 lower-case letters, digits and dashes (IAM API,
+// workloadIdentityPools.create). Whether a short one exists is left to Google.
+func isID(s string) bool { return charset.Only(s, charset.LowerName, 1, 32) }
+
+// IsServiceAccount tells whether s is a service account's e-mail or unique id. Nothing passes that could leave its place
+// in a URL's path.
 func IsServiceAccount(s string) bool {
-	return emailPattern.MatchString(s) || uniquePattern.MatchString(s)
+	name, domain, ok := strings.Cut(s, "@")
+	return ok && charset.Only(name, "a-z0-9._-", 1, 100) && charset.IsDomain(domain) || charset.Only(s, charset.Digit, 15, 30)
 }
 
 // ParseDelegate reads a service account as its e-mail or unique id, or as a resource name in any project.
@@ -87,17 +75,20 @@ func ParseDelegate(s string) (string, error) {
 // IsRegistry tells whether s is the host of a registry, with or without a port.
 func IsRegistry(s string) bool {
 	host, port, ok := strings.Cut(s, ":")
-	return (IsDomain(host) || host == "localhost" || loopbackPattern.MatchString(host)) && (!ok || portPattern.MatchString(port))
+	ip, err := netip.ParseAddr(host)
+	return (charset.IsDomain(host) || host == "localhost" || err == nil && ip.Is4()) && (!ok || charset.Only(port, charset.Digit, 1, 5))
 }
 
 // IsProject tells whether s is a project's id.
-func IsProject(s string) bool { return projectPattern.MatchString(s) || numberPattern.MatchString(s) }
+func IsProject(s string) bool {
+	if domain, id, ok := strings.Cut(s, ":"); ok { // a project of old
+		return charset.IsDomain(domain) && IsProject(id)
+	}
+	return isNumber(s) || charset.Only(s, charset.LowerName, 6, 30) && s[0] >= 'a' && s[len(s)-1] != '-'
+}
 
-// IsDomain tells whether s can be a universe's domain.
-func IsDomain(s string) bool { return len(s) <= 253 && domainPattern.MatchString(s) }
-
-// IsScope tells whether s is one OAuth scope.
-func IsScope(s string) bool { return scopePattern.MatchString(s) }
+// IsScope tells whether s is one OAuth scope (RFC 6749, section 3.3).
+func IsScope(s string) bool { return charset.Only(s, "!#-[]-~", 1, 1024) }
 
 // ProjectOf is the project in a service account's e-mail, or empty where it holds none. A project of a domain of its own,
 // name@project.example.com.iam.gserviceaccount.com, is example.com:project.

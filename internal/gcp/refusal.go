@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"google.golang.org/api/googleapi"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/transport"
@@ -63,7 +63,8 @@ func meanings() []meaning {
 	}
 }
 
-var codePattern = regexp.MustCompile(`^[A-Za-z]{2,32}(_[A-Za-z]{1,32}){0,4}$`)
+// isCode tells whether s looks like an error code.
+func isCode(s string) bool { return charset.Only(s, "A-Za-z_", 3, 64) }
 
 // code and text of an answer: STS has OAuth's form of an error, the other services and every 5xx have Google's.
 func parse(e *googleapi.Error) (code, text string) {
@@ -101,7 +102,7 @@ func (r refusal) explain(ctx context.Context, doing, endpoint string, err error)
 		return unusable(doing, "it is not Google's JSON")
 	}
 	code, text := parse(answer)
-	if codePattern.MatchString(code) {
+	if isCode(code) {
 		for _, m := range meanings() {
 			if m.code == code && strings.Contains(text, m.text) {
 				return hint.With(fmt.Errorf("%s: %s: %s", doing, m.code, m.says), m.do(r)...)
@@ -112,7 +113,7 @@ func (r refusal) explain(ctx context.Context, doing, endpoint string, err error)
 		return hint.New(fmt.Sprintf("%s: Google answered with status %d", doing, answer.Code),
 			"this passes as a rule: run the step again, or raise TIMEOUT; https://status.cloud.google.com tells of outages")
 	}
-	if codePattern.MatchString(code) {
+	if isCode(code) {
 		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, answer.Code), r.identity(),
 			"the code is explained in Google Cloud's \"Troubleshoot Workload Identity Federation\"")
 	}

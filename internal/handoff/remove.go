@@ -37,7 +37,7 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		return false, nil, err
 	}
 	// With this link everything is gone; the rest is clearing.
-	if target, err := w.out.Readlink(current); err == nil && generationPattern.MatchString(target) {
+	if target, err := w.out.Readlink(current); err == nil && isGeneration(target) {
 		if err := w.out.Remove(current); err != nil {
 			return false, nil, fmt.Errorf("%s: %w", current, cause(err))
 		}
@@ -68,10 +68,10 @@ func (w *writer) wrote(e fs.DirEntry) bool {
 	name := e.Name()
 	switch {
 	case e.IsDir():
-		return generationPattern.MatchString(name)
+		return isGeneration(name)
 	case e.Type()&fs.ModeSymlink != 0:
 		target, err := w.out.Readlink(name)
-		return err == nil && (target == current+"/"+name || strings.HasPrefix(name, stagedLink) && generationPattern.MatchString(target))
+		return err == nil && (target == current+"/"+name || strings.HasPrefix(name, stagedLink) && isGeneration(target))
 	case name == ignoreFile && e.Type().IsRegular():
 		data, err := readFile(w.out, name)
 		return err == nil && string(data) == ignoreAll

@@ -8,11 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/secret"
@@ -67,13 +67,19 @@ const (
 	maxFile = 1 << 20
 )
 
-var (
-	generationPattern = regexp.MustCompile(`^\.gen-[0-9a-f]{16}$`)
-	namePattern       = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
-	filePattern       = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
-	hostPattern       = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?(:[0-9]{1,5})?$`)
-	variablePattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-)
+// generationPrefix begins the name of a generation; 16 hexadecimal digits end it.
+const generationPrefix = ".gen-"
+
+func isGeneration(name string) bool {
+	id, ok := strings.CutPrefix(name, generationPrefix)
+	return ok && charset.Only(id, "0-9a-f", 16, 16)
+}
+
+func isHost(s string) bool { return charset.Only(s, charset.LowerName+".:", 1, 255) }
+
+func isVariable(s string) bool {
+	return charset.Only(s, charset.Word, 1, 128) && !charset.Only(s[:1], charset.Digit, 1, 1)
+}
 
 // fromGrant turns what a backend obtained into what is kept of it.
 func fromGrant(g federation.Grant) (backend, error) {
@@ -110,12 +116,12 @@ func fromGrant(g federation.Grant) (backend, error) {
 // check holds a backend to what may stand in the output directory, whether it comes from this login or from the files of
 // an earlier one, which the checkout could have brought.
 func (b backend) check() error {
-	if !namePattern.MatchString(b.Name) {
+	if !charset.Only(b.Name, "a-z0-9", 1, 32) {
 		return errors.New("a backend without a proper name")
 	}
 	own := func(path string) bool {
 		file, ok := strings.CutPrefix(path, b.Name+"/")
-		return ok && filePattern.MatchString(file)
+		return ok && charset.Only(file, charset.LowerName+".", 1, 64) && file[0] != '.'
 	}
 	for _, c := range b.Credentials {
 		if c.Backend != b.Name || slices.ContainsFunc(c.Files, func(f string) bool { return !own(f) && f != dockerFile }) {
@@ -123,12 +129,12 @@ func (b backend) check() error {
 		}
 	}
 	for _, host := range b.Registries {
-		if !hostPattern.MatchString(host) {
+		if !isHost(host) {
 			return fmt.Errorf("%s: a registry that is not a host", b.Name)
 		}
 	}
 	for _, v := range b.Env {
-		if !variablePattern.MatchString(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) {
+		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) {
 			return fmt.Errorf("%s: a variable that env.sh cannot hold", b.Name)
 		}
 	}
@@ -145,7 +151,7 @@ func earlier(out *os.Root) (string, []backend, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil, nil
-	case err != nil, !generationPattern.MatchString(generation):
+	case err != nil, !isGeneration(generation):
 		return refuse(current)
 	}
 	info, err := out.Lstat(generation)

@@ -95,7 +95,7 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 			return err
 		}
 	}
-	staged := stagedLink + strings.TrimPrefix(generation, ".gen-")
+	staged := stagedLink + strings.TrimPrefix(generation, generationPrefix)
 	if err := w.symlink(generation, staged); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (w *writer) clearLeftovers(previous string) error {
 		return cause(err)
 	}
 	for _, e := range entries {
-		leftover := e.Name() != previous && (generationPattern.MatchString(e.Name()) || strings.HasPrefix(e.Name(), stagedLink))
+		leftover := e.Name() != previous && (isGeneration(e.Name()) || strings.HasPrefix(e.Name(), stagedLink))
 		if !leftover || !w.wrote(e) {
 			continue
 		}
@@ -202,7 +202,7 @@ func (w *writer) clearLeftovers(previous string) error {
 func (w *writer) generation(token oidc.Token, backends []backend) (string, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	name := ".gen-" + hex.EncodeToString(id[:])
+	name := generationPrefix + hex.EncodeToString(id[:])
 	if err := w.mkdir(name); err != nil {
 		return "", err
 	}
