@@ -301,23 +301,24 @@ func (p *problems) awsSDK(c *aws.Config, v awsEnvironment) {
 			c.SDK.UseDualStackEndpoint = sdk.DualStackEndpointStateEnabled
 		}
 	}
-	c.RootCAs = p.authorities(v.CABundle)
+	c.RootCAs = p.authorities("AWS_CA_BUNDLE", v.CABundle)
 }
 
-// authorities reads AWS_CA_BUNDLE as the SDK does: the bundle takes the place of the system's authorities.
-func (p *problems) authorities(file string) *x509.CertPool {
+// authorities reads a bundle of certificates, which takes the place of the system's authorities, as the AWS SDK and Vault
+// have it.
+func (p *problems) authorities(name, file string) *x509.CertPool {
 	if file == "" {
 		return nil
 	}
-	const advice = "AWS_CA_BUNDLE names a PEM file inside the build directory: the pipe's container sees no other files of the step"
+	advice := name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		p.add(hint.New("AWS_CA_BUNDLE: the file cannot be read", advice))
+		p.add(hint.New(name+": the file cannot be read", advice))
 		return nil
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		p.add(hint.New("AWS_CA_BUNDLE: no certificate in the file", advice))
+		p.add(hint.New(name+": no certificate in the file", advice))
 	}
 	return roots
 }

@@ -14,9 +14,12 @@ import (
 	"bitbucket-oidc/internal/gcp"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oauth"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/okta"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/transport"
+	"bitbucket-oidc/internal/vault"
 )
 
 // Config is what the variables ask for.
@@ -31,8 +34,11 @@ type Config struct {
 	MaxTime time.Duration
 
 	// The backends that are configured.
-	AWS *aws.Config
-	GCP *gcp.Config
+	AWS      *aws.Config
+	GCP      *gcp.Config
+	Vault    *vault.Config
+	Okta     *okta.Config
+	Services []oauth.Service // the generic endpoint and the services that are only data
 }
 
 // General is what every command obeys, known before anything else is checked.
@@ -67,14 +73,9 @@ func Load() (Config, error) {
 		return Config{}, err
 	}
 	var p problems
-	c := Config{Output: p.output(env)}
-	if env.Token == "" {
-		p.add(hint.New("BITBUCKET_STEP_OIDC_TOKEN: missing", "add `oidc: true` to the step in bitbucket-pipelines.yml, beside `script:`"))
-	} else if c.Token, err = oidc.Parse(env.Token); err != nil {
-		p.add(hint.With(err, "BITBUCKET_STEP_OIDC_TOKEN must hold the token as Bitbucket sets it: do not set it yourself"))
-	}
+	c := Config{Output: p.output(env), Token: p.token(env)}
 	if env.MinimumLifetime != "" {
-		c.MinimumLifetime = p.duration("MINIMUM_LIFETIME", env.MinimumLifetime, 0, 12*time.Hour)
+		c.MinimumLifetime = p.duration("MINIMUM_LIFETIME", env.MinimumLifetime, 0, 1000*time.Hour)
 	}
 	c.MaxTime, _ = pipelines.MaxTime(cmp.Or(env.CloneDir, "."), pipelines.Step{
 		Deployment: c.Token.Claims.Environment() != "", Name: env.Environment,
@@ -82,21 +83,47 @@ func Load() (Config, error) {
 	before := len(p)
 	c.AWS = p.aws(env)
 	c.GCP = p.gcp(env.GCP)
-	if c.AWS == nil && c.GCP == nil && len(p) == before {
-		p.add(hint.New("no backend is configured", "set AWS_OIDC_ROLE_ARN for AWS or GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud"))
+	c.Vault = p.vault(env.Vault, env.CloneDir)
+	c.Okta = p.okta(env.Okta)
+	if endpoint := p.oauth(env.OAuth); endpoint != nil {
+		c.Services = append(c.Services, *endpoint)
+	}
+	c.Services = append(c.Services, p.services(env.Services)...)
+	if len(p) == before && len(c.Backends(nil, nil)) == 0 {
+		p.add(hint.New("no backend is configured",
+			"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend"))
 	}
 	return c, errors.Join(p...)
 }
 
-// LoadOutput reads where the files are.
-func LoadOutput() (handoff.Config, error) {
+// LoadLogout reads what a logout needs: where the files are, and the backends that can revoke.
+func LoadLogout(trace func(line string)) (handoff.Config, []federation.Revoker, error) {
 	env, err := readEnvironment()
 	if err != nil {
-		return handoff.Config{}, err
+		return handoff.Config{}, nil, err
 	}
 	var p problems
 	output := p.output(env)
-	return output, errors.Join(p...)
+	var revokers []federation.Revoker
+	if env.Vault.Addr != "" {
+		server := p.vaultServer(env.Vault, env.CloneDir)
+		server.Trace = trace
+		revokers = append(revokers, vault.New(*server))
+	}
+	return output, revokers, errors.Join(p...)
+}
+
+// token reads the step's token, which must be there.
+func (p *problems) token(env environment) oidc.Token {
+	if env.Token == "" {
+		p.add(hint.New("BITBUCKET_STEP_OIDC_TOKEN: missing", "add `oidc: true` to the step in bitbucket-pipelines.yml, beside `script:`"))
+		return oidc.Token{}
+	}
+	token, err := oidc.Parse(env.Token)
+	if err != nil {
+		p.add(hint.With(err, "BITBUCKET_STEP_OIDC_TOKEN must hold the token as Bitbucket sets it: do not set it yourself"))
+	}
+	return token
 }
 
 func (p *problems) output(env environment) handoff.Config {
@@ -114,6 +141,17 @@ func (c Config) Backends(path func(file string) string, trace func(line string))
 	if c.GCP != nil {
 		c.GCP.Path, c.GCP.Trace = path, trace
 		all = append(all, gcp.New(*c.GCP))
+	}
+	if c.Vault != nil {
+		c.Vault.Trace = trace
+		all = append(all, vault.New(*c.Vault))
+	}
+	if c.Okta != nil {
+		c.Okta.Trace = trace
+		all = append(all, okta.New(*c.Okta))
+	}
+	for _, service := range c.Services {
+		all = append(all, oauth.New(service, trace))
 	}
 	return all
 }

@@ -254,7 +254,7 @@ func FuzzParseDuration(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if d, err := parseDuration(s); err == nil && d < 0 {
+		if d, err := ParseDuration(s); err == nil && d < 0 {
 			t.Errorf("%q is %v", s, d)
 		}
 	})

@@ -18,6 +18,9 @@ type environment struct {
 	Token    string `envconfig:"BITBUCKET_STEP_OIDC_TOKEN"`
 	CloneDir string `envconfig:"BITBUCKET_CLONE_DIR"`
 
+	// Environment is the deployment environment's name, which the token does not have.
+	Environment string `envconfig:"BITBUCKET_DEPLOYMENT_ENVIRONMENT"`
+
 	OutputDir       string `envconfig:"OUTPUT_DIR" default:".bitbucket-oidc"`
 	OutputOwner     string `envconfig:"OUTPUT_OWNER"`
 	MinimumLifetime string `envconfig:"MINIMUM_LIFETIME"`
@@ -27,13 +30,17 @@ type environment struct {
 	AWS awsEnvironment
 	GCP gcpEnvironment
 
+	Vault    vaultEnvironment
+	Okta     oktaEnvironment
+	OAuth    oauthEnvironment
+	Services serviceEnvironment
+
 	// What names and tags sessions, for CloudTrail. Bitbucket sets them.
 	RepositorySlug string `envconfig:"BITBUCKET_REPO_SLUG" context:"true"`
 	Repository     string `envconfig:"BITBUCKET_REPO_FULL_NAME" context:"true"`
 	BuildNumber    string `envconfig:"BITBUCKET_BUILD_NUMBER" context:"true"`
 	Branch         string `envconfig:"BITBUCKET_BRANCH" context:"true"`
 	Commit         string `envconfig:"BITBUCKET_COMMIT" context:"true"`
-	Environment    string `envconfig:"BITBUCKET_DEPLOYMENT_ENVIRONMENT" context:"true"`
 
 	SSLCertFile string `envconfig:"SSL_CERT_FILE" standard:"true"`
 	HTTPSProxy  string `envconfig:"HTTPS_PROXY" standard:"true"`
@@ -77,6 +84,50 @@ type gcpEnvironment struct {
 	STSEndpoint    string `envconfig:"GCP_STS_ENDPOINT"`
 	IAMEndpoint    string `envconfig:"GCP_IAMCREDENTIALS_ENDPOINT"`
 	Universe       string `envconfig:"GCP_UNIVERSE_DOMAIN" default:"googleapis.com"`
+}
+
+type vaultEnvironment struct {
+	Addr      string `envconfig:"VAULT_ADDR"`
+	Role      string `envconfig:"VAULT_ROLE"`
+	Mount     string `envconfig:"VAULT_AUTH_MOUNT" default:"jwt"`
+	Namespace string `envconfig:"VAULT_NAMESPACE"`
+	CACert    string `envconfig:"VAULT_CACERT"`
+}
+
+type oktaEnvironment struct {
+	OrgURL         string `envconfig:"OKTA_ORG_URL"`
+	Team           string `envconfig:"OKTA_TEAM"`
+	Connection     string `envconfig:"OKTA_WORKLOAD_CONNECTION"`
+	Role           string `envconfig:"OKTA_WORKLOAD_ROLE"`
+	CredentialType string `envconfig:"OKTA_CREDENTIAL_TYPE" default:"JWT"`
+}
+
+type oauthEnvironment struct {
+	TokenURL      string `envconfig:"OAUTH_TOKEN_URL"`
+	Grant         string `envconfig:"OAUTH_GRANT" default:"token-exchange"`
+	Audience      string `envconfig:"OAUTH_AUDIENCE"`
+	Resource      string `envconfig:"OAUTH_RESOURCE"`
+	Scopes        string `envconfig:"OAUTH_SCOPES" list:"true"`
+	SubjectType   string `envconfig:"OAUTH_SUBJECT_TOKEN_TYPE" default:"jwt"`
+	RequestedType string `envconfig:"OAUTH_REQUESTED_TOKEN_TYPE"`
+	ClientID      string `envconfig:"OAUTH_CLIENT_ID"`
+	ClientSecret  string `envconfig:"OAUTH_CLIENT_SECRET"`
+	Parameters    string `envconfig:"OAUTH_PARAMETERS" list:"true"`
+	TokenVariable string `envconfig:"OAUTH_TOKEN_VARIABLE"`
+}
+
+type serviceEnvironment struct {
+	JFrogURL      string `envconfig:"JFROG_URL"`
+	JFrogProvider string `envconfig:"JFROG_OIDC_PROVIDER"`
+	JFrogProject  string `envconfig:"JFROG_PROJECT"`
+
+	CloudsmithOrg     string `envconfig:"CLOUDSMITH_ORG"`
+	CloudsmithService string `envconfig:"CLOUDSMITH_SERVICE"`
+
+	DatabricksHost     string `envconfig:"DATABRICKS_HOST"`
+	DatabricksClientID string `envconfig:"DATABRICKS_CLIENT_ID"`
+
+	PulumiOrg string `envconfig:"PULUMI_ORG"`
 }
 
 // A Variable is one that a user may set.

@@ -79,8 +79,8 @@ func parseBool(s string) (bool, error) {
 
 const expectedBool = "true, false, yes, no, on, off, 1 or 0"
 
-// parseDuration reads Go's form or whole seconds.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads Go's form or whole seconds.
+func ParseDuration(s string) (time.Duration, error) {
 	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second, nil
 	}
@@ -103,7 +103,7 @@ func (p *problems) boolean(name, value string) bool {
 
 // duration reads a duration between least and most.
 func (p *problems) duration(name, value string, least, most time.Duration) time.Duration {
-	d, err := parseDuration(value)
+	d, err := ParseDuration(value)
 	switch {
 	case err != nil:
 		p.value(name, value, expectedDuration)

@@ -23,6 +23,14 @@ type Backend interface {
 	Exchange(ctx context.Context, token oidc.Token) ([]Credentials, error)
 }
 
+// A Revoker is a Backend that can end its credentials before their time.
+type Revoker interface {
+	Backend
+
+	// Revoke ends the credentials whose files read gives back. It is no error when there are none.
+	Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error
+}
+
 // Credentials are what a Backend obtained, ready to hand to later commands.
 type Credentials struct {
 	Name      string    // which of the backend's credentials, such as a profile
@@ -54,12 +62,16 @@ type File struct {
 	Data secret.Text
 }
 
-// A Var is an environment variable of later commands: a value, the path of a file, or unset.
+// A Var is an environment variable of later commands: a value, the path of a file, the contents of a file, or unset.
 type Var struct {
 	Name  string
 	Value string // holds no secret
 	File  string // in place of Value: the absolute path of this file, given as in [File]
 	Unset bool
+
+	// Contents is in place of Value, for tools that can read only a variable: the file is read when env.sh is sourced, so
+	// that env.sh holds no secret.
+	Contents string
 }
 
 // A Grant is all that one backend obtained.

@@ -141,12 +141,16 @@ func (r refusal) memberText() string {
 	if r.account == "" {
 		return "the member to grant roles to is, braces included:\n" + member
 	}
+	project := ""
+	if p := ProjectOf(r.account); p != "" {
+		project = " --project=" + p // without it gcloud asks for one
+	}
 	return fmt.Sprintf("the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n"+
-		"gcloud iam service-accounts add-iam-policy-binding %s --role=roles/iam.workloadIdentityUser \\\n  --member='%s'", r.account, member)
+		"gcloud iam service-accounts add-iam-policy-binding %s%s --role=roles/iam.workloadIdentityUser \\\n  --member='%s'", r.account, project, member)
 }
 
 func (r refusal) allowedAudience() string {
-	return fmt.Sprintf("the provider must allow the audience %s:\n%s",
+	return fmt.Sprintf("the provider must allow the audience %s (the command replaces the list: add the audiences that it has):\n%s",
 		trust.WorkspaceAudience(r.claims), r.update("--allowed-audiences="+trust.WorkspaceAudience(r.claims)))
 }
 

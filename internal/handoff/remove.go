@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"bitbucket-oidc/internal/secret"
 )
 
 // Remove undoes what Write has done, in one step for whoever looks, and tells what else lies in the directory. It is no
@@ -19,6 +21,30 @@ func (d *Dir) Remove(ctx context.Context) (removed bool, foreign []string, err e
 		err = fmt.Errorf("removing from %s: %w", d.relative, err)
 	}
 	return removed, foreign, err
+}
+
+// Read gives back a file of a backend that an earlier Write wrote.
+func (d *Dir) Read(file string) (secret.Text, error) {
+	if err := d.checkWay(); err != nil {
+		return secret.Text{}, err
+	}
+	out, err := os.OpenRoot(d.Path(""))
+	if err != nil {
+		return secret.Text{}, cause(err)
+	}
+	defer out.Close()
+	_, backends, err := earlier(out)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	for _, b := range backends {
+		for _, f := range b.files {
+			if f.Path == file {
+				return f.Data, nil
+			}
+		}
+	}
+	return secret.Text{}, fs.ErrNotExist
 }
 
 func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, err error) {

@@ -62,6 +62,10 @@ func (d *Dir) envFile(backends []backend) []byte {
 			case v.Unset:
 				unset = append(unset, v.Name)
 				continue
+			case v.Contents != "":
+				// Apart from export, whose own status would hide that of cat.
+				b.WriteString(v.Name + "=\"$(cat " + Quote(d.Path(v.Contents)) + ")\"\nexport " + v.Name + "\n")
+				continue
 			case v.File != "":
 				value = d.Path(v.File)
 			}

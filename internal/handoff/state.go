@@ -56,6 +56,8 @@ type variable struct {
 	Value string `json:"value,omitempty"`
 	File  string `json:"file,omitempty"`
 	Unset bool   `json:"unset,omitempty"`
+
+	Contents string `json:"contents,omitempty"`
 }
 
 const (
@@ -134,7 +136,7 @@ func (b backend) check() error {
 		}
 	}
 	for _, v := range b.Env {
-		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) {
+		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) || v.Contents != "" && !own(v.Contents) {
 			return fmt.Errorf("%s: a variable that env.sh cannot hold", b.Name)
 		}
 	}

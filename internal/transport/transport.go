@@ -72,18 +72,30 @@ func New(c Config) *http.Client {
 
 // CheckEndpoint tells why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
 func CheckEndpoint(raw string) error {
+	u, err := checkURL(raw)
+	if err == nil && u.Path != "" && u.Path != "/" {
+		return errors.New("a URL with a path")
+	}
+	return err
+}
+
+// CheckURL tells why raw cannot be the address of a request, or returns nil. The reason does not quote raw.
+func CheckURL(raw string) error {
+	_, err := checkURL(raw)
+	return err
+}
+
+func checkURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil, u.Host == "", u.Hostname() == "":
-		return errors.New("not a URL")
+		return nil, errors.New("not a URL")
 	case u.User != nil:
-		return errors.New("a URL with a user name")
+		return nil, errors.New("a URL with a user name")
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return errors.New("a URL with a query or a fragment")
-	case u.Path != "" && u.Path != "/":
-		return errors.New("a URL with a path")
+		return nil, errors.New("a URL with a query or a fragment")
 	}
-	return checkScheme(u)
+	return u, checkScheme(u)
 }
 
 func checkScheme(u *url.URL) error {

@@ -1,0 +1,148 @@
+// Package oauth trades a step's token at services that take a foreign JWT and answer with a token of their own: any OAuth
+// token endpoint (RFC 8693 and RFC 7523), and the services of a table, which differ in data alone.
+package oauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/transport"
+	"bitbucket-oidc/internal/wire"
+)
+
+// A Service is all that makes one token service different from another.
+type Service struct {
+	Name      string // of the backend
+	Endpoint  string // the whole URL
+	Principal string // whom the token makes the step, as far as the configuration tells
+
+	JSON       bool // the request is JSON; else a form
+	Parameters []Parameter
+	TokenIn    string // the parameter that carries the step's token
+
+	ClientID     string // for HTTP Basic; empty for none
+	ClientSecret secret.Text
+
+	TokenAt   string // where the token stands in the answer, such as access_token
+	SecondsAt string // where its lifetime stands, or empty
+
+	Env []federation.Var
+
+	// Variable is what to look at when nothing sensible answers; Setup says what the service must be told about Bitbucket.
+	Variable string
+	Setup    string
+}
+
+// A Parameter of a request.
+type Parameter struct{ Name, Value string }
+
+// Backend is one service.
+type Backend struct {
+	Service
+	client *http.Client
+}
+
+var _ federation.Backend = (*Backend)(nil)
+
+// New prepares the exchange; it sends nothing.
+func New(s Service, trace func(line string)) *Backend {
+	return &Backend{s, transport.New(transport.Config{Trace: trace})}
+}
+
+// Name implements [federation.Backend].
+func (b *Backend) Name() string { return b.Service.Name }
+
+const name = "default"
+
+// Exchange implements [federation.Backend].
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+	credentials, err := b.exchange(ctx, token)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", b.Name(), name, err)
+	}
+	return []federation.Credentials{credentials}, nil
+}
+
+func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Credentials, error) {
+	endpoint, _ := url.Parse(b.Endpoint)
+	doing := "exchanging the token at " + endpoint.Host
+	answer, err := wire.Post(ctx, b.client, doing, b.request(token))
+	switch {
+	case err != nil:
+		return federation.Credentials{}, err
+	case !answer.OK():
+		return federation.Credentials{}, b.refusal(doing, answer, token.Claims)
+	}
+	got, ok := answer.Token(b.TokenAt)
+	if !ok {
+		return federation.Credentials{}, wire.Unusable(doing, "no "+b.TokenAt, b.Variable)
+	}
+	expires := answer.Lifetime(b.SecondsAt)
+	if parsed, err := oidc.Parse(got.Reveal()); err == nil && expires.IsZero() {
+		expires = parsed.Claims.Expires // the service does not say, but its token does
+	}
+	return federation.Credentials{
+		Name: name, Principal: b.Principal, Expires: expires,
+		Lengthen: "the service sets how long its tokens last: raise it there, or call the pipe again",
+		Files:    []federation.File{{Path: b.Name() + "/token", Data: got}},
+		Env:      b.Env,
+	}, nil
+}
+
+func (b *Backend) request(token oidc.Token) wire.Request {
+	r := wire.Request{URL: b.Endpoint, ClientID: b.ClientID, ClientSecret: b.ClientSecret}
+	parameters := append(slices.Clone(b.Parameters), Parameter{b.TokenIn, token.Reveal()})
+	if b.JSON {
+		object := map[string]string{}
+		for _, p := range parameters {
+			object[p.Name] = p.Value
+		}
+		r.JSON = object
+		return r
+	}
+	r.Form = url.Values{}
+	for _, p := range parameters {
+		r.Form.Add(p.Name, p.Value)
+	}
+	return r
+}
+
+// meanings are the error codes of RFC 6749 (section 5.2), RFC 8693 (section 2.2.2) and of servers in the field.
+func meanings() map[string][2]string {
+	return map[string][2]string{
+		"invalid_grant":          {"the service does not accept the step's token", "the service must trust the token's issuer and audience, and a rule of it must fit its claims"},
+		"invalid_target":         {"the service does not know the audience or resource", "correct OAUTH_AUDIENCE or OAUTH_RESOURCE"},
+		"invalid_client":         {"the service does not accept the client", "correct OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"},
+		"unauthorized_client":    {"the client may not use this grant", "allow the grant for the client, or change OAUTH_GRANT"},
+		"unsupported_grant_type": {"the service does not know the grant", "change OAUTH_GRANT: token-exchange or jwt-bearer"},
+		"invalid_scope":          {"the service does not grant the scopes", "correct OAUTH_SCOPES"},
+		"access_denied":          {"the service refuses this token", "a rule of the service must fit the token's claims; with Dex, OAUTH_SUBJECT_TOKEN_TYPE must be id_token"},
+		"invalid_request":        {"the service misses or does not know a parameter", "add what it wants to OAUTH_PARAMETERS; look at OAUTH_SUBJECT_TOKEN_TYPE"},
+		"request_not_supported":  {"the service does not take this type of token", "change OAUTH_SUBJECT_TOKEN_TYPE: id_token for Dex"},
+		"invalid_token":          {"the service does not accept the step's token", "the service must trust the token's issuer and audience, and a rule of it must fit its claims"},
+	}
+}
+
+// refusal words an error. Of what the server wrote only a code from the table goes into it.
+func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
+	identity := fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
+	code := a.Value("error")
+	m, known := meanings()[code]
+	switch {
+	case known && b.Name() == "oauth":
+		return hint.New(fmt.Sprintf("%s: %s: %s", doing, code, m[0]), m[1], identity)
+	case known:
+		return hint.New(fmt.Sprintf("%s: %s: %s", doing, code, m[0]), b.Setup, identity)
+	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest || a.Status == http.StatusUnprocessableEntity:
+		return hint.New(fmt.Sprintf("%s: status %d: the service does not accept the step's token", doing, a.Status), b.Setup, identity)
+	}
+	return wire.Refused(doing, a, b.Variable)
+}

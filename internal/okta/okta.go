@@ -1,0 +1,107 @@
+// Package okta trades a step's token for an Okta Privileged Access token at a workload connection. It is the exchange that
+// Okta's own SDK makes (okta/terraform-provider-oktapam, pam-sdk-go, api_workloads); it was not run against a live tenant.
+//
+// It is not an OAuth access token: Okta's custom authorization servers exchange only tokens that Okta issued.
+package okta
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/transport"
+	"bitbucket-oidc/internal/wire"
+)
+
+// Config names the workload connection.
+type Config struct {
+	OrgURL     string // https://ORG.pam.okta.com
+	Team       string
+	Connection string
+	Role       string // a workload role to ask for, or empty
+
+	// CredentialType is sent as it is. Which literal Okta wants, JWT or jwt, is not confirmed.
+	CredentialType string
+
+	// Trace, if not nil, is told of each attempt of a request.
+	Trace func(line string)
+}
+
+// Backend is Okta Privileged Access.
+type Backend struct {
+	Config
+	client *http.Client
+}
+
+var _ federation.Backend = (*Backend)(nil)
+
+// New prepares the exchange; it sends nothing.
+func New(c Config) *Backend {
+	return &Backend{c, transport.New(transport.Config{Trace: c.Trace})}
+}
+
+// Name implements [federation.Backend].
+func (b *Backend) Name() string { return "okta" }
+
+const name = "default"
+
+// request is IssueRequest of Okta's SDK. Its comments call the token base64: taken as the compact form, which is base64
+// already (not confirmed).
+type request struct {
+	CredentialType string `json:"credential_type"`
+	JWT            string `json:"jwt"`
+	RoleHint       string `json:"role_hint,omitempty"`
+}
+
+// Exchange implements [federation.Backend].
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+	doing := "asking workload connection " + b.Connection + " of team " + b.Team
+	answer, err := wire.Post(ctx, b.client, doing, wire.Request{
+		URL:  fmt.Sprintf("%s/v1/teams/%s/workloads/%s/issue_token", b.OrgURL, url.PathEscape(b.Team), url.PathEscape(b.Connection)),
+		JSON: request{b.CredentialType, token.Reveal(), b.Role},
+	})
+	if err == nil && !answer.OK() {
+		err = b.refusal(doing, answer, token.Claims)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("okta %s: %w", name, err)
+	}
+	got, ok := answer.Token("token")
+	if !ok {
+		return nil, fmt.Errorf("okta %s: %w", name, wire.Unusable(doing, "no token", "OKTA_ORG_URL"))
+	}
+	credentials := federation.Credentials{
+		Name: name, Principal: "workload connection " + b.Connection + " of team " + b.Team,
+		Lengthen: "raise token_ttl_in_seconds of the workload connection",
+		Files:    []federation.File{{Path: "okta/token", Data: got}},
+		Env: []federation.Var{
+			{Name: "OPA_ADDR", Value: b.OrgURL},
+			{Name: "SFT_TEAM", Value: b.Team},
+			{Name: "OPA_TOKEN", Contents: "okta/token"},
+		},
+	}
+	if parsed, err := oidc.Parse(got.Reveal()); err == nil {
+		credentials.Expires = parsed.Claims.Expires // the answer does not say; the token may
+	}
+	return []federation.Credentials{credentials}, nil
+}
+
+func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
+	switch a.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return hint.New(fmt.Sprintf("%s: status %d: Okta does not accept the step's token", doing, a.Status),
+			fmt.Sprintf("the connection's conditions must fit the token: iss EQUALS %s, aud EQUALS %s, repositoryUuid EQUALS %s",
+				c.Issuer, strings.Join(c.Audience, " and "), c.Repository()),
+			"the connection must be ACTIVE, not DRAFT, and takes about 5 minutes to become so; give the step plain `oidc: true`: how a list of audiences is compared is not confirmed",
+			"if the conditions fit, set OKTA_CREDENTIAL_TYPE to jwt: which literal Okta wants is not confirmed")
+	case http.StatusNotFound:
+		return hint.New(fmt.Sprintf("%s: status %d: no such team or workload connection", doing, a.Status),
+			"correct OKTA_ORG_URL (https://ORG.pam.okta.com), OKTA_TEAM and OKTA_WORKLOAD_CONNECTION")
+	}
+	return wire.Refused(doing, a, "OKTA_ORG_URL")
+}

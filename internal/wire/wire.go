@@ -1,0 +1,149 @@
+// Package wire makes the one kind of request that token services take beside AWS and Google: a form or JSON by POST, JSON
+// back.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/transport"
+)
+
+// A Request is sent by POST, as JSON if there is any, else as a form.
+type Request struct {
+	URL    string
+	Header http.Header
+	JSON   any
+	Form   url.Values
+
+	// ClientID and ClientSecret, if set, authenticate the client by HTTP Basic (RFC 6749, section 2.3.1).
+	ClientID     string
+	ClientSecret secret.Text
+}
+
+// An Answer is what a server said.
+type Answer struct {
+	Status int
+	body   []byte
+}
+
+// Post sends r. An error is a request without an answer; it begins with doing and has a hint.
+func Post(ctx context.Context, client *http.Client, doing string, r Request) (Answer, error) {
+	body, contentType := []byte(r.Form.Encode()), "application/x-www-form-urlencoded"
+	if r.JSON != nil {
+		contentType = "application/json"
+		var err error
+		if body, err = json.Marshal(r.JSON); err != nil {
+			return Answer{}, errors.New(doing + ": the request cannot be written")
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
+	if err != nil {
+		return Answer{}, errors.New(doing + ": the request cannot be written")
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "bitbucket-oidc")
+	if r.ClientID != "" {
+		pair := url.QueryEscape(r.ClientID) + ":" + url.QueryEscape(r.ClientSecret.Reveal())
+		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, unreachable(ctx, doing, r.URL, err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body) // the transport has read and capped it
+	if err != nil {
+		return Answer{}, unreachable(ctx, doing, r.URL, err)
+	}
+	return Answer{resp.StatusCode, data}, nil
+}
+
+func unreachable(ctx context.Context, doing, endpoint string, err error) error {
+	e := transport.Unreachable(ctx, endpoint, err)
+	if e == nil {
+		return hint.New(doing+": the request failed", "look at the address and the proxy")
+	}
+	advice := e.Advice
+	if advice == "" {
+		advice = "the runner must reach the service: look at its address and at the proxy"
+	}
+	return hint.With(fmt.Errorf("%s: %w", doing, e), advice)
+}
+
+// OK tells whether the answer is a success.
+func (a Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Into decodes the answer's JSON and tells whether it is any that fits.
+func (a Answer) Into(v any) bool { return json.Unmarshal(a.body, v) == nil }
+
+// Value is the text or number at path in the answer's JSON, such as auth.client_token, or empty.
+func (a Answer) Value(path string) string {
+	dec := json.NewDecoder(bytes.NewReader(a.body))
+	dec.UseNumber()
+	var at any
+	if dec.Decode(&at) != nil {
+		return ""
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return ""
+		}
+		at = object[name]
+	}
+	switch v := at.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// Token is the token at path, and whether it is one that a file and a header can hold.
+func (a Answer) Token(path string) (secret.Text, bool) {
+	token := a.Value(path)
+	return secret.New(token), charset.Only(token, charset.Visible, 1, 64<<10)
+}
+
+// Lifetime reads whole seconds at path and gives the time at which they end; the zero time if there are none.
+func (a Answer) Lifetime(path string) time.Time {
+	seconds, err := time.ParseDuration(a.Value(path) + "s")
+	if err != nil || seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(seconds).UTC().Truncate(time.Second)
+}
+
+// Unusable is the error of an answer that is a success and not what it should be.
+func Unusable(doing, what, variable string) error {
+	return hint.New(doing+": the answer cannot be used: "+what, "something other than the service may have answered: look at "+variable+" and the proxy")
+}
+
+// Refused is the error of a status that no table explains.
+func Refused(doing string, a Answer, variable string) error {
+	switch {
+	case a.Status >= 500 || a.Status == http.StatusTooManyRequests:
+		return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "this passes as a rule: run the step again, or raise TIMEOUT")
+	case a.Status == http.StatusNotFound:
+		return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "nothing is at this address: look at "+variable)
+	}
+	return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "look at "+variable+" and at the service's own log")
+}
