@@ -113,9 +113,9 @@ func IsRegion(s string) bool {
 	return true
 }
 
-// RegionFor is the region in which to assume a role: the one asked for if it is of the role's partition, or the
-// partition's home. A partition that is not AWS's has no STS of its own, so that it needs an endpoint.
-func RegionFor(role ARN, asked string, endpoint bool) (string, error) {
+// RegionFor is the region in which to assume a role: the one asked for, by this variable, if it is of the role's partition,
+// or the partition's home. A partition that is not AWS's has no STS of its own, so that it needs an endpoint.
+func RegionFor(role ARN, variable, asked string, endpoint bool) (string, error) {
 	home, known := homeRegion(role.Partition)
 	switch {
 	case !known && !endpoint:
@@ -127,7 +127,7 @@ func RegionFor(role ARN, asked string, endpoint bool) (string, error) {
 	case asked == "":
 		return home, nil
 	case known && partitionOf(asked) != role.Partition:
-		return "", fmt.Errorf("AWS_REGION: %s is of partition %s, role %s of partition %s", asked, partitionOf(asked), role.Role, role.Partition)
+		return "", fmt.Errorf("%s: %s is of partition %s, role %s of partition %s", variable, asked, partitionOf(asked), role.Role, role.Partition)
 	}
 	return asked, nil
 }

@@ -27,8 +27,8 @@ type Config struct {
 	Roles  []Role // at least one; the default role stands first
 	Region string // for STS and for the files
 
-	// Endpoint is the base URL of STS, or empty for the one of the region.
-	Endpoint string
+	// Endpoint and ECREndpoint are the base URLs of STS and ECR, or empty for those of the region.
+	Endpoint, ECREndpoint string
 
 	SessionName string
 	Duration    time.Duration // 15 minutes to 12 hours, and at most the role's own maximum
@@ -54,8 +54,7 @@ type Config struct {
 	// Path gives the absolute path of a [federation.File], for the files that name others.
 	Path func(file string) string
 
-	// SDK stands for what the AWS SDK reads from the environment: FIPS and dual stack. The endpoint variables of other
-	// services than STS are looked up through it.
+	// SDK stands for what the AWS SDK reads from the environment: FIPS and dual stack, for endpoints of AWS's own.
 	SDK sdkconfig.EnvConfig
 
 	// RootCAs are the authorities to trust; nil means the system's.
@@ -113,12 +112,19 @@ func (b *Backend) sdkConfig(region string, credentials sdk.CredentialsProvider) 
 
 func (b *Backend) sts(credentials sdk.CredentialsProvider) *sts.Client {
 	return sts.NewFromConfig(b.sdkConfig(b.Region, credentials), func(o *sts.Options) {
-		// Whatever the SDK made of the endpoint variables, the checked value counts.
-		o.BaseEndpoint = nil
-		if b.Endpoint != "" {
-			o.BaseEndpoint = &b.Endpoint
+		o.BaseEndpoint = endpoint(b.Endpoint)
+		if o.BaseEndpoint != nil {
+			o.EndpointOptions = sts.EndpointResolverOptions{} // the SDK refuses FIPS beside an endpoint
 		}
 	})
+}
+
+// endpoint is a base URL for the SDK. Whatever the SDK itself made of the endpoint variables, the checked value counts.
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return &url
 }
 
 // Exchange implements [federation.Backend]. Roles are assumed side by side, and then the registries logged in to.

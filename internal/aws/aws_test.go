@@ -209,7 +209,7 @@ func TestRegionFor(t *testing.T) {
 		{"minio", "", true, "us-east-1"},
 		{"minio", "eu-west-1", false, ""},
 	} {
-		got, err := RegionFor(ARN{c.partition, "123456789012", "x"}, c.asked, c.endpoint)
+		got, err := RegionFor(ARN{c.partition, "123456789012", "x"}, "AWS_REGION", c.asked, c.endpoint)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("RegionFor(%s, %q) = %q, %v; want %q", c.partition, c.asked, got, err, c.want)
 		}

@@ -49,7 +49,13 @@ func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (fe
 		}
 	}
 	doing := "getting a Docker login with profile " + from.role.Profile
-	out, err := ecr.NewFromConfig(b.sdkConfig(r.Region, from.provider())).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	client := ecr.NewFromConfig(b.sdkConfig(r.Region, from.provider()), func(o *ecr.Options) {
+		o.BaseEndpoint = endpoint(b.ECREndpoint)
+		if o.BaseEndpoint != nil {
+			o.EndpointOptions = ecr.EndpointResolverOptions{}
+		}
+	})
+	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
 		return federation.Credentials{}, explainRegistry(ctx, doing, r, from.principal, err)
 	}

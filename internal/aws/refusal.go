@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -148,9 +149,13 @@ func transient(_ int, body []byte) bool {
 	var answer struct {
 		Code    string `xml:"Error>Code"`
 		Message string `xml:"Error>Message"`
+		Type    string `json:"__type"` // ECR speaks JSON: PREFIX#CODE
 	}
 	if xml.Unmarshal(body, &answer) != nil {
-		return false
+		if json.Unmarshal(body, &answer) != nil {
+			return false
+		}
+		answer.Code = answer.Type[strings.LastIndex(answer.Type, "#")+1:]
 	}
 	switch {
 	case answer.Code == "IDPCommunicationError":

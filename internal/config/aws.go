@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
@@ -75,7 +76,7 @@ func (p *problems) aws(env environment) *aws.Config {
 		c.Tags = sessionTags(env)
 	}
 	if c.Refreshable = refreshable; refreshable {
-		p.refreshable(c)
+		p.refreshable(c, tags)
 	}
 	for _, host := range p.list("AWS_ECR_REGISTRIES", v.Registries) {
 		registry, err := aws.ParseRegistry(host)
@@ -85,8 +86,12 @@ func (p *problems) aws(env environment) *aws.Config {
 		c.Registries = append(c.Registries, registry)
 	}
 	c.Endpoint = p.endpoint("AWS_ENDPOINT_URL", v.Endpoint)
+	c.ECREndpoint = c.Endpoint
 	if v.EndpointSTS != "" {
 		c.Endpoint = p.endpoint("AWS_ENDPOINT_URL_STS", v.EndpointSTS)
+	}
+	if v.EndpointECR != "" {
+		c.ECREndpoint = p.endpoint("AWS_ENDPOINT_URL_ECR", v.EndpointECR)
 	}
 	p.awsRegion(c, v)
 	p.awsSDK(c, v)
@@ -186,7 +191,7 @@ func sessionTags(env environment) []aws.Tag {
 }
 
 // refreshable refuses what a profile with a token file cannot carry: what SDKs renew would be wider than what was asked for.
-func (p *problems) refreshable(c *aws.Config) {
+func (p *problems) refreshable(c *aws.Config, tags bool) {
 	for _, other := range []struct {
 		set  bool
 		name string
@@ -194,7 +199,7 @@ func (p *problems) refreshable(c *aws.Config) {
 		{c.Policy != "", "AWS_SESSION_POLICY"},
 		{len(c.PolicyARNs) > 0, "AWS_SESSION_POLICY_ARNS"},
 		{c.Duration != time.Hour, "AWS_SESSION_DURATION other than 1h"},
-		{len(c.Tags) > 0, "AWS_CHAIN_TAGS"},
+		{tags, "AWS_CHAIN_TAGS"},
 		{c.SourceIdentity != "", "AWS_CHAIN_SOURCE_IDENTITY"},
 	} {
 		if other.set {
@@ -211,12 +216,9 @@ func (p *problems) refreshable(c *aws.Config) {
 // awsRegion fills in the region and holds it against the partition of the roles.
 func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
 	name := "AWS_REGION"
-	if v.Region == "" {
-		name = "AWS_DEFAULT_REGION"
-	}
 	c.Region = v.Region
-	if c.Region == "" {
-		c.Region = v.DefaultRegion
+	if v.Region == "" && v.DefaultRegion != "" {
+		name, c.Region = "AWS_DEFAULT_REGION", v.DefaultRegion
 	}
 	if c.Region != "" && !aws.IsRegion(c.Region) {
 		p.value(name, c.Region, "a region such as eu-west-1")
@@ -224,9 +226,9 @@ func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
 	}
 	for _, role := range c.Roles {
 		for _, arn := range append([]aws.ARN{role.ARN}, role.Chain...) {
-			region, err := aws.RegionFor(arn, c.Region, c.Endpoint != "")
+			region, err := aws.RegionFor(arn, name, c.Region, c.Endpoint != "")
 			if err != nil {
-				p.add(hint.With(err, "set AWS_REGION to a region of the role's partition; roles of several partitions need a call of the pipe each"))
+				p.add(hint.With(err, "set "+name+" to a region of the role's partition; roles of several partitions need a call of the pipe each"))
 				continue
 			}
 			c.Region = region
@@ -255,7 +257,7 @@ func sessionName(asked, slug, build string) string {
 
 // sessionPolicies checks what AWS would refuse, so that it is told together with everything else.
 func (p *problems) sessionPolicies(c *aws.Config) {
-	size := len(c.Policy)
+	size := utf8.RuneCountInString(c.Policy)
 	if c.Policy != "" {
 		switch {
 		case strings.ContainsFunc(c.Policy, func(r rune) bool {

@@ -113,6 +113,17 @@ func LoadLogout(trace func(line string)) (handoff.Config, []federation.Revoker, 
 	return output, revokers, errors.Join(p...)
 }
 
+// LoadToken reads the step's token.
+func LoadToken() (oidc.Token, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return oidc.Token{}, err
+	}
+	var p problems
+	token := p.token(env)
+	return token, errors.Join(p...)
+}
+
 // token reads the step's token, which must be there.
 func (p *problems) token(env environment) oidc.Token {
 	if env.Token == "" {

@@ -66,6 +66,7 @@ type awsEnvironment struct {
 	Registries     string `envconfig:"AWS_ECR_REGISTRIES" list:"true"`
 
 	EndpointSTS string `envconfig:"AWS_ENDPOINT_URL_STS" standard:"true"`
+	EndpointECR string `envconfig:"AWS_ENDPOINT_URL_ECR" standard:"true"`
 	Endpoint    string `envconfig:"AWS_ENDPOINT_URL" standard:"true"`
 	FIPS        string `envconfig:"AWS_USE_FIPS_ENDPOINT" standard:"true"`
 	DualStack   string `envconfig:"AWS_USE_DUALSTACK_ENDPOINT" standard:"true"`

@@ -163,7 +163,7 @@ func (p *problems) services(v serviceEnvironment) []oauth.Service {
 	if p.together("DATABRICKS_HOST", "DATABRICKS_CLIENT_ID") {
 		p.name("DATABRICKS_CLIENT_ID", v.DatabricksClientID)
 		host := v.DatabricksHost
-		if u, err := url.Parse(host); err == nil && u.Scheme == "" {
+		if u, err := url.Parse(host); err == nil && u.Scheme == "" && host != "" {
 			host = "https://" + host // Databricks' own clients take the host alone
 		}
 		all = append(all, oauth.Databricks(p.endpoint("DATABRICKS_HOST", host), v.DatabricksClientID))

@@ -162,7 +162,7 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 	doing := "exchanging the token at " + b.Provider.String()
 	service, err := sts.NewService(ctx, b.options(b.STSEndpoint)...)
 	if err != nil {
-		return grant{}, errors.New(doing + ": the client of Google's STS cannot be made")
+		return grant{}, unmade(doing)
 	}
 	scopes := b.Scopes
 	if b.ServiceAccount != "" {
@@ -194,7 +194,7 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 	doing := "impersonating " + b.ServiceAccount
 	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
 	if err != nil {
-		return grant{}, errors.New(doing + ": the client of the IAM Credentials API cannot be made")
+		return grant{}, unmade(doing)
 	}
 	call := service.Projects.ServiceAccounts.GenerateAccessToken("projects/-/serviceAccounts/"+b.ServiceAccount,
 		&iamcredentials.GenerateAccessTokenRequest{
@@ -222,7 +222,7 @@ func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secr
 	doing := "getting an ID token of " + b.ServiceAccount
 	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
 	if err != nil {
-		return grant{}, errors.New(doing + ": the client of the IAM Credentials API cannot be made")
+		return grant{}, unmade(doing)
 	}
 	call := service.Projects.ServiceAccounts.GenerateIdToken("projects/-/serviceAccounts/"+b.ServiceAccount,
 		&iamcredentials.GenerateIdTokenRequest{Audience: b.IDTokenAudience, IncludeEmail: true, Delegates: b.delegates()}).Context(ctx)
@@ -255,13 +255,18 @@ func isToken(s string) bool {
 	return charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
 }
 
+// unmade is the error of a Google client that cannot even be made: it reads variables of its own for client certificates.
+func unmade(doing string) error {
+	return hint.New(doing+": Google's client library cannot start", "remove GOOGLE_API_USE_CLIENT_CERTIFICATE, GOOGLE_API_CERTIFICATE_CONFIG and other GOOGLE_API_… variables: client certificates are not used here")
+}
+
 func unusable(doing, what string) error {
 	return hint.New(doing+": Google's answer cannot be used: "+what,
 		"something other than Google may have answered: look at GCP_STS_ENDPOINT, GCP_IAMCREDENTIALS_ENDPOINT and the proxy")
 }
 
 func (b *Backend) refusal(c oidc.Claims) refusal {
-	return refusal{c, b.Provider, b.ServiceAccount, b.Lifetime}
+	return refusal{c, b.Provider, b.ServiceAccount, b.Delegates, b.Lifetime}
 }
 
 func (b *Backend) files(token oidc.Token, access secret.Text) []federation.File {

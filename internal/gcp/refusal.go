@@ -22,7 +22,9 @@ type refusal struct {
 	claims   oidc.Claims
 	provider Provider
 	account  string
-	lifetime time.Duration
+	// delegates stand between the step and the account.
+	delegates []string
+	lifetime  time.Duration
 }
 
 // A meaning is what an error stands for. STS has one code for many causes, so that a part of its text must tell them
@@ -141,12 +143,16 @@ func (r refusal) memberText() string {
 	if r.account == "" {
 		return "the member to grant roles to is, braces included:\n" + member
 	}
+	first := r.account
+	if len(r.delegates) > 0 {
+		first = r.delegates[0] // the step becomes this one
+	}
 	project := ""
-	if p := ProjectOf(r.account); p != "" {
+	if p := ProjectOf(first); p != "" {
 		project = " --project=" + p // without it gcloud asks for one
 	}
 	return fmt.Sprintf("the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n"+
-		"gcloud iam service-accounts add-iam-policy-binding %s%s --role=roles/iam.workloadIdentityUser \\\n  --member='%s'", r.account, project, member)
+		"gcloud iam service-accounts add-iam-policy-binding %s --role=roles/iam.workloadIdentityUser%s \\\n  --member='%s'", first, project, member)
 }
 
 func (r refusal) allowedAudience() string {
@@ -187,11 +193,17 @@ func (r refusal) rejected() []string {
 }
 
 func (r refusal) member() []string {
-	return []string{
-		r.identity(), r.memberText(), r.trustSettings(),
-		"usual causes: the UUID lost its braces; the binding is on an attribute that the provider does not map; a misspelt account; " +
-			"the IAM Credentials API is off in the account's project; the binding was made minutes ago",
+	advice := []string{r.identity(), r.memberText()}
+	for i, account := range r.delegates {
+		next := r.account
+		if i+1 < len(r.delegates) {
+			next = r.delegates[i+1]
+		}
+		advice = append(advice, fmt.Sprintf("%s must hold roles/iam.serviceAccountTokenCreator on %s", account, next))
 	}
+	return append(advice, r.trustSettings(),
+		"usual causes: the UUID lost its braces; the binding is on an attribute that the provider does not map; a misspelt account; "+
+			"the IAM Credentials API is off in the account's project; the binding was made minutes ago")
 }
 
 func (r refusal) tooLong() []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/secret"
@@ -33,15 +34,13 @@ func (d *Dir) Read(file string) (secret.Text, error) {
 		return secret.Text{}, cause(err)
 	}
 	defer out.Close()
-	_, backends, err := earlier(out)
+	past, err := earlier(out)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	for _, b := range backends {
-		for _, f := range b.files {
-			if f.Path == file {
-				return f.Data, nil
-			}
+	for _, b := range past.Backends {
+		if i := b.indexOf(file); i >= 0 {
+			return b.files[i].Data, nil
 		}
 	}
 	return secret.Text{}, fs.ErrNotExist
@@ -62,12 +61,16 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	if err := lock(ctx, w.lock); err != nil {
 		return false, nil, err
 	}
-	// With this link everything is gone; the rest is clearing.
-	if target, err := w.out.Readlink(current); err == nil && isGeneration(target) {
+	past, err := earlier(w.out)
+	if err == nil && past.generation != "" {
+		// With this link everything is gone; the rest is clearing.
 		if err := w.out.Remove(current); err != nil {
 			return false, nil, fmt.Errorf("%s: %w", current, cause(err))
 		}
 		removed = true
+		if err := w.bringOut(past); err != nil {
+			return removed, nil, err
+		}
 	}
 	entries, err := fs.ReadDir(w.out.FS(), ".")
 	if err != nil {
@@ -75,7 +78,7 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	}
 	for _, e := range entries {
 		if !w.wrote(e) {
-			foreign = append(foreign, e.Name())
+			foreign = append(foreign, w.listing(e)...)
 			continue
 		}
 		if err := w.out.RemoveAll(e.Name()); err != nil {
@@ -84,9 +87,59 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		removed = true
 	}
 	if len(foreign) == 0 {
-		_ = w.clone.Remove(w.relative) // empty, so it goes as well
+		// Only what is empty goes.
+		_ = w.clone.Remove(w.relative)
+		for _, dir := range slices.Backward(past.Made) {
+			if strings.HasPrefix(w.relative, dir) {
+				_ = w.clone.Remove(dir)
+			}
+		}
 	}
 	return removed, foreign, nil
+}
+
+// bringOut removes the files that login wrote from a generation and moves folders with foreign files in them to where
+// users know them.
+func (w *writer) bringOut(past past) error {
+	for _, b := range past.Backends {
+		for _, f := range b.files {
+			_ = w.out.Remove(past.generation + "/" + f.Path)
+		}
+	}
+	_ = w.out.Remove(past.generation + "/" + dockerFile)
+	folders := []string{dockerDir}
+	for _, b := range past.Backends {
+		folders = append(folders, b.Name)
+	}
+	for _, name := range folders {
+		from := past.generation + "/" + name
+		if left, err := fs.ReadDir(w.out.FS(), from); err != nil || len(left) == 0 {
+			continue
+		}
+		if err := w.unlink(name); err != nil {
+			return fmt.Errorf("%s: %w", name, cause(err))
+		}
+		if err := w.out.Rename(from, name); err != nil {
+			return fmt.Errorf("leaving %s: %w", name, cause(err))
+		}
+	}
+	return nil
+}
+
+// listing names a foreign entry, and what is in it if it is a folder.
+func (w *writer) listing(e fs.DirEntry) []string {
+	if !e.IsDir() {
+		return []string{e.Name()}
+	}
+	inside, err := fs.ReadDir(w.out.FS(), e.Name())
+	if err != nil || len(inside) == 0 {
+		return []string{e.Name() + "/"}
+	}
+	var names []string
+	for _, i := range inside {
+		names = append(names, e.Name()+"/"+i.Name())
+	}
+	return names
 }
 
 // wrote tells whether an entry of the output directory is login's own.

@@ -3,7 +3,6 @@ package handoff
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ type tokenSummary struct {
 	SHA256   string    `json:"sha256"`
 }
 
-func summaryFile(token oidc.Token, backends []backend) []byte {
+func summaryOf(token oidc.Token, backends []backend) []byte {
 	s := summary{Version: 1, Token: tokenSummary{
 		Issuer: token.Claims.Issuer, Audience: token.Claims.Audience, Subject: token.Claims.Subject,
 		Expires: token.Claims.Expires, SHA256: token.SHA256(),
@@ -45,13 +44,13 @@ func marshal(v any) []byte {
 	return b.Bytes()
 }
 
-// envFile is env.sh. It uses only what every POSIX shell and zsh read alike, under `set -eu` too, and it names files in
+// envOf is env.sh. It uses only what every POSIX shell and zsh read alike, under `set -eu` too, and it names files in
 // place of holding secrets.
-func (d *Dir) envFile(backends []backend) []byte {
+func (d *Dir) envOf(backends []backend, docker docker) []byte {
 	var b strings.Builder
-	b.WriteString("# Signs later commands of this step in. Source it: . " + Quote(d.Path("env.sh")) + "\n")
-	if hasLogins(backends) {
-		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + Quote(d.Path("docker")) + "\n")
+	b.WriteString("# Signs later commands of this step in. Source it: . " + Quote(d.Path(envFile)) + "\n")
+	if !docker.empty() {
+		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + Quote(d.Path(dockerDir)) + "\n")
 	}
 	for _, backend := range backends {
 		b.WriteString("\n# " + backend.Name + "\n")
@@ -76,21 +75,6 @@ func (d *Dir) envFile(backends []backend) []byte {
 		}
 	}
 	return []byte(b.String())
-}
-
-func hasLogins(backends []backend) bool {
-	return slices.ContainsFunc(backends, func(b backend) bool { return len(b.logins) > 0 })
-}
-
-// dockerFileOf is docker/config.json with the logins of all backends.
-func dockerFileOf(backends []backend) []byte {
-	config := dockerConfig{map[string]dockerAuth{}}
-	for _, b := range backends {
-		for _, l := range b.logins {
-			config.Auths[l.host] = dockerAuth{l.auth.Reveal()}
-		}
-	}
-	return marshal(config)
 }
 
 // Quote makes s one word of a POSIX shell, whatever it holds.

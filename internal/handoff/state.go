@@ -1,7 +1,6 @@
 package handoff
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 type state struct {
 	Version  int       `json:"version"`
 	Backends []backend `json:"backends"`
+	Made     []string  `json:"made,omitempty"` // the folders on the way that login made, outermost first
 }
 
 type backend struct {
@@ -31,16 +31,8 @@ type backend struct {
 	Env         []variable   `json:"env"`
 	Registries  []string     `json:"registries,omitempty"` // hosts that Docker is logged in to
 	files       []federation.File
-	logins      []login
+	logins      []federation.Registry // of this login
 }
-
-// login is an entry of Docker's config.json.
-type login struct {
-	host string
-	auth secret.Text // base64 of user:password
-}
-
-const dockerFile = "docker/config.json"
 
 // credential is an entry of summary.json.
 type credential struct {
@@ -63,6 +55,8 @@ type variable struct {
 const (
 	stateVersion = 1
 	stateFile    = "state.json"
+	summaryFile  = "summary.json"
+	envFile      = "env.sh"
 	current      = ".current"
 
 	// maxFile caps what is read back of an earlier login.
@@ -94,18 +88,16 @@ func fromGrant(g federation.Grant) (backend, error) {
 		}
 		for _, f := range c.Files {
 			entry.Files = append(entry.Files, f.Path)
-			i := slices.IndexFunc(b.files, func(have federation.File) bool { return have.Path == f.Path })
-			if i < 0 {
+			if i := b.indexOf(f.Path); i < 0 {
 				b.files = append(b.files, f)
 			} else if b.files[i].Data.Reveal() != f.Data.Reveal() {
 				return backend{}, fmt.Errorf("%s: two contents for %s", g.Backend, f.Path)
 			}
 		}
-		if r := c.Registry; r != nil {
+		if c.Registry != nil {
 			entry.Files = append(entry.Files, dockerFile)
-			b.Registries = append(b.Registries, r.Host)
-			auth := base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password.Reveal()))
-			b.logins = append(b.logins, login{r.Host, secret.New(auth)})
+			b.Registries = append(b.Registries, c.Registry.Host)
+			b.logins = append(b.logins, *c.Registry)
 		}
 		b.Credentials = append(b.Credentials, entry)
 		for _, v := range c.Env {
@@ -113,6 +105,10 @@ func fromGrant(g federation.Grant) (backend, error) {
 		}
 	}
 	return b, b.check()
+}
+
+func (b backend) indexOf(path string) int {
+	return slices.IndexFunc(b.files, func(f federation.File) bool { return f.Path == path })
 }
 
 // check holds a backend to what may stand in the output directory, whether it comes from this login or from the files of
@@ -130,10 +126,8 @@ func (b backend) check() error {
 			return fmt.Errorf("%s: a file outside its folder", b.Name)
 		}
 	}
-	for _, host := range b.Registries {
-		if !isHost(host) {
-			return fmt.Errorf("%s: a registry that is not a host", b.Name)
-		}
+	if slices.ContainsFunc(b.Registries, func(host string) bool { return !isHost(host) }) {
+		return fmt.Errorf("%s: a registry that is not a host", b.Name)
 	}
 	for _, v := range b.Env {
 		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) || v.Contents != "" && !own(v.Contents) {
@@ -143,86 +137,74 @@ func (b backend) check() error {
 	return nil
 }
 
-// earlier reads what the last login left. It returns the name of its generation, empty if there is none.
-func earlier(out *os.Root) (string, []backend, error) {
-	refuse := func(what string) (string, []backend, error) {
-		return "", nil, hint.New(what+" was not written by login",
-			"remove it from the checkout, or set OUTPUT_DIR to another folder")
+// past is what the last login left.
+type past struct {
+	generation string // empty if there is none
+	state
+	docker docker
+}
+
+// wrote tells whether login wrote the file at a path below the generation.
+func (p past) wrote(path string) bool {
+	return slices.Contains([]string{stateFile, summaryFile, envFile, dockerFile}, path) ||
+		slices.ContainsFunc(p.Backends, func(b backend) bool { return b.indexOf(path) >= 0 })
+}
+
+// made tells whether login made the folder at a path below the generation.
+func (p past) made(path string) bool {
+	return path == dockerDir || slices.ContainsFunc(p.Backends, func(b backend) bool { return b.Name == path })
+}
+
+// earlier reads what the last login left. A checkout could bring such files as well, so that all of them are checked.
+func earlier(out *os.Root) (past, error) {
+	refuse := func(what string) (past, error) {
+		return past{}, hint.New(what+" was not written by login", "remove it from the checkout, or set OUTPUT_DIR to another folder")
 	}
 	generation, err := out.Readlink(current)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", nil, nil
+		return past{}, nil
 	case err != nil, !isGeneration(generation):
 		return refuse(current)
 	}
 	info, err := out.Lstat(generation)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", nil, nil // the link of a logout that was killed
-	case err != nil, !info.IsDir(), info.Mode().Perm() != 0o700:
+		return past{}, nil // the link of a logout that was killed
+	case err != nil, !info.IsDir(), info.Mode().Perm() != dirMode:
 		return refuse(generation)
 	}
+	p := past{generation: generation}
 	data, err := readFile(out, generation+"/"+stateFile)
-	if err != nil {
+	if err != nil || json.Unmarshal(data, &p.state) != nil || p.Version != stateVersion {
 		return refuse(generation)
 	}
-	var s state
-	if json.Unmarshal(data, &s) != nil || s.Version != stateVersion {
-		return refuse(generation)
-	}
-	for i := range s.Backends {
-		b := &s.Backends[i]
-		if b.check() != nil {
-			return refuse(generation)
+	for i := range p.Backends {
+		if err := p.Backends[i].readFiles(out, generation); err != nil {
+			return refuse(generation + "/" + p.Backends[i].Name)
 		}
-		for _, c := range b.Credentials {
-			for _, path := range c.Files {
-				if path == dockerFile || slices.ContainsFunc(b.files, func(have federation.File) bool { return have.Path == path }) {
-					continue
-				}
-				data, err := readFile(out, generation+"/"+path)
-				if err != nil {
-					return refuse(generation + "/" + path)
-				}
-				b.files = append(b.files, federation.File{Path: path, Data: secret.New(string(data))})
+	}
+	if p.docker, err = readDocker(out, generation); err != nil {
+		return refuse("docker/config.json")
+	}
+	return p, nil
+}
+
+func (b *backend) readFiles(out *os.Root, generation string) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	for _, c := range b.Credentials {
+		for _, path := range c.Files {
+			if path == dockerFile || b.indexOf(path) >= 0 {
+				continue
 			}
+			data, err := readFile(out, generation+"/"+path)
+			if err != nil {
+				return err
+			}
+			b.files = append(b.files, federation.File{Path: path, Data: secret.New(string(data))})
 		}
-		if err := b.readLogins(out, generation); err != nil {
-			return refuse(generation + "/" + dockerFile)
-		}
-	}
-	return generation, s.Backends, nil
-}
-
-// dockerConfig is the part of Docker's config.json that login writes.
-type dockerConfig struct {
-	Auths map[string]dockerAuth `json:"auths"`
-}
-
-type dockerAuth struct {
-	Auth string `json:"auth"`
-}
-
-// readLogins takes a backend's Docker logins from an earlier docker/config.json.
-func (b *backend) readLogins(out *os.Root, generation string) error {
-	if len(b.Registries) == 0 {
-		return nil
-	}
-	data, err := readFile(out, generation+"/"+dockerFile)
-	if err != nil {
-		return err
-	}
-	var config dockerConfig
-	if err := json.Unmarshal(data, &config); err != nil {
-		return err
-	}
-	for _, host := range b.Registries {
-		entry, ok := config.Auths[host]
-		if _, err := base64.StdEncoding.DecodeString(entry.Auth); !ok || err != nil {
-			return errors.New("no login for a registry")
-		}
-		b.logins = append(b.logins, login{host, secret.New(entry.Auth)})
 	}
 	return nil
 }

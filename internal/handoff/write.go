@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -68,27 +69,26 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err := w.open(ctx); err != nil {
 		return err
 	}
-	previous, kept, err := earlier(w.out)
+	past, err := earlier(w.out)
 	if err != nil {
 		return err
 	}
-	if err := w.clearLeftovers(previous); err != nil {
+	if err := w.clearLeftovers(past.generation); err != nil {
 		return err
 	}
-	backends := merge(kept, fresh)
-	generation, err := w.generation(token, backends)
+	generation, err := w.generation(token, past, fresh)
 	if err != nil {
 		return err
 	}
-	if err := w.ignore(); err != nil {
+	if err := w.adopt(past, generation, "."); err != nil {
 		return err
 	}
-	names := []string{"env.sh", "summary.json"}
-	for _, b := range backends {
-		names = append(names, b.Name)
+	if err := w.ignore(generation); err != nil {
+		return err
 	}
-	if hasLogins(backends) {
-		names = append(names, "docker")
+	names, err := w.names(generation)
+	if err != nil {
+		return err
 	}
 	for _, name := range names {
 		if err := w.link(name); err != nil {
@@ -107,11 +107,11 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	}
 	// The change is made. What is left to clear is cleared by the next login if it cannot be cleared now.
 	w.made, w.madeDirs = nil, nil
-	if previous != "" {
-		_ = w.out.RemoveAll(previous)
+	if past.generation != "" {
+		_ = w.out.RemoveAll(past.generation)
 	}
-	if !hasLogins(backends) {
-		_ = w.unlink("docker")
+	if !slices.Contains(names, dockerDir) {
+		_ = w.unlink(dockerDir)
 	}
 	return nil
 }
@@ -199,13 +199,14 @@ func (w *writer) clearLeftovers(previous string) error {
 }
 
 // generation writes the files of all backends into a new folder and returns its name.
-func (w *writer) generation(token oidc.Token, backends []backend) (string, error) {
+func (w *writer) generation(token oidc.Token, past past, fresh []backend) (string, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
 	name := generationPrefix + hex.EncodeToString(id[:])
 	if err := w.mkdir(name); err != nil {
 		return "", err
 	}
+	backends := merge(past.Backends, fresh)
 	for _, b := range backends {
 		if err := w.mkdir(name + "/" + b.Name); err != nil {
 			return "", err
@@ -216,27 +217,101 @@ func (w *writer) generation(token oidc.Token, backends []backend) (string, error
 			}
 		}
 	}
-	type plain struct {
-		name string
-		data []byte
-	}
-	rest := []plain{
-		{stateFile, marshal(state{stateVersion, backends})},
-		{"summary.json", summaryFile(token, backends)},
-		{"env.sh", w.envFile(backends)},
-	}
-	if hasLogins(backends) {
-		if err := w.mkdir(name + "/docker"); err != nil {
+	docker := past.docker.with(past.Backends, fresh)
+	if !docker.empty() {
+		if err := w.mkdir(name + "/" + dockerDir); err != nil {
 			return "", err
 		}
-		rest = append(rest, plain{dockerFile, dockerFileOf(backends)})
+		if err := w.file(name+"/"+dockerFile, docker.file()); err != nil {
+			return "", err
+		}
 	}
-	for _, f := range rest {
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{stateFile, marshal(state{stateVersion, backends, append(past.Made, w.madeDirs...)})},
+		{summaryFile, summaryOf(token, backends)},
+		{envFile, w.envOf(backends, docker)},
+	} {
 		if err := w.file(name+"/"+f.name, f.data); err != nil {
 			return "", err
 		}
 	}
 	return name, nil
+}
+
+// adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
+// keeps beside its config.json. The old ones stay until the change is made.
+func (w *writer) adopt(past past, generation, dir string) error {
+	if past.generation == "" {
+		return nil
+	}
+	entries, err := fs.ReadDir(w.out.FS(), path.Join(past.generation, dir))
+	if err != nil {
+		return cause(err)
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if past.wrote(name) {
+			continue
+		}
+		from, to := path.Join(past.generation, name), path.Join(generation, name)
+		if !e.IsDir() || !past.made(name) { // a folder of login's own comes with the first file in it
+			if err := w.take(e, from, to); err != nil {
+				return fmt.Errorf("keeping %s: %w", name, cause(err))
+			}
+		}
+		if e.IsDir() {
+			if err := w.adopt(past, generation, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// take gives one foreign entry a second name.
+func (w *writer) take(e fs.DirEntry, from, to string) error {
+	if _, err := w.out.Lstat(to); err == nil {
+		return nil // login's own folder, or a file that login writes from now on
+	}
+	if _, err := w.out.Lstat(path.Dir(to)); errors.Is(err, fs.ErrNotExist) {
+		if err := w.mkdir(path.Dir(to)); err != nil {
+			return err
+		}
+	}
+	var err error
+	switch {
+	case e.IsDir():
+		return w.mkdir(to)
+	case e.Type()&fs.ModeSymlink != 0:
+		var target string
+		if target, err = w.out.Readlink(from); err == nil {
+			err = w.out.Symlink(target, to)
+		}
+	default:
+		err = w.out.Link(from, to)
+	}
+	if err == nil {
+		w.made = append(w.made, to)
+	}
+	return err
+}
+
+// names are those that users know of a generation's files and folders.
+func (w *writer) names(generation string) ([]string, error) {
+	entries, err := fs.ReadDir(w.out.FS(), generation)
+	if err != nil {
+		return nil, cause(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != stateFile && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 func (w *writer) mkdir(name string) error {
@@ -279,12 +354,20 @@ func (w *writer) chown(root *os.Root, name string) error {
 	return nil
 }
 
-// ignore keeps git away from everything here.
-func (w *writer) ignore() error {
+// ignore keeps git away from everything here. The file comes whole, by a rename out of the generation.
+func (w *writer) ignore(generation string) error {
 	info, err := w.out.Lstat(ignoreFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return w.file(ignoreFile, []byte(ignoreAll))
+		staged := generation + "/" + ignoreFile
+		if err := w.file(staged, []byte(ignoreAll)); err != nil {
+			return err
+		}
+		if err := w.out.Rename(staged, ignoreFile); err != nil {
+			return fmt.Errorf("%s: %w", ignoreFile, cause(err))
+		}
+		w.made = append(w.made, ignoreFile)
+		return nil
 	case err != nil:
 		return fmt.Errorf("%s: %w", ignoreFile, cause(err))
 	case !info.Mode().IsRegular():

@@ -32,6 +32,9 @@ type Endpoint struct {
 	TokenVariable string
 }
 
+// Generic is the name of the backend that is any endpoint.
+const Generic = "oauth"
+
 // Grants.
 const (
 	TokenExchange = "token-exchange"
@@ -41,9 +44,9 @@ const (
 // Service is the endpoint as a service.
 func (e Endpoint) Service() Service {
 	s := Service{
-		Name: "oauth", Endpoint: e.URL, Principal: e.principal(), ClientID: e.ClientID, ClientSecret: e.ClientSecret,
+		Name: Generic, Endpoint: e.URL, Principal: e.principal(), ClientID: e.ClientID, ClientSecret: e.ClientSecret,
 		TokenIn: "subject_token", TokenAt: "access_token", SecondsAt: "expires_in", Variable: "OAUTH_TOKEN_URL",
-		Setup: "the service must trust the token's issuer and audience, and a rule of it must fit its claims",
+		Setup: trustTheToken,
 	}
 	add := func(name, value string) {
 		if value != "" {

@@ -94,38 +94,80 @@ func Parse(raw string) (Token, error) {
 	if _, err := base64.RawURLEncoding.DecodeString(parts[2]); err != nil {
 		return Token{}, errors.New("token: signature: not base64url")
 	}
+	data, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return Token{}, errors.New("token: claims: not base64url")
+	}
+	claims, err := parseClaims(data)
+	if err != nil {
+		return Token{}, fmt.Errorf("token: %w", err)
+	}
+	if claims.Expires.IsZero() {
+		return Token{}, errors.New("token: claims: no exp")
+	}
+	return Token{raw: secret.New(raw), Claims: claims}, nil
+}
+
+// ParseClaims reads claims that stand by themselves, as JSON. They need not say when their token expires. Beside what it
+// knows of them it returns all of them, numbers as [json.Number]. Its errors never quote the claims.
+func ParseClaims(data []byte) (Claims, map[string]any, error) {
+	if len(data) > maxLength {
+		return Claims{}, nil, fmt.Errorf("claims: more than %d characters", maxLength)
+	}
+	claims, err := parseClaims(data)
+	if err != nil {
+		return Claims{}, nil, err
+	}
+	return claims, allClaims(data), nil
+}
+
+func parseClaims(data []byte) (Claims, error) {
 	var p payload
-	if err := decode(parts[1], &p); err != nil {
-		return Token{}, fmt.Errorf("token: claims: %w", err)
+	if err := object(data, &p); err != nil {
+		return Claims{}, fmt.Errorf("claims: %w", err)
 	}
 	switch {
 	case p.Issuer == "":
-		return Token{}, errors.New("token: claims: no iss")
+		return Claims{}, errors.New("claims: no iss")
 	case p.Subject == "":
-		return Token{}, errors.New("token: claims: no sub")
+		return Claims{}, errors.New("claims: no sub")
 	case len(p.Audience) == 0:
-		return Token{}, errors.New("token: claims: no aud")
-	case p.Expires.IsZero():
-		return Token{}, errors.New("token: claims: no exp")
+		return Claims{}, errors.New("claims: no aud")
 	}
 	for _, value := range append([]string{p.Issuer, p.Subject, p.Repository, p.Workspace, p.Pipeline, p.Step, p.Environment, p.Branch}, p.Audience...) {
 		if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return Token{}, errors.New("token: claims: a value with characters that cannot be printed")
+			return Claims{}, errors.New("claims: a value with characters that cannot be printed")
 		}
 	}
-	return Token{
-		raw: secret.New(raw),
-		Claims: Claims{
-			Issuer: p.Issuer, Audience: p.Audience, Subject: p.Subject,
-			Expires: p.Expires.Time, IssuedAt: p.IssuedAt.Time,
-			RepositoryUUID: p.Repository, WorkspaceUUID: p.Workspace, PipelineUUID: p.Pipeline, StepUUID: p.Step,
-			DeploymentEnvironmentUUID: p.Environment, BranchName: p.Branch,
-		},
+	return Claims{
+		Issuer: p.Issuer, Audience: p.Audience, Subject: p.Subject,
+		Expires: p.Expires.Time, IssuedAt: p.IssuedAt.Time,
+		RepositoryUUID: p.Repository, WorkspaceUUID: p.Workspace, PipelineUUID: p.Pipeline, StepUUID: p.Step,
+		DeploymentEnvironmentUUID: p.Environment, BranchName: p.Branch,
 	}, nil
+}
+
+// allClaims decodes what parseClaims took.
+func allClaims(data []byte) map[string]any {
+	var all map[string]any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	_ = dec.Decode(&all)
+	return all
 }
 
 // Reveal returns the token itself.
 func (t Token) Reveal() string { return t.raw.Reveal() }
+
+// All is every claim of the token, numbers as [json.Number]. None of them is secret.
+func (t Token) All() map[string]any {
+	parts := strings.Split(t.Reveal(), ".")
+	if len(parts) != 3 {
+		return nil // the zero Token
+	}
+	data, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	return allClaims(data)
+}
 
 // Format implements [fmt.Formatter] for every verb.
 func (t Token) Format(f fmt.State, verb rune) { t.raw.Format(f, verb) }
@@ -169,12 +211,17 @@ func (c Claims) Age(now time.Time) string {
 	return text + ": Bitbucket mints one token for each step and does not renew it, so call the pipe early in the step, or split the step"
 }
 
-// decode reads one part of a JWT. It drops the causes of encoding/json and base64, because they quote their input.
+// decode reads one part of a JWT.
 func decode(part string, into any) error {
 	data, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {
 		return errors.New("not base64url")
 	}
+	return object(data, into)
+}
+
+// object reads a JSON object. It drops the causes of encoding/json, because they quote their input.
+func object(data []byte, into any) error {
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return errors.New("not a JSON object")
 	}

@@ -149,10 +149,10 @@ func meanings() []meaning {
 			return "correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list auth/" + b.Mount + "/role"
 		}},
 		{"invalid audience (aud) claim", "the role does not bind the token's audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; add it: vault write %s bound_audiences=%s …", strings.Join(c.Audience, " and "), b.read(), c.Audience[0])
+			return fmt.Sprintf("the token's audience is %s; add it to the role's own: %s bound_audiences=%s,…", strings.Join(c.Audience, " and "), b.write(), c.Audience[0])
 		}},
 		{"audience claim found in JWT but no audiences bound", "the role binds no audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; bind it: vault write %s bound_audiences=%s …", strings.Join(c.Audience, " and "), b.read(), c.Audience[0])
+			return fmt.Sprintf("the token's audience is %s; bind it: %s bound_audiences=%s", strings.Join(c.Audience, " and "), b.write(), c.Audience[0])
 		}},
 		{"invalid subject (sub) claim", "the role binds another subject", func(*Backend, oidc.Claims) string {
 			return "the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject"
@@ -161,6 +161,12 @@ func meanings() []meaning {
 			return fmt.Sprintf("set the mount's issuer: vault write auth/%s/config oidc_discovery_url=%s bound_issuer=%s", b.Mount, c.Issuer, c.Issuer)
 		}},
 		{"is expired", "the token has expired", nil},
+		{"not found in token", "the token lacks the role's user_claim", func(b *Backend, _ oidc.Claims) string {
+			return "take one that every step has: " + b.write() + " user_claim=repositoryUuid"
+		}},
+		{"oidc role_type is not allowed", "the role is for sign-in with a browser", func(b *Backend, _ oidc.Claims) string {
+			return "make it one for tokens, or name another in VAULT_ROLE: " + b.write()
+		}},
 		{"permission denied", "Vault refuses the login", func(b *Backend, _ oidc.Claims) string {
 			return "the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE"
 		}},
@@ -172,6 +178,10 @@ func meanings() []meaning {
 
 // read is the role's path on the command line of vault.
 func (b *Backend) read() string { return b.path() }
+
+// write begins a change of the role on the command line of vault. Without its type a role becomes one for browsers.
+// Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+func (b *Backend) write() string { return "vault write " + b.path() + " role_type=jwt" }
 
 // refusal words an error. Of what Vault wrote only the name of a claim that the token has goes into it.
 func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
@@ -206,7 +216,7 @@ func boundClaim(text string, c oidc.Claims) (name, value string, ok bool) {
 		"repositoryUuid": c.Repository(), "workspaceUuid": c.WorkspaceUUID, "pipelineUuid": c.PipelineUUID, "stepUuid": c.StepUUID,
 		"deploymentEnvironmentUuid": c.Environment(), "branchName": c.BranchName,
 	} {
-		if strings.Contains(text, "claim \""+name+"\" ") {
+		if strings.Contains(text, "claim \""+name+"\" ") && !strings.Contains(text, "not found in token") {
 			if value == "" {
 				value = "missing"
 			}
