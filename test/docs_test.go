@@ -1,0 +1,491 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/test/cloud"
+)
+
+// A pipe's users read the README, Bitbucket reads pipe.yml. These tests hold both to the code.
+
+const checkout = ".."
+
+func docPage(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(checkout, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// docChapter is what stands below a heading of the second level.
+func docChapter(t *testing.T, name, heading string) string {
+	t.Helper()
+	_, text, ok := strings.Cut(docPage(t, name), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no chapter %q", name, heading)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	return text
+}
+
+var codeFence = regexp.MustCompile("(?ms)^( *)```(\\w+)\n(.*?)\n *```$")
+
+// codeBlocks are the code blocks of one language, without the indentation of the list that they stand in.
+func codeBlocks(t *testing.T, text, language string) []string {
+	t.Helper()
+	var all []string
+	for _, m := range codeFence.FindAllStringSubmatch(text, -1) {
+		if m[2] == language {
+			all = append(all, strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n"))
+		}
+	}
+	if len(all) == 0 {
+		t.Fatalf("no block of %s", language)
+	}
+	return all
+}
+
+// A docVariable is a variable as a page has it: its name, and the value that the pipe takes when it is unset.
+type docVariable struct{ name, fallback string }
+
+func sameVariables(t *testing.T, page string, got []docVariable) {
+	t.Helper()
+	var want []docVariable
+	for _, v := range config.Variables() {
+		want = append(want, docVariable{v.Name, v.Default})
+	}
+	for _, v := range want {
+		if !slices.Contains(got, v) {
+			t.Errorf("%s lacks %s with the default %q", page, v.name, v.fallback)
+		}
+	}
+	for i, v := range got {
+		if !slices.Contains(want, v) || slices.Contains(got[:i], v) {
+			t.Errorf("%s has %s with the default %q, which the program has not, or has it twice", page, v.name, v.fallback)
+		}
+	}
+}
+
+// pipe.yml passes the step's own variables on; what the pipe takes for an unset one is in the comment.
+func TestPipeYMLHasTheProgramsVariables(t *testing.T) {
+	var pipe struct {
+		Variables []struct {
+			Name    string
+			Default yaml.Node
+		}
+	}
+	if err := yaml.Unmarshal([]byte(docPage(t, "pipe.yml")), &pipe); err != nil {
+		t.Fatal(err)
+	}
+	var got []docVariable
+	for _, v := range pipe.Variables {
+		if v.Default.Value != "$"+v.Name {
+			t.Errorf("pipe.yml: the default of %s is %q, not the step's own", v.Name, v.Default.Value)
+		}
+		comment := v.Default.LineComment
+		fallback, ok := strings.CutPrefix(comment, "# unset: ")
+		if comment != "" && !ok {
+			t.Errorf("pipe.yml: %s: the comment %q does not begin with `# unset: `", v.Name, comment)
+		}
+		got = append(got, docVariable{v.Name, fallback})
+	}
+	sameVariables(t, "pipe.yml", got)
+	if !slices.EqualFunc(got, config.Variables(), func(d docVariable, v config.Variable) bool { return d.name == v.Name }) {
+		t.Error("pipe.yml does not have the variables in the program's order")
+	}
+}
+
+func TestREADMEHasTheProgramsVariables(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)`(?: \\(\\*\\))? \\| (.*) \\|$")
+	fallback := regexp.MustCompile("Default: `([^`]*)`\\.")
+	var got []docVariable
+	usage := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(docChapter(t, "README.md", "Variables"), -1) {
+		d := docVariable{name: m[1]}
+		if f := fallback.FindStringSubmatch(m[2]); f != nil {
+			d.fallback = f[1]
+		}
+		got = append(got, d)
+		usage[d.name] = m[2]
+	}
+	sameVariables(t, "README.md", got) // in groups of its own
+	for _, v := range config.Variables() {
+		if strings.HasPrefix(usage[v.Name], "List of ") != v.List {
+			t.Errorf("README.md: %s: a list or not?", v.Name)
+		}
+	}
+}
+
+// lookupKeys are the texts in the first column of the tables that are looked up by what the pipe printed.
+func lookupKeys(t *testing.T) []string {
+	t.Helper()
+	span := regexp.MustCompile("`([^`]+)`")
+	var all []string
+	inside := false
+	for line := range strings.Lines(docChapter(t, "README.md", "Troubleshooting")) {
+		cells := strings.Split(line, " | ")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case cells[0] == "| After `✖`":
+			inside = true
+		case inside:
+			for _, m := range span.FindAllStringSubmatch(cells[0], -1) {
+				all = append(all, m[1])
+			}
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("README.md: no table begins with `| After ✖`")
+	}
+	return all
+}
+
+// parsedSources are the program's files, parsed.
+func parsedSources(t *testing.T) map[string]*ast.File {
+	t.Helper()
+	all := map[string]*ast.File{}
+	err := filepath.WalkDir(filepath.Join(checkout, "internal"), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		all[path], err = parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func quoted(e ast.Expr) string {
+	if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+		s, _ := strconv.Unquote(lit.Value)
+		return s
+	}
+	return ""
+}
+
+// A message is put together from constant pieces, at colons and where something differs. Each piece of a key must stand in
+// a string of one and the same file. That finds a text that was reworded; it does not prove that the pieces meet.
+func TestTroubleshootingQuotesTheProgram(t *testing.T) {
+	var files []string
+	for _, file := range parsedSources(t) {
+		var all strings.Builder
+		ast.Inspect(file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok {
+				all.WriteString(quoted(lit) + "\n")
+			}
+			return true
+		})
+		files = append(files, all.String())
+	}
+	for _, key := range lookupKeys(t) {
+		pieces := strings.Split(strings.ReplaceAll(key, "…", ": "), ": ")
+		if longest := slices.MaxFunc(pieces, func(a, b string) int { return len(a) - len(b) }); len(longest) < 6 {
+			t.Errorf("README.md: %q says too little to be looked up", key)
+		}
+		if !slices.ContainsFunc(files, func(strs string) bool {
+			return !slices.ContainsFunc(pieces, func(p string) bool { return !strings.Contains(strs, strings.TrimSpace(p)) })
+		}) {
+			t.Errorf("README.md: no file of the program has all of %q", key)
+		}
+	}
+}
+
+// Every meaning of a refusal can be looked up, for each backend that the configuration offers.
+func TestTroubleshootingHasEveryRefusal(t *testing.T) {
+	have := lookupKeys(t)
+	files := parsedSources(t)
+	offered := map[string]bool{}
+	for path, file := range files {
+		if filepath.Base(filepath.Dir(path)) == "config" {
+			for _, imported := range file.Imports {
+				offered[strings.TrimPrefix(quoted(imported.Path), "bitbucket-oidc/")] = true
+			}
+		}
+	}
+	found := 0
+	for path, file := range files {
+		if dir, _ := filepath.Rel(checkout, filepath.Dir(path)); !offered[filepath.ToSlash(dir)] {
+			continue
+		}
+		for _, key := range refusals(file) {
+			found++
+			if !slices.Contains(have, key) {
+				t.Errorf("README.md: %s can print %q, which Troubleshooting lacks", path, key)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no function meanings was found")
+	}
+}
+
+// refusals are the texts of a file's table of meanings: what it says, after the code where there is one.
+func refusals(file *ast.File) []string {
+	var columns, all []string
+	var table *ast.BlockStmt
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Name.Name == "meanings" {
+				table = n.Body
+			}
+		case *ast.TypeSpec:
+			if row, ok := n.Type.(*ast.StructType); ok && n.Name.Name == "meaning" {
+				for _, field := range row.Fields.List {
+					columns = append(columns, field.Names[0].Name)
+				}
+			}
+		}
+		return true
+	})
+	if table == nil {
+		return nil
+	}
+	ast.Inspect(table, func(n ast.Node) bool {
+		row, ok := n.(*ast.CompositeLit)
+		if !ok || row.Type != nil { // the table itself, or a list in a row's function
+			return true
+		}
+		cell := map[string]string{}
+		for i, value := range row.Elts {
+			cell[columns[i]] = quoted(value)
+		}
+		all = append(all, strings.TrimPrefix(cell["code"]+": "+cell["says"], ": "))
+		return false
+	})
+	return all
+}
+
+// newestVersion is the newest version of the changelog.
+func newestVersion(t *testing.T) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) - `).FindStringSubmatch(docPage(t, "CHANGELOG.md"))
+	if m == nil {
+		t.Fatal("CHANGELOG.md has no heading such as `## 1.0.0 - 2026-12-01`")
+	}
+	return m[1]
+}
+
+func TestPipeYMLRunsTheNewestVersion(t *testing.T) {
+	var pipe struct{ Image string }
+	if err := yaml.Unmarshal([]byte(docPage(t, "pipe.yml")), &pipe); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(pipe.Image, "/bitbucket-oidc:"+newestVersion(t)) {
+		t.Errorf("pipe.yml runs %s, the changelog's newest version is %s", pipe.Image, newestVersion(t))
+	}
+	for _, reference := range regexp.MustCompile(`/bitbucket-oidc:[^\s`+"`"+`]*`).FindAllString(docPage(t, "README.md"), -1) {
+		if reference != "/bitbucket-oidc:"+newestVersion(t) {
+			t.Errorf("README.md names %s, the changelog's newest version is %s", reference, newestVersion(t))
+		}
+	}
+}
+
+func TestExamplesParse(t *testing.T) {
+	for _, name := range []string{"bitbucket-pipelines.yml", "pipe.yml"} {
+		if err := wellFormed([]byte(docPage(t, name)), &yaml.Node{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	readme := docPage(t, "README.md")
+	for _, block := range codeBlocks(t, readme, "json") {
+		if !json.Valid([]byte(block)) {
+			t.Errorf("README.md: not JSON:%s", block)
+		}
+	}
+	for _, block := range codeBlocks(t, readme, "yaml") {
+		var root yaml.Node
+		if err := wellFormed([]byte(block), &root); err != nil {
+			t.Errorf("README.md: %v:%s", err, block)
+		} else if err := pipeCalls(&root); err != nil {
+			t.Errorf("README.md: %v:%s", err, block)
+		}
+	}
+}
+
+// wellFormed reads one document, and finds what only its values can show, such as a key that stands twice.
+func wellFormed(data []byte, root *yaml.Node) error {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(root); err != nil {
+		return err
+	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return errors.New("more than one document")
+	}
+	var value any
+	return root.Decode(&value)
+}
+
+// pipeCalls checks that each call of the pipe gives it variables that it knows, as strings or lists of strings: Bitbucket takes
+// nothing else.
+func pipeCalls(n *yaml.Node) error {
+	var call struct {
+		Pipe      string
+		Variables map[string]yaml.Node
+	}
+	if n.Kind == yaml.MappingNode && n.Decode(&call) == nil && call.Pipe != "" {
+		for name, value := range call.Variables {
+			i := slices.IndexFunc(config.Variables(), func(v config.Variable) bool { return v.Name == name })
+			switch {
+			case i < 0:
+				return fmt.Errorf("the pipe has no variable %s", name)
+			case value.Kind == yaml.SequenceNode && config.Variables()[i].List:
+				if !slices.ContainsFunc(value.Content, func(item *yaml.Node) bool { return item.Tag != "!!str" }) {
+					continue
+				}
+			case value.Tag == "!!str":
+				continue
+			}
+			return fmt.Errorf("%s is neither a string nor a list of strings", name)
+		}
+	}
+	for _, child := range n.Content {
+		if err := pipeCalls(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	other := regexp.MustCompile(`[^a-z0-9 _-]`)
+	for _, name := range []string{"README.md", "CHANGELOG.md"} {
+		text := codeFence.ReplaceAllString(docPage(t, name), "")
+		var anchors []string
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			anchors = append(anchors, strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+		}
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target := m[1]
+			if anchor, ok := strings.CutPrefix(target, "#"); ok {
+				if !slices.Contains(anchors, anchor) {
+					t.Errorf("%s: no heading for %s", name, target)
+				}
+			} else if !strings.Contains(target, "://") {
+				if _, err := os.Stat(filepath.Join(checkout, target)); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+// cloudCommand notes how it was called, one argument a line and an empty line at the end, and answers the one question that
+// the commands ask.
+const cloudCommand = `#!/bin/sh
+{ printf '%s\n' "${0##*/}" "$@"; echo; } >> "$CALLS"
+case "$*" in "projects describe"*) echo 210987654321 ;; esac
+`
+
+// What a reader pastes from Prerequisites and Troubleshooting must tell the clouds, braces and quotes and all, what the
+// program holds to be the trust configuration of the step.
+func TestPrerequisitesAreWhatTheProgramPrints(t *testing.T) {
+	all := codeBlocks(t, docChapter(t, "README.md", "Prerequisites")+docChapter(t, "README.md", "Troubleshooting"), "sh")
+	narrow := slices.IndexFunc(all, func(b string) bool { return strings.Contains(b, "ENVIRONMENT_UUID=") })
+	if narrow < 0 {
+		t.Fatal("README.md: no block sets ENVIRONMENT_UUID")
+	}
+	step := cloud.DefaultStep()
+	t.Run("repository", func(t *testing.T) {
+		pasteCommands(t, step, slices.Delete(slices.Clone(all), narrow, narrow+1))
+	})
+	step.EnvironmentUUID = cloud.EnvironmentUUID
+	t.Run("environment", func(t *testing.T) { pasteCommands(t, step, all) })
+}
+
+func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
+	dir := t.TempDir()
+	for _, name := range []string{"aws", "gcloud"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(cloudCommand), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sh := exec.Command("sh", "-euc", strings.Join(commands, "\n"))
+	sh.Dir = dir
+	sh.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CALLS="+filepath.Join(dir, "calls"))
+	printed, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, printed)
+	}
+	called, err := os.ReadFile(filepath.Join(dir, "calls"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := oidc.Claims{
+		Issuer: cloud.WorkspaceIssuerURL(cloud.Workspace), Audience: []string{step.WorkspaceAudience()}, Subject: step.Subject(),
+		RepositoryUUID: step.RepositoryUUID, DeploymentEnvironmentUUID: step.EnvironmentUUID,
+	}
+	provider := []string{
+		"--issuer-uri=" + claims.Issuer,
+		"--allowed-audiences=" + trust.WorkspaceAudience(claims),
+		"--attribute-mapping=" + trust.GCPMapping(),
+		"--attribute-condition=" + trust.GCPCondition(claims),
+	}
+	calls := strings.Split(string(called), "\n\n")
+	for command, want := range map[string][]string{
+		"create-open-id-connect-provider": {claims.Issuer, trust.WorkspaceAudience(claims)},
+		"create-oidc":                     provider,
+		"update-oidc":                     provider,
+		"add-iam-policy-binding":          {cloud.ServiceAccountEmail, "--member=" + trust.GCPMember(claims, "210987654321", "pipelines")},
+	} {
+		i := slices.IndexFunc(calls, func(call string) bool { return slices.Contains(strings.Split(call, "\n"), command) })
+		if i < 0 {
+			t.Errorf("nothing calls %s", command)
+			continue
+		}
+		for _, argument := range want {
+			if !slices.Contains(strings.Split(calls[i], "\n"), argument) {
+				t.Errorf("%s lacks the argument\n%s\nin\n%s", command, argument, calls[i])
+			}
+		}
+	}
+	for _, variable := range []string{
+		"GCP_WORKLOAD_IDENTITY_PROVIDER: " + cloud.ProviderName,
+		"GCP_SERVICE_ACCOUNT: " + cloud.ServiceAccountEmail,
+	} {
+		if !slices.Contains(strings.Split(string(printed), "\n"), variable) {
+			t.Errorf("the commands do not print\n%s\nbut\n%s", variable, printed)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "trust.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policy struct{ Statement []any }
+	var want any
+	if err := errors.Join(json.Unmarshal(data, &policy), json.Unmarshal([]byte(trust.AWSStatement(claims, "aws", cloud.AWSAccount)), &want)); err != nil {
+		t.Fatalf("%v: %s", err, data)
+	}
+	if len(policy.Statement) != 1 || !reflect.DeepEqual(policy.Statement[0], want) {
+		t.Errorf("trust.json is\n%s\nand the program prints\n%s", data, trust.AWSStatement(claims, "aws", cloud.AWSAccount))
+	}
+}
