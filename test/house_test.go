@@ -19,14 +19,17 @@ import (
 func arrows() map[string][]string {
 	backend := []string{"charset", "federation", "oidc", "secret", "transport", "trust", "hint"}
 	return map[string][]string{
+		"vault": append(backend, "wire"), "okta": append(backend, "wire"), "oauth": append(backend, "wire"),
+		"wire":       {"charset", "hint", "secret", "transport"},
 		"pipe":       {"app"},
-		"app":        {"config", "federation", "handoff", "hint", "oidc"},
-		"config":     {"charset", "pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
+		"app":        {"sarif", "trust", "secret", "config", "federation", "handoff", "hint", "oidc"},
+		"config":     {"vault", "okta", "oauth", "secret", "charset", "pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
 		"aws":        backend,
 		"gcp":        backend,
 		"federation": {"oidc", "secret"},
 		"handoff":    {"charset", "federation", "hint", "oidc", "secret"},
 		"trust":      {"oidc"},
+		"sarif":      {"trust"},
 		"oidc":       {"secret"},
 		"transport":  {},
 		"hint":       {},
@@ -78,7 +81,7 @@ func TestEffectsHaveOneAddress(t *testing.T) {
 		"os.Exit": {"main"}, "os.Getenv": {"config"}, "os.LookupEnv": {"config"}, "os.Environ": {"config"}, "os.ReadFile": {"config", "handoff"},
 		"os.OpenRoot": {"handoff"}, "os.Getwd": {"handoff"},
 		"fmt.Print": {}, "fmt.Println": {}, "fmt.Printf": {}, "log.Print": {}, "log.Printf": {}, "log.Fatal": {}, "panic": {},
-		"os.Setenv": {}, "os.Create": {}, "os.WriteFile": {}, "os.OpenFile": {}, "os.Remove": {}, "os.RemoveAll": {}, "os.Mkdir": {},
+		"os.Setenv": {}, "os.Create": {}, "os.WriteFile": {}, "os.OpenFile": {"app"}, "os.Remove": {}, "os.RemoveAll": {}, "os.Mkdir": {},
 		"os.MkdirAll": {}, "os.Rename": {}, "os.Symlink": {}, "os.Chmod": {}, "os.Chown": {}, "os.CreateTemp": {}, "os.MkdirTemp": {},
 		"http.Get": {}, "http.Post": {}, "time.Sleep": {},
 	}

@@ -12,19 +12,23 @@
 //	leaks
 //
 // Ready to use: $ROLE, $PROVIDER (a workload identity provider), $SA (a service account), $REPOSITORY, $ENVIRONMENT,
-// $WORKSPACE and $STEP (UUIDs with braces), $ISSUER, $AUDIENCE. The commands beyond testscript's own:
+// $WORKSPACE and $STEP (UUIDs with braces), $ISSUER, $AUDIENCE; the addresses of the other services, $VAULT, $OKTA, $OAUTH,
+// $JFROG and $DATABRICKS; $TLS_VAULT (the same Vault by https), and for the two with one public host $PROXY, which leads
+// there; $CA, the authority of both. The commands beyond testscript's own:
 //
 //	token [NAME=VALUE]…        mint a token into BITBUCKET_STEP_OIDC_TOKEN. env makes a deployment step; aud=X adds an
 //	                           audience; expired=10m, expires=2m move the end of its life; bad-signature spoils it; any
 //	                           other NAME sets that claim, to JSON or else a string, or removes it if VALUE is empty
 //	status N PROGRAM ARG…      run, and fail unless the exit status is N
 //	umask NNN PROGRAM ARG…     run with that umask
-//	fault SERVER KIND ARG… [times=N]
-//	                           fail the server's next requests. SERVER is aws, gcp (token exchange) or iam (service account
-//	                           tokens). KIND: status CODE [HEADER:VALUE]…, error CODE NAME MESSAGE (in the server's own
-//	                           shape), hang, hangup, truncate, html, oversize, redirect URL, echo CODE, pass
+//	fault SERVER KIND ARG… [times=N] [on=TEXT]
+//	                           fail the server's next requests. SERVER is aws, ecr (the same one), gcp (token exchange),
+//	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…, error CODE NAME MESSAGE (in
+//	                           the server's own shape), hang, hangup, truncate, html, oversize, redirect URL, echo CODE,
+//	                           pass. With on=, those of them pass whose path does not contain TEXT
 //	requests SERVER N [TEXT]   fail unless the server got N requests that contain TEXT (! requests: fail if so). A request
-//	                           reads: METHOD PATH OPERATION authorization=SCHEME by=PRINCIPAL PARAMETER=VALUE…
+//	                           reads: METHOD PATH OPERATION authorization=SCHEME region=REGION by=PRINCIPAL PARAMETER=VALUE…
+//	await SERVER N [TEXT]      wait for that many requests at least, for a program in the background
 //	role NAME [max=12h] [account=N] [aud=X] [sub=PATTERN] [from=ROLE [external-id=X]] [allow=ACTION,…]
 //	                           an AWS role, by name or ARN: open to the repository's tokens, or with from= to a role
 //	provider aws [account=N] [aud=X]… [gone]
@@ -34,6 +38,14 @@
 //	                           a service account: open to the repository, or to those members (an e-mail stands for a
 //	                           service account); long allows lifetimes over an hour
 //	lifetime aws|gcp DURATION  let credentials last no longer
+//	service NAME [OPTION]…     set a service: vault, okta, oauth, jfrog, cloudsmith, databricks or pulumi. For all: aud=X in
+//	                           place of the audiences it wants (aud= for none), claim=NAME=VALUE in place of the claims,
+//	                           lifetime=15m. vault: role=, mount=, namespace=, subject=. okta: inactive. oauth: grant=,
+//	                           client=ID:SECRET, type=URI (of subject tokens), parameter=NAME=VALUE
+//	session FILE PROFILE TEXT… fail unless the keys of that profile are of one session of which all of this is true. It
+//	                           reads: PRINCIPAL source=IDENTITY policy=JSON policies=ARN,… tag:KEY=VALUE…
+//	docker FILE HOST=USER…     fail unless Docker's config.json logs in to exactly these hosts, with passwords that the clouds
+//	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken
 //	mode FILE 0600             fail unless the file or folder has these permissions
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
 //	                           may not hold it or that others may read
@@ -83,6 +95,8 @@ func TestScripts(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":  cmdAccount,
+			"await":    cmdAwait,
+			"docker":   cmdDocker,
 			"fault":    cmdFault,
 			"leaks":    cmdLeaks,
 			"lifetime": cmdLifetime,
@@ -90,6 +104,8 @@ func TestScripts(t *testing.T) {
 			"provider": cmdProvider,
 			"requests": cmdRequests,
 			"role":     cmdRole,
+			"service":  cmdService,
+			"session":  cmdSession,
 			"status":   cmdStatus,
 			"token":    cmdToken,
 			"umask":    cmdUmask,
@@ -102,6 +118,11 @@ type worldKey struct{}
 
 func worldOf(ts *testscript.TestScript) *cloud.World { return ts.Value(worldKey{}).(*cloud.World) }
 
+// othersKey finds the script's own services beside AWS and Google.
+type othersKey struct{}
+
+func othersOf(ts *testscript.TestScript) *cloud.Others { return ts.Value(othersKey{}).(*cloud.Others) }
+
 // setUp makes a step and a world for one script. The issuer's key is shared, as making one takes longer than most scripts.
 func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 	world, err := cloud.Start(issuer.At(issuer.URL()))
@@ -110,6 +131,16 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 	}
 	env.Defer(world.Close)
 	env.Values[worldKey{}] = world
+	others, err := cloud.StartOthers(world.Issuer)
+	if err != nil {
+		return err
+	}
+	env.Defer(others.Close)
+	env.Values[othersKey{}] = others
+	authority := filepath.Join(env.WorkDir, "ca.pem")
+	if err := os.WriteFile(authority, others.Gateway.Authority, 0o644); err != nil {
+		return err
+	}
 
 	home, clone := filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "build")
 	for _, dir := range []string{home, clone} {
@@ -154,6 +185,15 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 		"STEP=" + cloud.StepUUID,
 		"ISSUER=" + issuer.URL(),
 		"AUDIENCE=" + cloud.DefaultStep().WorkspaceAudience(),
+
+		"VAULT=" + others.Servers["vault"].URL,
+		"OKTA=" + others.Servers["okta"].URL,
+		"OAUTH=" + others.Servers["oauth"].URL,
+		"JFROG=" + others.Servers["jfrog"].URL,
+		"DATABRICKS=" + others.Servers["databricks"].URL,
+		"TLS_VAULT=" + others.Gateway.URL,
+		"PROXY=" + others.Gateway.Proxy,
+		"CA=" + authority,
 	}
 	return nil
 }
@@ -234,18 +274,30 @@ func cmdUmask(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	affirm(ts, neg, "fault")
-	times := 1
+	times, on := 1, ""
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
-		n, ok := strings.CutPrefix(arg, "times=")
-		if ok {
-			times = number(ts, n)
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "times":
+			times = number(ts, value)
+		case "on":
+			on = value
+		default:
+			return false
 		}
-		return ok
+		return true
 	})
 	if len(args) < 2 {
-		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N]")
+		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N] [on=TEXT]")
 	}
-	server(ts, args[0]).Inject(cloud.Repeat(times, faultOf(ts, args[0], args[1], args[2:]))...)
+	fault := faultOf(ts, args[0], args[1], args[2:])
+	server(ts, args[0]).Inject(cloud.Repeat(times, func(w http.ResponseWriter, r *http.Request, fake http.Handler) {
+		if !strings.Contains(r.URL.Path, on) {
+			fake.ServeHTTP(w, r)
+			return
+		}
+		fault(w, r, fake)
+	})...)
 }
 
 func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.Fault {
@@ -267,8 +319,12 @@ func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.
 		return cloud.Answer(number(ts, args[0]), header, "")
 	case "error":
 		want(3)
+		others := othersOf(ts)
 		shape := map[string]func(int, string, string) cloud.Fault{
-			"aws": cloud.AWSError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
+			"aws": cloud.AWSError, "ecr": cloud.ECRError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
+			"vault": cloud.VaultError, "okta": cloud.OktaError, "oauth": cloud.OAuthError,
+			"jfrog": others.JFrog.Error, "cloudsmith": others.Cloudsmith.Error, "databricks": others.Databricks.Error,
+			"pulumi": others.Pulumi.Error,
 		}
 		return shape[name](number(ts, args[0]), args[1], args[2])
 	case "redirect":
@@ -309,6 +365,22 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Logf("%s", r)
 		}
 		ts.Fatalf("%d requests to %s contain %q", got, args[0], text)
+	}
+}
+
+// awaitLimit is far over what a program needs to send a request.
+const awaitLimit = 20 * time.Second
+
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "await")
+	if len(args) < 2 {
+		ts.Fatalf("usage: await SERVER N [TEXT]")
+	}
+	server, n, text := server(ts, args[0]), number(ts, args[1]), strings.Join(args[2:], " ")
+	for start := time.Now(); cloud.CountRequests(server.Requests(), text) < n; time.Sleep(time.Millisecond) {
+		if time.Since(start) > awaitLimit {
+			ts.Fatalf("waited in vain for %d requests to %s", n, args[0])
+		}
 	}
 }
 
@@ -463,6 +535,140 @@ func cmdLifetime(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdService(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "service")
+	if len(args) == 0 {
+		ts.Fatalf("usage: service NAME [OPTION]…")
+	}
+	others := othersOf(ts)
+	switch args[0] {
+	case "vault":
+		others.Vault.Configure(func(c *cloud.VaultConfig) {
+			setService(ts, args[1:], &c.TokenRule, &c.TTL, map[string]func(string){
+				"role":      func(v string) { c.Role = v },
+				"mount":     func(v string) { c.Mount = v },
+				"namespace": func(v string) { c.Namespace = v },
+				"subject":   func(v string) { c.BoundSubject = v },
+			})
+		})
+	case "okta":
+		others.Okta.Configure(func(c *cloud.OktaConfig) {
+			setService(ts, args[1:], &c.TokenRule, &c.TTL, map[string]func(string){"inactive": func(string) { c.Inactive = true }})
+		})
+	case "oauth":
+		others.OAuth.Configure(func(c *cloud.OAuthConfig) {
+			setService(ts, args[1:], &c.TokenRule, &c.TTL, map[string]func(string){
+				"grant":  func(v string) { c.Grant = v },
+				"client": func(v string) { c.ClientID, c.ClientSecret, _ = strings.Cut(v, ":") },
+				"type":   func(v string) { c.SubjectTokenTypes = []string{v} },
+				"parameter": func(v string) {
+					name, value, _ := strings.Cut(v, "=")
+					c.Parameters = map[string]string{name: value}
+				},
+			})
+		})
+	default:
+		service, ok := map[string]*cloud.Service{
+			"jfrog": others.JFrog, "cloudsmith": others.Cloudsmith, "databricks": others.Databricks, "pulumi": others.Pulumi,
+		}[args[0]]
+		if !ok {
+			ts.Fatalf("no such service: %s", args[0])
+		}
+		service.Configure(func(c *cloud.ServiceConfig) { setService(ts, args[1:], &c.TokenRule, &c.TTL, nil) })
+	}
+}
+
+// setService reads the options that every service has, and hands its own ones over.
+func setService(ts *testscript.TestScript, args []string, rule *cloud.TokenRule, ttl *time.Duration, own map[string]func(value string)) {
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "aud":
+			rule.Audiences = slices.DeleteFunc([]string{value}, func(aud string) bool { return aud == "" })
+		case "claim":
+			claim, want, _ := strings.Cut(value, "=")
+			rule.Claims = map[string]string{claim: want}
+		case "lifetime":
+			*ttl = duration(ts, value)
+		default:
+			set, ok := own[name]
+			if !ok {
+				ts.Fatalf("no such option: %s", name)
+			}
+			set(value)
+		}
+	}
+}
+
+func cmdSession(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: session FILE PROFILE TEXT…")
+	}
+	session, ok := worldOf(ts).AWS.Session(profileKey(ts.ReadFile(args[0]), args[1]))
+	if !ok {
+		ts.Fatalf("profile %s has no key that AWS handed out", args[1])
+	}
+	words := []string{
+		session.Principal(), "source=" + session.SourceID, "policy=" + session.Policy,
+		"policies=" + strings.Join(session.PolicyARNs, ","),
+	}
+	for key, value := range session.Tags {
+		words = append(words, "tag:"+key+"="+value)
+	}
+	text := strings.Join(words, " ") + " " // so that a blank can end a word
+	if holds := !slices.ContainsFunc(args[2:], func(want string) bool { return !strings.Contains(text, want) }); holds == neg {
+		ts.Fatalf("profile %s: %s", args[1], text)
+	}
+}
+
+// profileKey is the access key id of a profile in a credentials file.
+func profileKey(file, profile string) string {
+	_, section, _ := strings.Cut("\n"+file, "\n["+profile+"]\n")
+	section, _, _ = strings.Cut(section, "\n[")
+	for line := range strings.Lines(section) {
+		if name, value, _ := strings.Cut(line, "="); strings.TrimSpace(name) == "aws_access_key_id" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func cmdDocker(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "docker")
+	if len(args) < 1 {
+		ts.Fatalf("usage: docker FILE HOST=USER…")
+	}
+	var file struct {
+		Auths map[string]struct{ Auth string }
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &file))
+	var got []string
+	for host, entry := range file.Auths {
+		login, err := base64.StdEncoding.DecodeString(entry.Auth)
+		ts.Check(err)
+		user, password, _ := strings.Cut(string(login), ":")
+		if !handedOut(worldOf(ts), host, user, password) {
+			ts.Fatalf("%s: a password that user %s was not given", host, user)
+		}
+		got = append(got, host+"="+user)
+	}
+	want := slices.Sorted(slices.Values(args[1:]))
+	if slices.Sort(got); !slices.Equal(got, want) {
+		ts.Fatalf("%s logs in to %q", args[0], got)
+	}
+}
+
+// handedOut tells whether a cloud gave the password to that user for that registry.
+func handedOut(world *cloud.World, host, user, password string) bool {
+	if user == "AWS" {
+		login, ok := world.AWS.RegistryLogin(password)
+		return ok && strings.Contains(host, "."+login.Region+".")
+	}
+	return user == "oauth2accesstoken" && slices.ContainsFunc(world.GCP.Secrets(), func(s cloud.Secret) bool {
+		return s.Value == password && (s.Kind == cloud.AccessToken || s.Kind == cloud.FederatedToken)
+	})
+}
+
 func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: mode FILE 0600")
@@ -485,6 +691,14 @@ var mayHold = map[cloud.SecretKind][]string{
 	cloud.FederatedToken: {"gcp/access-token", "docker/config.json"},
 	cloud.AccessToken:    {"gcp/access-token", "docker/config.json"},
 	cloud.IDToken:        {"gcp/id-token"},
+
+	cloud.VaultToken:      {"vault/token"},
+	cloud.OktaToken:       {"okta/token"},
+	cloud.OAuthToken:      {"oauth/token"},
+	cloud.JFrogToken:      {"jfrog/token"},
+	cloud.CloudsmithToken: {"cloudsmith/token"},
+	cloud.DatabricksToken: {"databricks/token"},
+	cloud.PulumiToken:     {"pulumi/token"},
 }
 
 func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
@@ -492,7 +706,7 @@ func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 0 {
 		ts.Fatalf("usage: leaks")
 	}
-	secrets := worldOf(ts).Secrets()
+	secrets := append(worldOf(ts).Secrets(), othersOf(ts).Secrets()...)
 	for _, stream := range []string{"stdout", "stderr"} {
 		text := ts.ReadFile(stream)
 		for _, secret := range secrets {
@@ -563,15 +777,18 @@ func TestHolds(t *testing.T) {
 func server(ts *testscript.TestScript, name string) *cloud.Server {
 	world := worldOf(ts)
 	switch name {
-	case "aws":
+	case "aws", "ecr":
 		return world.STS
 	case "gcp":
 		return world.GoogleSTS
 	case "iam":
 		return world.IAMCredentials
 	}
-	ts.Fatalf("no such server: %s", name)
-	return nil
+	service, ok := othersOf(ts).Servers[name]
+	if !ok {
+		ts.Fatalf("no such server: %s", name)
+	}
+	return service
 }
 
 // affirm refuses a ! in front of a command that has no opposite.

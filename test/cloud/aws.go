@@ -72,7 +72,8 @@ type Trust struct {
 type AWS struct {
 	mu       sync.Mutex
 	config   AWSConfig
-	sessions map[string]*Session // by access key id
+	sessions map[string]*Session      // by access key id
+	logins   map[string]RegistryLogin // by password
 	secrets  []Secret
 }
 
@@ -100,7 +101,7 @@ func (s *Session) Principal() string {
 
 // NewAWS makes an AWS of its own, without sessions.
 func NewAWS(config AWSConfig) *AWS {
-	return &AWS{config: config, sessions: map[string]*Session{}}
+	return &AWS{config: config, sessions: map[string]*Session{}, logins: map[string]RegistryLogin{}}
 }
 
 // Configure changes what exists. The function must keep nothing it is given.

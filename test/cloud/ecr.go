@@ -13,12 +13,26 @@ const (
 	ecrLifetime = 12 * time.Hour
 )
 
+// A RegistryLogin is what Docker's password for ECR stands for.
+type RegistryLogin struct {
+	Principal string // who asked for it
+	Region    string // where it holds
+}
+
+// RegistryLogin is what a password stands for, if it was handed out here.
+func (a *AWS) RegistryLogin(password string) (RegistryLogin, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	login, ok := a.logins[password]
+	return login, ok
+}
+
 // serveECR answers GetAuthorizationToken, the one call a registry login needs, in JSON 1.1.
 // [Amazon ECR API Reference, GetAuthorizationToken]
 func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("X-Amz-Target") != ecrTarget ||
 		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
-		writeECRError(w, "UnknownOperationException", "")
+		writeECRError(w, http.StatusBadRequest, "UnknownOperationException", "")
 		return
 	}
 	caller, failure := a.authenticate(r, body, "ecr")
@@ -32,7 +46,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 		case "ExpiredToken":
 			code = "ExpiredTokenException"
 		}
-		writeECRError(w, code, failure.message)
+		writeECRError(w, http.StatusBadRequest, code, failure.message)
 		return
 	}
 	noteCaller(r, caller.Principal())
@@ -44,7 +58,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&request); err != nil {
-		writeECRError(w, "SerializationException", "")
+		writeECRError(w, http.StatusBadRequest, "SerializationException", "")
 		return
 	}
 	if len(request.RegistryIDs) == 0 {
@@ -70,6 +84,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 		password := randomBase64(900)
 		token := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
 		a.secrets = append(a.secrets, Secret{ECRPassword, password}, Secret{ECRPassword, token})
+		a.logins[password] = RegistryLogin{caller.Principal(), signature.region}
 		list = append(list, authorization{
 			Token:     token,
 			ExpiresAt: float64(expires.UnixMilli()) / 1000,
@@ -81,9 +96,9 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": list}) // a client that left is the client's business
 }
 
-func writeECRError(w http.ResponseWriter, code, message string) {
+func writeECRError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", newRequestID())
-	w.WriteHeader(http.StatusBadRequest)
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
 }

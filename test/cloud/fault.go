@@ -39,6 +39,13 @@ func AWSError(status int, code, message string) Fault {
 	}
 }
 
+// ECRError is an error of AWS's JSON protocol.
+func ECRError(status int, code, message string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		writeECRError(w, status, code, message)
+	}
+}
+
 // OAuthError is an error of Google's token exchange, [RFC 6749, section 5.2].
 func OAuthError(status int, code, description string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {

@@ -21,6 +21,7 @@ type Request struct {
 	Parameters map[string]string // form fields or members of the JSON body, without tokens
 
 	Authorization string // the header's scheme, such as Bearer; empty if there was no header
+	Region        string // that an AWS signature is for; empty if there was none
 	Principal     string // who the caller proved to be; empty if the fake did not ask or did not believe
 }
 
@@ -29,6 +30,9 @@ func (r Request) String() string {
 	words := []string{r.Method, r.Path, r.Operation}
 	if r.Authorization != "" {
 		words = append(words, "authorization="+r.Authorization)
+	}
+	if r.Region != "" {
+		words = append(words, "region="+r.Region)
 	}
 	if r.Principal != "" {
 		words = append(words, "by="+r.Principal)
@@ -46,6 +50,9 @@ var secretParameter = regexp.MustCompile(`(?i)(token|secret|password|assertion|j
 func describe(r *http.Request, body []byte) *Request {
 	record := &Request{Method: r.Method, Host: r.Host, Path: r.URL.Path, Parameters: map[string]string{}}
 	record.Authorization, _, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+	if signature, failure := parseSignature(r); failure == nil {
+		record.Region = signature.region
+	}
 
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch mediaType {

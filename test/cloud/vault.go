@@ -1,0 +1,190 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// VaultToken is Vault's own token.
+const VaultToken SecretKind = "Vault token"
+
+// VaultConfig is what exists in the fake's Vault: one JWT authentication, and one role of it.
+// [Vault, API, JWT/OIDC auth method]
+type VaultConfig struct {
+	Namespace string // where the authentication is mounted, empty: the root
+	Mount     string // where in the namespace, without auth/
+	Role      string
+
+	// The role's bounds. Claims stands for bound_claims, without globs.
+	TokenRule
+	BoundSubject string
+
+	TTL time.Duration
+}
+
+// Vault is HashiCorp Vault with JWT authentication, as an [http.Handler]. Its errors are those of
+// hashicorp/vault-plugin-auth-jwt v0.26.1, path_login.go and claims.go, and of hashicorp/cap v0.12.0, jwt/jwt.go.
+type Vault struct {
+	desk[VaultConfig]
+	tokens map[string]vaultToken
+}
+
+type vaultToken struct {
+	path, namespace string
+	expires         time.Time
+}
+
+// NewVault makes a Vault without tokens.
+func NewVault(config VaultConfig) *Vault {
+	return &Vault{desk: desk[VaultConfig]{config: config}, tokens: map[string]vaultToken{}}
+}
+
+func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client left
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r.Header.Get("X-Vault-Request") != "true" {
+		// What Vault Agent with require_request_header answers, [Vault, Agent, Server Side Request Forgery Protection].
+		writeVaultError(w, http.StatusPreconditionFailed, "missing 'X-Vault-Request' header")
+		return
+	}
+	mount := (&url.URL{Path: v.config.Mount}).EscapedPath()
+	switch {
+	case posted(r, "/v1/auth/"+mount+"/login") && r.Header.Get("X-Vault-Token") == "" && r.Header.Get("X-Vault-Namespace") == v.config.Namespace:
+		v.login(w, r, body)
+	case posted(r, "/v1/auth/token/revoke-self"):
+		v.revokeSelf(w, r, body)
+	default:
+		// So Vault answers whoever has no token, for every path that needs one, existing or not.
+		writeVaultError(w, http.StatusForbidden, "permission denied")
+	}
+}
+
+// login is auth/MOUNT/login. Vault overlooks unknown members and the content type; here they are mistakes.
+func (v *Vault) login(w http.ResponseWriter, r *http.Request, body []byte) {
+	var request struct {
+		Role string `json:"role"`
+		JWT  string `json:"jwt"`
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" || decodeStrict(body, &request) != nil {
+		writeVaultError(w, http.StatusBadRequest, "error parsing JSON")
+		return
+	}
+	switch {
+	case request.Role == "":
+		writeVaultError(w, http.StatusBadRequest, "missing role")
+		return
+	case request.Role != v.config.Role:
+		writeVaultError(w, http.StatusBadRequest, fmt.Sprintf("role %q could not be found", request.Role))
+		return
+	case request.JWT == "":
+		writeVaultError(w, http.StatusBadRequest, "missing token")
+		return
+	}
+	if why := v.refusal(request.JWT); why != "" {
+		writeVaultError(w, http.StatusBadRequest, why)
+		return
+	}
+	path := "auth/" + v.config.Mount + "/role/" + v.config.Role
+	token := v.hand(VaultToken, newOpaque("hvs.CAESI", 66))
+	v.tokens[token] = vaultToken{path, v.config.Namespace, time.Now().Add(v.config.TTL)}
+	noteCaller(r, path)
+	writeJSON(w, http.StatusOK, map[string]any{
+		"request_id":     newRequestID(),
+		"lease_id":       "",
+		"lease_duration": 0,
+		"renewable":      false,
+		"data":           nil,
+		"warnings":       nil,
+		"auth": map[string]any{
+			"client_token":    token,
+			"accessor":        newOpaque("", 18),
+			"policies":        []string{"default", "deploy"},
+			"token_policies":  []string{"default", "deploy"},
+			"metadata":        map[string]string{"role": v.config.Role},
+			"lease_duration":  int(v.config.TTL.Seconds()),
+			"renewable":       true,
+			"entity_id":       newRequestID(),
+			"token_type":      "service",
+			"orphan":          true,
+			"mfa_requirement": nil,
+			"num_uses":        0,
+		},
+	})
+}
+
+// refusal words what the JWT authentication finds wrong with a token, empty if nothing.
+func (v *Vault) refusal(token string) string {
+	identity, err := v.config.identify(token)
+	claim := claimError{}
+	switch {
+	case errors.Is(err, errIssuer):
+		return "error validating token: invalid issuer (iss) claim"
+	case err == nil && v.config.BoundSubject != "" && v.config.BoundSubject != identity.text("sub"):
+		return "error validating token: invalid subject (sub) claim"
+	case errors.Is(err, errAudience) && len(v.config.Audiences) == 0:
+		return "audience claim found in JWT but no audiences bound to the role"
+	case errors.Is(err, errAudience):
+		return "error validating token: invalid audience (aud) claim: audience claim does not match any expected audience"
+	case errors.Is(err, errExpired):
+		return "error validating token: invalid expiration time (exp) claim: token is expired"
+	case errors.As(err, &claim) && claim.missing:
+		return fmt.Sprintf("error validating claims: claim %q is missing", claim.claim)
+	case errors.As(err, &claim):
+		return fmt.Sprintf("error validating claims: claim %q does not match any associated bound claim values", claim.claim)
+	case err != nil:
+		return "error validating token: error verifying token signature: failed to verify id token signature"
+	}
+	return ""
+}
+
+// revokeSelf is auth/token/revoke-self. [Vault, API, Token auth method]
+func (v *Vault) revokeSelf(w http.ResponseWriter, r *http.Request, body []byte) {
+	value := r.Header.Get("X-Vault-Token")
+	token, ok := v.tokens[value]
+	switch {
+	case len(body) > 0:
+		writeVaultError(w, http.StatusBadRequest, "error parsing JSON")
+	case !ok, !time.Now().Before(token.expires), r.Header.Get("X-Vault-Namespace") != token.namespace:
+		writeVaultError(w, http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
+	default:
+		noteCaller(r, token.path)
+		delete(v.tokens, value)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// Tokens counts the tokens that are alive.
+func (v *Vault) Tokens() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := 0
+	for _, token := range v.tokens {
+		if time.Now().Before(token.expires) {
+			n++
+		}
+	}
+	return n
+}
+
+// writeVaultError is Vault's one shape of errors. [Vault, API, HTTP status codes and error response]
+func writeVaultError(w http.ResponseWriter, status int, text string) {
+	writeJSON(w, status, map[string]any{"errors": []string{text}})
+}
+
+// VaultError is an error of Vault.
+func VaultError(status int, _, message string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		writeVaultError(w, status, strings.ReplaceAll(message, `\n`, "\n"))
+	}
+}
