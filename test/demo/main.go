@@ -65,7 +65,7 @@ func run(out io.Writer) error {
 	defer d.world.Close()
 	d.token = issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))
 
-	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.refusal} {
+	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.chain, d.refreshable, d.refusal} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -159,6 +159,49 @@ func (d *demo) use(ctx context.Context) error {
 		}
 	}
 	return d.secretFree(string(output))
+}
+
+// chain is a role by way of another one, and an ID token beside the access token.
+func (d *demo) chain(ctx context.Context) error {
+	const release = "arn:aws:iam::123456789012:role/release"
+	d.world.AWS.SetRole(cloud.Role{ARN: release, Trust: []cloud.Trust{{Actions: []string{"sts:AssumeRole"}, Role: cloud.RoleARN}}})
+	said, err := d.runPipe(ctx, []string{
+		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
+		"AWS_CHAIN_ROLE_ARNS=" + release,
+		"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName,
+		"GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail,
+		"GCP_ID_TOKEN_AUDIENCE=https://shop.example.com",
+	})
+	if err != nil {
+		return fmt.Errorf("chain: %w", err)
+	}
+	for _, want := range []string{"assumed-role/release/bitbucket-shop-42 until ", "✔ gcp id-token: " + cloud.ServiceAccountEmail} {
+		if !strings.Contains(said, want) {
+			return fmt.Errorf("chain: login did not print %q", want)
+		}
+	}
+	return nil
+}
+
+// refreshable is a profile that SDKs renew by themselves: it holds no key.
+func (d *demo) refreshable(ctx context.Context) error {
+	said, err := d.runPipe(ctx, []string{"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, "AWS_REFRESHABLE=true"})
+	if err != nil {
+		return fmt.Errorf("refreshable: %w", err)
+	}
+	if !strings.Contains(said, ", renewed by the SDKs") {
+		return errors.New("refreshable: login did not say so")
+	}
+	const file = ".bitbucket-oidc/aws/config"
+	config, err := os.ReadFile(filepath.Join(d.clone, file))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "+ cat %s\n%s\n", file, d.readable(string(config)))
+	if !strings.Contains(string(config), "web_identity_token_file = ") {
+		return errors.New("refreshable: the profile has no token file")
+	}
+	return nil
 }
 
 // refusal is a login that AWS turns down: what went wrong, what to change, and nothing lost.
