@@ -1,0 +1,96 @@
+package peers
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"bitbucket-oidc/test/cloud"
+)
+
+const (
+	auditRole = "arn:aws:iam::123456789012:role/audit"
+
+	deployIdentity = "eu-west-1 arn:aws:sts::123456789012:assumed-role/deploy/bitbucket-shop-42"
+	auditIdentity  = "eu-west-1 arn:aws:sts::123456789012:assumed-role/audit/bitbucket-shop-42"
+)
+
+// TestAWS: a signature that STS takes proves key, secret, session token and region, so no reader has to print any.
+func TestAWS(t *testing.T) {
+	t.Parallel()
+	region := "AWS_DEFAULT_REGION=eu-west-1"
+	deploy := "AWS_OIDC_ROLE_ARN=" + cloud.RoleARN
+	refreshable := "AWS_REFRESHABLE=true"
+
+	testReaders(t, awsReaders(), []login{
+		{name: "role", variables: []string{region, deploy}, caller: deployIdentity},
+		{
+			name:      "second-profile",
+			variables: []string{region, deploy, "AWS_OIDC_ROLES=audit=" + auditRole},
+			profile:   "audit",
+			caller:    auditIdentity,
+		},
+		{
+			name:      "refreshable",
+			variables: []string{region, deploy, refreshable},
+			caller:    deployIdentity,
+			refreshes: true,
+		},
+		{
+			name:      "refreshable-chain",
+			variables: []string{region, deploy, refreshable, "AWS_CHAIN_ROLE_ARNS=" + auditRole},
+			caller:    auditIdentity,
+			refreshes: true,
+		},
+	}, tryInWorld)
+}
+
+func awsReaders() []reader {
+	cli := func(p place) []string { return []string{"sts", "get-caller-identity", "--endpoint-url", p.url} }
+	url := func(p place) []string { return []string{p.url} }
+
+	return []reader{
+		{name: "aws", find: onPath("aws"), args: cli, cannot: tooOld()},
+		{name: "aws-debian", find: debian("aws"), args: cli, cannot: tooOld()},
+		{name: "boto3", find: boto3(onPath("python3")), args: url, cannot: tooOld()},
+		{name: "boto3-debian", find: boto3(debian("python3")), args: url, cannot: tooOld()},
+		{name: "aws-sdk-js", find: node("sts.js"), args: url},
+		{name: "aws-sdk-go", find: goProgram("sts"), args: url},
+		{name: "terraform-s3", find: terraform("s3"), args: terraformInit},
+	}
+}
+
+// tooOld: Debian's Python clients are years behind what people install, and are what a build image may have. They read
+// the same files, but nothing can send them to another STS for an exchange of their own.
+func tooOld() map[string]refusal {
+	r := refusal{
+		says:  `Failed to connect to proxy URL: "` + deadProxy + `"`,
+		means: "asks the real STS: older than AWS_ENDPOINT_URL_STS",
+	}
+	return map[string]refusal{"refreshable": r, "refreshable-chain": r}
+}
+
+// scopePattern is the region in a Signature Version 4.
+var scopePattern = regexp.MustCompile(`Credential=[^/]+/[0-9]{8}/([^/]+)/sts/`)
+
+// serveSTS notes the region of signed calls, which test/cloud, at home in every region, leaves alone. It relies on
+// readers that make one call at a time.
+func (w *world) serveSTS(rw http.ResponseWriter, r *http.Request) {
+	scope := scopePattern.FindStringSubmatch(r.Header.Get("Authorization"))
+	w.STS.ServeHTTP(rw, r)
+	requests := w.STS.Requests()
+	if last := requests[len(requests)-1]; scope != nil && last.Operation == "GetCallerIdentity" && last.Principal != "" {
+		w.note(scope[1] + " " + last.Principal)
+	}
+}
+
+// serveS3 is a bucket where Terraform kept nothing yet. Who asks for it has been to STS before.
+func serveS3(rw http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, ".tfstate") {
+		http.Error(rw, "<Error><Code>NoSuchKey</Code></Error>", http.StatusNotFound)
+		return
+	}
+	_, _ = io.WriteString(rw, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>`)
+}
