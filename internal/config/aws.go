@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -174,7 +175,7 @@ const maxTagValue = 256
 func sessionTags(env environment) []aws.Tag {
 	var tags []aws.Tag
 	for _, t := range []aws.Tag{
-		{Key: "Repository", Value: env.Repository}, {Key: "Branch", Value: env.Branch}, {Key: "Commit", Value: env.Commit},
+		{Key: "Repository", Value: cmp.Or(env.Repository, env.RepositorySlug)}, {Key: "Branch", Value: env.Branch}, {Key: "Commit", Value: env.Commit},
 		{Key: "BuildNumber", Value: env.BuildNumber}, {Key: "Environment", Value: env.Environment},
 	} {
 		value := []rune(strings.Map(func(r rune) rune {
