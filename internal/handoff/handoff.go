@@ -163,7 +163,7 @@ func (d *Dir) way() []string {
 
 func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 	if asked == nil {
-		if stat, ok := clone.Sys().(*syscall.Stat_t); ok && mayGiveAway() {
+		if stat, ok := clone.Sys().(*syscall.Stat_t); ok && mayGiveAway() && !isNobody(int(stat.Uid)) {
 			d.owner, d.setOwner = Owner{int(stat.Uid), int(stat.Gid)}, true
 		}
 		return nil
@@ -182,6 +182,20 @@ func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 			fmt.Sprintf("the pipe runs as user %d: run its image as root with the capability CHOWN, or leave OUTPUT_OWNER out", os.Geteuid()))
 	}
 	return nil
+}
+
+// isNobody tells whether uid stands for an owner that this user namespace does not have, as in containers whose users are
+// mapped (user_namespaces(7)). Files given to it would belong to somebody else on the host.
+func isNobody(uid int) bool {
+	ids, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return false // not Linux
+	}
+	if everybody := []string{"0", "0", "4294967295"}; slices.Equal(strings.Fields(string(ids)), everybody) {
+		return false
+	}
+	overflow, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	return err == nil && strings.TrimSpace(string(overflow)) == strconv.Itoa(uid)
 }
 
 // mayGiveAway tells whether the process may give files to another user: as root, unless it was stripped of the capability.
