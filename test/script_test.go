@@ -23,9 +23,10 @@
 //	umask NNN PROGRAM ARG…     run with that umask
 //	fault SERVER KIND ARG… [times=N] [on=TEXT]
 //	                           fail the server's next requests. SERVER is aws, ecr (the same one), gcp (token exchange),
-//	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…, error CODE NAME MESSAGE (in
-//	                           the server's own shape), hang, hangup, truncate, html, oversize, redirect URL, echo CODE,
-//	                           pass. With on=, those of them pass whose path does not contain TEXT
+//	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…,
+//	                           error CODE NAME MESSAGE (in the server's own shape), answer CODE FILE, hang, hangup,
+//	                           truncate, html, oversize, redirect URL, echo CODE, pass. With on=, those of them pass whose
+//	                           path does not contain TEXT
 //	requests SERVER N [TEXT]   fail unless the server got N requests that contain TEXT (! requests: fail if so). A request
 //	                           reads: METHOD PATH OPERATION authorization=SCHEME region=REGION by=PRINCIPAL PARAMETER=VALUE…
 //	await SERVER N [TEXT]      wait for that many requests at least, for a program in the background
@@ -327,6 +328,9 @@ func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.
 			"pulumi": others.Pulumi.Error,
 		}
 		return shape[name](number(ts, args[0]), args[1], args[2])
+	case "answer":
+		want(2)
+		return cloud.Answer(number(ts, args[0]), nil, ts.ReadFile(args[1]))
 	case "redirect":
 		want(1)
 		return cloud.Redirect(args[0])

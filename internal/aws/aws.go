@@ -71,6 +71,8 @@ type Role struct {
 	Chain   []ARN // roles to assume in turn after ARN; the last one's session is the profile's
 }
 
+const defaultProfile = "default"
+
 // last is the role whose session is written.
 func (r Role) last() ARN {
 	if len(r.Chain) == 0 {
@@ -198,10 +200,14 @@ func (b *Backend) allowed(account string) error {
 // env selects the written profile and unsets whatever an SDK would prefer to it: SDKs differ in whether keys in the
 // environment beat a profile.
 func (b *Backend) env() []federation.Var {
+	profile := b.Roles[0].Profile
+	if slices.ContainsFunc(b.Roles, func(r Role) bool { return r.Profile == defaultProfile }) {
+		profile = defaultProfile
+	}
 	vars := []federation.Var{
 		{Name: "AWS_SHARED_CREDENTIALS_FILE", File: "aws/credentials"},
 		{Name: "AWS_CONFIG_FILE", File: "aws/config"},
-		{Name: "AWS_PROFILE", Value: b.Roles[0].Profile},
+		{Name: "AWS_PROFILE", Value: profile},
 		{Name: "AWS_REGION", Value: b.Region},
 		{Name: "AWS_DEFAULT_REGION", Value: b.Region},
 		{Name: "AWS_STS_REGIONAL_ENDPOINTS", Value: "regional"},

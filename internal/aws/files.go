@@ -75,7 +75,7 @@ func (b *Backend) common() []string {
 
 // profile is a section's name in the config file.
 func profile(name string) string {
-	if name == "default" {
+	if name == defaultProfile {
 		return name
 	}
 	return "profile " + name

@@ -63,6 +63,9 @@ func (p *problems) aws(env environment) *aws.Config {
 		PolicyARNs:  p.list("AWS_SESSION_POLICY_ARNS", v.PolicyARNs),
 	}
 	c.AllowedAccounts = p.list("AWS_ALLOWED_ACCOUNTS", v.AllowedAccounts)
+	if isSet("AWS_ALLOWED_ACCOUNTS") && len(c.AllowedAccounts) == 0 {
+		p.add(hint.New("AWS_ALLOWED_ACCOUNTS: an empty list", "name the accounts, or remove the variable to allow any"))
+	}
 	for _, account := range c.AllowedAccounts {
 		if !aws.IsAccount(account) {
 			p.value("AWS_ALLOWED_ACCOUNTS", account, "account ids of 12 digits each, in quotes")

@@ -117,6 +117,8 @@ func TestRefuses(t *testing.T) {
 		{[]string{aws, "AWS_SESSION_POLICY_ARNS=" + canary}, "AWS_SESSION_POLICY_ARNS: "},
 		{[]string{aws, "AWS_SESSION_POLICY_ARNS=" + strings.Repeat("arn:aws:iam::aws:policy/ReadOnlyAccess,", 11)}, "AWS_SESSION_POLICY_ARNS: 11 policies"},
 		{[]string{aws, "AWS_ALLOWED_ACCOUNTS=" + canary}, "AWS_ALLOWED_ACCOUNTS: "},
+		{[]string{aws, "AWS_ALLOWED_ACCOUNTS= , "}, "AWS_ALLOWED_ACCOUNTS: an empty list"},
+		{[]string{aws, "AWS_ALLOWED_ACCOUNTS_COUNT=0"}, "AWS_ALLOWED_ACCOUNTS: an empty list"},
 		{[]string{aws, "AWS_ENDPOINT_URL_STS=http://sts.example.com"}, "AWS_ENDPOINT_URL_STS: not https"},
 		{[]string{aws, "AWS_ENDPOINT_URL=https://u:" + canary + "@example.com"}, "AWS_ENDPOINT_URL: a URL with a user name"},
 		{[]string{aws, "AWS_USE_FIPS_ENDPOINT=" + canary}, "AWS_USE_FIPS_ENDPOINT: "},

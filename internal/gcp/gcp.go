@@ -179,7 +179,8 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 	if err != nil {
 		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.STSEndpoint, err)
 	}
-	if !isToken(answer.AccessToken) {
+	// The client gives nil for an answer that is the JSON null.
+	if answer == nil || !isToken(answer.AccessToken) {
 		return grant{}, unusable(doing, "no access token")
 	}
 	g := grant{token: secret.New(answer.AccessToken)}
@@ -207,11 +208,11 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 	if err != nil {
 		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
 	}
-	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
-	switch {
-	case !isToken(answer.AccessToken):
+	if answer == nil || !isToken(answer.AccessToken) {
 		return grant{}, unusable(doing, "no access token")
-	case err != nil:
+	}
+	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
+	if err != nil {
 		return grant{}, unusable(doing, "no time of expiry")
 	}
 	return grant{secret.New(answer.AccessToken), expires.UTC()}, nil
@@ -230,6 +231,9 @@ func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secr
 	answer, err := call.Do()
 	if err != nil {
 		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+	}
+	if answer == nil {
+		return grant{}, unusable(doing, "no ID token")
 	}
 	got, err := oidc.Parse(answer.Token)
 	if err != nil || !slices.Contains(got.Claims.Audience, b.IDTokenAudience) {

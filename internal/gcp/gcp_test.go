@@ -137,6 +137,8 @@ func TestUnusableAnswers(t *testing.T) {
 	for name, answers := range map[string][]string{
 		"HTML":                     {"<html>canary</html>"},
 		"nothing":                  {""},
+		"null":                     {"null"},
+		"null from IAM":            {federated, "null"},
 		"a list":                   {"[]"},
 		"half of it":               {federated[:40]},
 		"no token":                 {`{"expires_in":3599}`},

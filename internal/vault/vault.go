@@ -188,7 +188,7 @@ func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
 	var answer struct {
 		Errors []string `json:"errors"`
 	}
-	if a.Status >= 500 || !a.Into(&answer) || len(answer.Errors) == 0 {
+	if a.Status >= 500 || a.Status == http.StatusTooManyRequests || !a.Into(&answer) || len(answer.Errors) == 0 {
 		return wire.Refused(doing, a, "VAULT_ADDR")
 	}
 	text := strings.Join(answer.Errors, "\n")

@@ -1,0 +1,264 @@
+package oauth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+)
+
+func jwt(claims string) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("canary"))
+}
+
+func token(t *testing.T) oidc.Token {
+	t.Helper()
+	tok, err := oidc.Parse(jwt(`{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+		"aud":"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
+		"sub":"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","iat":1000,"exp":4600}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// backend is a service that is asked at a server of one answer.
+func backend(t *testing.T, s Service, status int, answer string) (*Backend, *atomic.Int32) {
+	t.Helper()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	s.Endpoint = server.URL + "/token"
+	return New(s, nil), &requests
+}
+
+func endpoint() Service {
+	return Endpoint{Grant: TokenExchange, SubjectTokenType: tokenTypeJWT, ClientID: "pipelines", ClientSecret: secret.New("canary")}.Service()
+}
+
+func failure(code string) string {
+	return fmt.Sprintf(`{"error":%q,"error_description":"canary"}`, code)
+}
+
+// TestMeanings has a row for each error of RFC 6749, RFC 8693 and of the servers that were tried, and for the forms of
+// errors that the services of the table have.
+func TestMeanings(t *testing.T) {
+	t.Parallel()
+	const identity = "issuer https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc, audience ari:cloud:bitbucket"
+	jfrog, cloudsmith := JFrog("https://acme.jfrog.io", "bitbucket", ""), Cloudsmith("acme", "pipelines")
+	databricks, pulumi := Databricks("https://dbc-1.example", "id"), Pulumi("acme")
+	for _, c := range []struct {
+		name     string
+		service  Service
+		status   int
+		answer   string
+		says     string
+		hints    []string
+		requests int32
+	}{
+		{"grant", endpoint(), 400, failure("invalid_grant"), "invalid_grant: the service does not accept the step's token", []string{"issuer and audience", identity}, 1},
+		{"token", endpoint(), 401, failure("invalid_token"), "invalid_token: the service does not accept the step's token", []string{identity}, 1},
+		{"target", endpoint(), 400, failure("invalid_target"), "invalid_target", []string{"OAUTH_AUDIENCE", "OAUTH_RESOURCE"}, 1},
+		{"client", endpoint(), 401, failure("invalid_client"), "invalid_client", []string{"OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"}, 1},
+		{"unauthorized", endpoint(), 400, failure("unauthorized_client"), "unauthorized_client", []string{"OAUTH_GRANT"}, 1},
+		{"grant type", endpoint(), 400, failure("unsupported_grant_type"), "unsupported_grant_type", []string{"OAUTH_GRANT"}, 1},
+		{"scope", endpoint(), 400, failure("invalid_scope"), "invalid_scope", []string{"OAUTH_SCOPES"}, 1},
+		{"denied", endpoint(), 401, failure("access_denied"), "access_denied", []string{"OAUTH_SUBJECT_TOKEN_TYPE must be id_token"}, 1},
+		{"request", endpoint(), 400, failure("invalid_request"), "invalid_request", []string{"OAUTH_PARAMETERS"}, 1},
+		{"not supported", endpoint(), 400, failure("request_not_supported"), "request_not_supported", []string{"OAUTH_SUBJECT_TOKEN_TYPE"}, 1},
+		{"new", endpoint(), 400, failure("canary"), "status 400: the service does not accept", []string{identity}, 1},
+		{"object", endpoint(), 403, `{"error":{"code":"canary"}}`, "status 403: the service does not accept", []string{identity}, 1},
+		{"HTML", endpoint(), 404, "<html>canary</html>", "status 404", []string{"OAUTH_TOKEN_URL"}, 1},
+		{"slow down", endpoint(), 429, failure("slow_down canary"), "status 429", []string{"TIMEOUT"}, 5},
+		{"down", endpoint(), 503, failure("temporarily_unavailable"), "status 503", []string{"TIMEOUT"}, 5},
+
+		{"JFrog", jfrog, 401, `{"errors":[{"code":"UNAUTHORIZED","message":"canary"}]}`, "status 401", []string{"identity mapping", "JFROG_OIDC_PROVIDER", identity}, 1},
+		{"JFrog's address", jfrog, 404, `canary`, "status 404", []string{"JFROG_URL"}, 1},
+		{"Cloudsmith", cloudsmith, 422, `{"detail":"canary"}`, "status 422", []string{"CLOUDSMITH_SERVICE", identity}, 1},
+		{"Cloudsmith's name", cloudsmith, 404, `{"detail":"canary"}`, "status 404", []string{"CLOUDSMITH_ORG"}, 1},
+		{"Databricks", databricks, 400, failure("invalid_grant"), "invalid_grant", []string{"subject_claim repositoryUuid", identity}, 1},
+		{"Databricks' client", databricks, 401, failure("invalid_client"), "invalid_client", []string{"service principal"}, 1},
+		{"Pulumi", pulumi, 401, `{"code":401,"message":"canary"}`, "status 401", []string{"urn:pulumi:org:acme", identity}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, c.service, c.status, c.answer)
+			_, err := b.Exchange(t.Context(), token(t))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			hints := strings.Join(hint.All(err), "\n")
+			if !strings.HasPrefix(err.Error(), b.Name()+" default: exchanging the token at 127.0.0.1:") || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %q, want one that says %q", err, c.says)
+			}
+			for _, want := range c.hints {
+				if !strings.Contains(hints, want) {
+					t.Errorf("no hint with %q in:\n%s", want, hints)
+				}
+			}
+			if b.Name() != Generic && strings.Contains(hints, "OAUTH_") {
+				t.Errorf("a hint is about another backend:\n%s", hints)
+			}
+			if strings.Contains(err.Error()+hints, "canary") || strings.Contains(err.Error()+hints, "eyJ") {
+				t.Errorf("what the server said, or a secret, is repeated: %v\n%s", err, hints)
+			}
+			if requests.Load() != c.requests {
+				t.Errorf("%d requests, want %d", requests.Load(), c.requests)
+			}
+		})
+	}
+}
+
+func TestUnusableAnswers(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"HTML":                 "<html>canary</html>",
+		"nothing":              "",
+		"a list":               "[]",
+		"null":                 "null",
+		"half of it":           `{"access_token":"canary"`,
+		"an error":             failure("invalid_grant"), // with the status of a success
+		"no token":             `{"expires_in":3600,"id_token":"canary"}`,
+		"an empty token":       `{"access_token":""}`,
+		"a token of two lines": `{"access_token":"canary\ncanary"}`,
+		"a token with a blank": `{"access_token":"canary canary"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, endpoint(), 200, answer)
+			got, err := b.Exchange(t.Context(), token(t))
+			if err == nil {
+				t.Fatalf("it was used: %v", got)
+			}
+			if strings.Contains(err.Error(), "canary") || !strings.Contains(strings.Join(hint.All(err), ""), "OAUTH_TOKEN_URL") || requests.Load() != 1 {
+				t.Errorf("error %q with hints %q after %d requests", err, hint.All(err), requests.Load())
+			}
+		})
+	}
+}
+
+// TestExpires: the answer says for how long; else its token may say until when; else nobody does.
+func TestExpires(t *testing.T) {
+	t.Parallel()
+	own := jwt(`{"iss":"https://issuer.example","aud":"a","sub":"s","exp":1900000000}`)
+	for answer, want := range map[string]time.Time{
+		`{"access_token":"opaque","expires_in":900}`:      time.Now().Add(15 * time.Minute),
+		`{"access_token":"opaque","expires_in":"900"}`:    time.Now().Add(15 * time.Minute),
+		`{"access_token":"` + own + `","expires_in":900}`: time.Now().Add(15 * time.Minute),
+		`{"access_token":"` + own + `"}`:                  time.Unix(1900000000, 0),
+		`{"access_token":"opaque"}`:                       {},
+	} {
+		b, _ := backend(t, endpoint(), 200, answer)
+		got, err := b.Exchange(t.Context(), token(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := got[0].Expires.Sub(want); d.Abs() > 5*time.Second {
+			t.Errorf("%s expires at %v, want %v", answer, got[0].Expires, want)
+		}
+	}
+}
+
+// TestRequests holds each service to the form of its own client or documentation.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	const exchange, types = "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:token-type:"
+	step := token(t)
+	for _, c := range []struct {
+		service  Service
+		endpoint string
+		want     map[string]string
+	}{
+		{Endpoint{
+			URL: "https://idp.example/token", Grant: TokenExchange, Audience: "a", Resource: "r", Scopes: []string{"x", "y"}, SubjectTokenType: types + "jwt",
+			RequestedTokenType: types + "access_token", Parameters: []Parameter{{"connector_id", "bitbucket"}},
+		}.Service(), "https://idp.example/token", map[string]string{
+			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "jwt", "requested_token_type": types + "access_token",
+			"audience": "a", "resource": "r", "scope": "x y", "connector_id": "bitbucket",
+		}},
+		{
+			Endpoint{URL: "https://idp.example/token", Grant: JWTBearer, SubjectTokenType: types + "jwt"}.Service(), "https://idp.example/token",
+			map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "TOKEN"},
+		},
+		{JFrog("https://acme.jfrog.io", "bitbucket", "shop"), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
+			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "id_token", "provider_name": "bitbucket", "project_key": "shop",
+		}},
+		{JFrog("https://acme.jfrog.io", "bitbucket", ""), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
+			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "id_token", "provider_name": "bitbucket",
+		}},
+		{Cloudsmith("acme", "pipelines"), "https://api.cloudsmith.io/openid/acme/", map[string]string{"oidc_token": "TOKEN", "service_slug": "pipelines"}},
+		{Databricks("https://dbc-1.example", "id"), "https://dbc-1.example/oidc/v1/token", map[string]string{
+			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "jwt", "scope": "all-apis", "client_id": "id",
+		}},
+		{Pulumi("acme"), "https://api.pulumi.com/api/oauth/token", map[string]string{
+			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "id_token", "audience": "urn:pulumi:org:acme",
+			"requested_token_type": "urn:pulumi:token-type:access_token:organization",
+		}},
+	} {
+		r := New(c.service, nil).request(step)
+		if r.URL != c.endpoint {
+			t.Errorf("%s: %s, want %s", c.service.Name, r.URL, c.endpoint)
+		}
+		got := map[string]string{}
+		if c.service.JSON {
+			body, _ := json.Marshal(r.JSON)
+			if err := json.Unmarshal(body, &got); err != nil || r.Form != nil {
+				t.Errorf("%s: %v, form %v", c.service.Name, err, r.Form)
+			}
+		} else {
+			form, err := url.ParseQuery(r.Form.Encode())
+			if err != nil || r.JSON != nil {
+				t.Errorf("%s: %v, JSON %v", c.service.Name, err, r.JSON)
+			}
+			for name, values := range form {
+				got[name] = strings.Join(values, ",")
+			}
+		}
+		for name, value := range got {
+			got[name] = strings.ReplaceAll(value, step.Reveal(), "TOKEN")
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s sends %v, want %v", c.service.Name, got, c.want)
+		}
+	}
+}
+
+func TestTokenType(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"jwt":                             tokenTypeJWT,
+		"id_token":                        tokenTypeID,
+		"access_token":                    "urn:ietf:params:oauth:token-type:access_token",
+		"urn:acme:bitbucket-oidc":         "urn:acme:bitbucket-oidc",
+		"https://acme.example/token":      "https://acme.example/token",
+		"":                                "",
+		"JWT":                             "",
+		"saml2":                           "",
+		"urn:a b":                         "",
+		"://":                             "",
+		"urn:é":                           "",
+		"urn:" + strings.Repeat("x", 500): "",
+	} {
+		got, err := TokenType(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("TokenType(%q) = %q, %v, want %q", text, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package vault
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+)
+
+const (
+	granted    = `{"auth":{"client_token":"hvs.granted","lease_duration":900,"renewable":true}}`
+	repository = "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"
+)
+
+func token(t *testing.T) oidc.Token {
+	t.Helper()
+	enc := base64.RawURLEncoding.EncodeToString
+	tok, err := oidc.Parse(enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{
+		"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+		"aud":"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
+		"sub":"`+repository+`:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","repositoryUuid":"`+repository+`","branchName":"main",
+		"iat":1000,"exp":4600}`)) + "." + enc([]byte("canary")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// backend talks to a server that gives one answer.
+func backend(t *testing.T, status int, answer string) (*Backend, *atomic.Int32) {
+	t.Helper()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	return New(Config{Addr: server.URL, Role: "deploy", Mount: "ci/jwt"}), &requests
+}
+
+func failure(texts ...string) string {
+	body, _ := json.Marshal(map[string]any{"errors": texts})
+	return string(body)
+}
+
+// TestMeanings has a row for each error of vault-plugin-auth-jwt's path_login.go and claims.go that a step can meet.
+func TestMeanings(t *testing.T) {
+	t.Parallel()
+	const (
+		audience = "bound_audiences=ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45"
+		write    = "vault write auth/ci/jwt/role/deploy role_type=jwt"
+		read     = "vault read auth/ci/jwt/role/deploy"
+	)
+	for _, c := range []struct {
+		name     string
+		status   int
+		answer   string
+		says     string
+		hints    []string
+		requests int32
+	}{
+		{"role", 400, failure(`role "canary" could not be found`), "the role does not exist", []string{"VAULT_ROLE", "vault list auth/ci/jwt/role"}, 1},
+		{"role type", 400, failure("role with oidc role_type is not allowed"), "sign-in with a browser", []string{write}, 1},
+		{"audience", 400, failure("error validating token: invalid audience (aud) claim: audience claim does not match any expected audience"),
+			"does not bind the token's audience", []string{write + " " + audience, "the token says: issuer https://api.bitbucket.org"}, 1},
+		{"no audience", 400, failure("audience claim found in JWT but no audiences bound to the role"), "binds no audience", []string{write + " " + audience}, 1},
+		{"subject", 400, failure("error validating token: invalid subject (sub) claim"), "another subject", []string{"repositoryUuid with bound_claims"}, 1},
+		{"issuer", 400, failure("error validating token: invalid issuer (iss) claim"), "another issuer",
+			[]string{"vault write auth/ci/jwt/config oidc_discovery_url=https://api.bitbucket.org/2.0/workspaces/acme/"}, 1},
+		{"expired", 400, failure("error validating token: invalid expiration time (exp) claim: token is expired"), "the token has expired", []string{"expired at 1970-01-01T01:16:40Z"}, 1},
+		{"repository", 400, failure(`error validating claims: claim "repositoryUuid" does not match any associated bound claim values`),
+			"the role binds another repositoryUuid than the token's", []string{"the token's repositoryUuid is " + repository, read, "braces"}, 1},
+		{"branch", 400, failure(`error validating claims: claim "branchName" does not match any associated bound claim values`), "another branchName", []string{"branchName is main"}, 1},
+		{"environment", 400, failure(`error validating claims: claim "deploymentEnvironmentUuid" is missing`), "another deploymentEnvironmentUuid",
+			[]string{"deploymentEnvironmentUuid is missing"}, 1},
+		{"claim of somebody else", 400, failure(`error validating claims: claim "canary" is missing`), "does not accept the token", []string{read}, 1},
+		{"user claim", 400, failure(`claim "branchName" not found in token`), "lacks the role's user_claim", []string{write + " user_claim=repositoryUuid"}, 1},
+		{"signature", 400, failure("error validating token: error verifying token signature: canary"), "does not accept the token", []string{"must trust the issuer https://api.bitbucket.org", read}, 1},
+		{"several", 400, failure("canary", `role "x" could not be found`), "the role does not exist", []string{"VAULT_ROLE"}, 1},
+		{"mount", 403, failure("permission denied"), "refuses the login", []string{"VAULT_AUTH_MOUNT and VAULT_NAMESPACE"}, 1},
+		{"agent", 412, failure("canary"), "does not accept the token", []string{read}, 1},
+		{"no errors", 400, `{"errors":[]}`, "status 400", []string{"VAULT_ADDR"}, 1},
+		{"other errors", 400, `{"errors":"canary"}`, "status 400", []string{"VAULT_ADDR"}, 1},
+		{"HTML", 404, "<html>canary</html>", "status 404", []string{"VAULT_ADDR"}, 1},
+		{"standby", 472, "", "status 472", []string{"VAULT_ADDR"}, 1},
+		{"sealed", 503, failure("Vault is sealed canary"), "status 503", []string{"TIMEOUT"}, 5},
+		{"quota", 429, failure("request path: rate limit quota exceeded canary"), "status 429", []string{"TIMEOUT"}, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, c.status, c.answer)
+			_, err := b.Exchange(t.Context(), token(t))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			hints := strings.Join(hint.All(err), "\n")
+			if !strings.HasPrefix(err.Error(), "vault default: logging in as auth/ci/jwt/role/deploy: ") || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %q, want one that says %q", err, c.says)
+			}
+			for _, want := range c.hints {
+				if !strings.Contains(hints, want) {
+					t.Errorf("no hint with %q in:\n%s", want, hints)
+				}
+			}
+			if strings.Contains(err.Error()+hints, "canary") || strings.Contains(err.Error()+hints, "eyJ") {
+				t.Errorf("what Vault said, or the token, is repeated: %v\n%s", err, hints)
+			}
+			if requests.Load() != c.requests {
+				t.Errorf("%d requests, want %d", requests.Load(), c.requests)
+			}
+		})
+	}
+}
+
+func TestUnusableAnswers(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"HTML":                 "<html>canary</html>",
+		"nothing":              "",
+		"a list":               "[]",
+		"null":                 "null",
+		"half of it":           granted[:30],
+		"no auth":              `{"data":{"client_token":"canary"}}`,
+		"no token":             `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"canary"}}}`,
+		"a token of two lines": `{"auth":{"client_token":"canary\ncanary"}}`,
+		"a token in a list":    `{"auth":{"client_token":["canary"]}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, 200, answer)
+			got, err := b.Exchange(t.Context(), token(t))
+			if err == nil {
+				t.Fatalf("it was used: %v", got)
+			}
+			if strings.Contains(err.Error(), "canary") || len(hint.All(err)) == 0 || requests.Load() != 1 {
+				t.Errorf("error %q with hints %q after %d requests", err, hint.All(err), requests.Load())
+			}
+		})
+	}
+}
+
+func TestExchange(t *testing.T) {
+	t.Parallel()
+	b, _ := backend(t, 200, granted)
+	b.Namespace, b.CACert = "teams/shop", "/build/ca.pem"
+	got, err := b.Exchange(t.Context(), token(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got[0]
+	if left := time.Until(c.Expires); len(got) != 1 || left > 15*time.Minute || left < 14*time.Minute {
+		t.Errorf("%d credentials, %v left", len(got), left)
+	}
+	if c.Principal != "auth/ci/jwt/role/deploy" || len(c.Files) != 1 || c.Files[0].Path != "vault/token" || c.Files[0].Data.Reveal() != "hvs.granted" {
+		t.Errorf("credentials %v", c)
+	}
+	want := fmt.Sprintf("[{VAULT_ADDR %s  false } {VAULT_TOKEN   false vault/token} {VAULT_NAMESPACE teams/shop  false } {VAULT_CACERT /build/ca.pem  false }]", b.Addr)
+	if env := fmt.Sprint(c.Env); env != want {
+		t.Errorf("env %s, want %s", env, want)
+	}
+	if text := fmt.Sprintf("%v %+v", got, b); strings.Contains(text, "hvs.") {
+		t.Error("the token can be printed")
+	}
+}
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		status   int
+		says     string // empty for success
+		requests int32
+	}{
+		{"done", 204, "", 1},
+		{"done, with a body", 200, "", 1},
+		{"ended by itself", 403, "", 1},
+		{"batch token", 400, "status 400", 1},
+		{"not there", 404, "status 404", 1},
+		{"sealed", 503, "status 503", 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := backend(t, c.status, failure("canary"))
+			err := b.Revoke(t.Context(), func(file string) (secret.Text, error) {
+				if file != "vault/token" {
+					return secret.Text{}, errors.New("no such file")
+				}
+				return secret.New("hvs.canary"), nil
+			})
+			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.HasPrefix(err.Error(), "vault default: revoking the token: ") || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("error %v, want %q", err, c.says)
+			}
+			if err != nil && (strings.Contains(fmt.Sprint(err, hint.All(err)), "canary") || len(hint.All(err)) == 0) {
+				t.Errorf("error %q with hints %q", err, hint.All(err))
+			}
+			if requests.Load() != c.requests {
+				t.Errorf("%d requests, want %d", requests.Load(), c.requests)
+			}
+		})
+	}
+	b, requests := backend(t, 204, "")
+	if err := b.Revoke(context.Background(), func(string) (secret.Text, error) { return secret.Text{}, errors.New("none") }); err != nil || requests.Load() != 0 {
+		t.Errorf("nothing to revoke: %v, %d requests", err, requests.Load())
+	}
+}
