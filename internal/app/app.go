@@ -33,7 +33,7 @@ type Program struct {
 
 // Main runs the command that the arguments or the environment ask for, and returns the exit status.
 func Main(ctx context.Context, p Program) int {
-	c := &console{out: p.Stdout, err: p.Stderr}
+	c := &console{version: p.Version, out: p.Stdout, err: p.Stderr}
 	general, err := config.LoadGeneral()
 	command := general.Command
 	args := p.Args
@@ -76,17 +76,9 @@ func commands() map[string]command {
 	return map[string]command{
 		"login":   {loginUsage, login},
 		"logout":  {logoutUsage, logout},
-		"explain": {notBuilt("explain"), unavailable},
-		"check":   {notBuilt("check"), unavailable},
+		"explain": {explainUsage, explain},
+		"check":   {checkUsage, check},
 	}
-}
-
-func notBuilt(name string) func() string {
-	return func() string { return "pipe " + name + " is not built yet.\n" }
-}
-
-func unavailable(_ context.Context, c *console, _ []string, _ error) int {
-	return c.fail(hint.New("this command is not built yet", "the commands that are there are login and logout"), misused)
 }
 
 const usage = `Usage: pipe [COMMAND]
@@ -105,6 +97,7 @@ wrong.
 
 // console is where the program prints. Requests run side by side, and so may their traces.
 type console struct {
+	version   string
 	mu        sync.Mutex
 	out, err  io.Writer
 	debugging bool

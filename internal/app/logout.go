@@ -6,24 +6,42 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/config"
-	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/handoff"
-	"bitbucket-oidc/internal/secret"
 )
 
-// logout removes what login wrote, and only that.
+// logout removes what login wrote, and only that, and revokes what can be revoked.
 func logout(ctx context.Context, c *console, args []string, problems error) int {
-	output, backends, err := config.LoadLogout(c.debug)
+	output, err := config.LoadOutput()
 	dir, dirErr := handoff.Open(output)
 	if err := errors.Join(problems, tooMany("logout", args), err, dirErr); err != nil {
 		return c.fail(err, misused)
 	}
-	// Removing comes first in importance: what could not be revoked ends by itself, what lies around does not.
-	revokeErr := revoke(ctx, backends, dir.Read)
+	// What could not be revoked ends by itself; what lies around does not. So a failure here does not keep the files.
+	revokeErr := c.revoke(ctx, dir)
 	removed, foreign, err := dir.Remove(ctx)
+	if err == nil {
+		c.reportRemoval(dir, removed, foreign)
+	}
 	if err := errors.Join(revokeErr, err); err != nil {
 		return c.fail(err, failed)
 	}
+	return done
+}
+
+// revoke ends the credentials of every backend that login has written and that can.
+func (c *console) revoke(ctx context.Context, dir *handoff.Dir) error {
+	var errs []error
+	for _, name := range dir.Backends() {
+		backend, err := config.LoadRevoker(name, c.debug)
+		if err == nil && backend != nil {
+			err = backend.Revoke(ctx, dir.Read)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *console) reportRemoval(dir *handoff.Dir, removed bool, foreign []string) {
 	if len(foreign) > 0 {
 		c.warn("left alone in " + dir.Path("") + ", because login did not write it: " + strings.Join(foreign, ", "))
 	}
@@ -32,22 +50,13 @@ func logout(ctx context.Context, c *console, args []string, problems error) int 
 	} else {
 		c.print("✔ nothing to remove in " + dir.Path(""))
 	}
-	return done
-}
-
-func revoke(ctx context.Context, backends []federation.Revoker, read func(file string) (secret.Text, error)) error {
-	var errs []error
-	for _, b := range backends {
-		errs = append(errs, b.Revoke(ctx, read))
-	}
-	return errors.Join(errs...)
 }
 
 func logoutUsage() string {
 	return `Usage: pipe logout
 
 Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it runs whatever became of the
-step. With VAULT_ADDR it revokes Vault's token first. Variables: BITBUCKET_CLONE_DIR, OUTPUT_DIR, TIMEOUT, DEBUG, VAULT_ADDR,
-VAULT_NAMESPACE, VAULT_CACERT.
+step. Vault's token is revoked first: give logout the VAULT_… variables of login. Variables: BITBUCKET_CLONE_DIR, OUTPUT_DIR,
+TIMEOUT, DEBUG, VAULT_ADDR, VAULT_NAMESPACE, VAULT_CACERT.
 `
 }

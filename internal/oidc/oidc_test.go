@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,42 @@ func TestParseRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestParseClaims(t *testing.T) {
+	token, err := oidc.Parse(jwt(`{"alg":"RS256"}`, claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, all, err := oidc.ParseClaims([]byte(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, token.Claims) || !reflect.DeepEqual(all, token.All()) {
+		t.Errorf("the claims by themselves are %+v, %v, those of the token %+v, %v", c, all, token.Claims, token.All())
+	}
+	if all["exp"] != json.Number("1790000000") || !reflect.DeepEqual(all["compliant"], map[string]any{"of": "any type"}) {
+		t.Errorf("all claims: %v", all)
+	}
+	if (oidc.Token{}).All() != nil {
+		t.Error("the zero token has claims")
+	}
+	for name, c := range map[string]struct{ data, says string }{
+		"no expiry":   {`{"iss":"i","aud":"a","sub":"s"}`, ""},
+		"a token":     {token.Reveal(), "not a JSON object"},
+		"no aud":      {`{"iss":"i","sub":"hunter2"}`, "no aud"},
+		"two objects": {`{"iss":"i","aud":"a","sub":"s"}{}`, "not the JSON of a token"},
+		"a number":    {`{"iss":"i","aud":"a","sub":12345678}`, "sub: a JSON number"},
+		"too long":    {`{"iss":"` + strings.Repeat("x", 80<<10) + `"}`, "more than"},
+	} {
+		_, _, err := oidc.ParseClaims([]byte(c.data))
+		if (err == nil) != (c.says == "") || err != nil && (!strings.Contains(err.Error(), c.says) || strings.ContainsAny(err.Error(), "{")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "12345678")) {
+			t.Errorf("%s: the error quotes the claims: %v", name, err)
+		}
 	}
 }
 

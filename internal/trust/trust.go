@@ -21,10 +21,13 @@ const (
 // AWSProviderPath is the issuer as IAM writes it: in the provider's ARN and before ":sub" and ":aud" in condition keys.
 func AWSProviderPath(c oidc.Claims) string { return strings.TrimPrefix(c.Issuer, "https://") }
 
+// workspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
+const workspaceARI = "ari:cloud:bitbucket::workspace/"
+
 // WorkspaceAudience is the audience that every token of the workspace has, or the token's first one.
 func WorkspaceAudience(c oidc.Claims) string {
 	for _, a := range c.Audience {
-		if strings.HasPrefix(a, "ari:cloud:bitbucket::workspace/") {
+		if strings.HasPrefix(a, workspaceARI) {
 			return a
 		}
 	}
@@ -44,16 +47,20 @@ func AWSStatement(c oidc.Claims, partition, account string) string {
 	path := AWSProviderPath(c)
 	s := statement{Effect: "Allow", Action: "sts:AssumeRoleWithWebIdentity"}
 	s.Principal.Federated = fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, path)
-	// AWS does not say how a list of audiences becomes the :aud key; ForAnyValue: holds for one value as well.
-	equals := "StringEquals"
-	if len(c.Audience) > 1 {
-		equals = "ForAnyValue:StringEquals"
-	}
 	s.Condition = map[string]map[string]string{
-		equals:       {path + ":aud": WorkspaceAudience(c)},
-		"StringLike": {path + ":sub": Subject(c) + ":*"},
+		audienceOperator(c): {path + ":aud": WorkspaceAudience(c)},
+		"StringLike":        {path + ":sub": Subject(c) + ":*"},
 	}
 	return indented(s)
+}
+
+// audienceOperator is the operator that compares the token's audience. AWS does not say how a list of audiences becomes the
+// :aud key; ForAnyValue: holds for one value as well.
+func audienceOperator(c oidc.Claims) string {
+	if len(c.Audience) > 1 {
+		return "ForAnyValue:StringEquals"
+	}
+	return "StringEquals"
 }
 
 // AWSChainStatement is the statement of a role's trust policy, as JSON, that lets another role in.

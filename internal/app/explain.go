@@ -1,0 +1,249 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/trust"
+)
+
+func explainOptions() []option {
+	const id, isID = "[a-z0-9-]{4,32}", "4 to 32 small letters, digits and hyphens"
+	return append([]option{
+		{name: "format", value: "FORMAT", pattern: "text|json|terraform", expected: "text, json or terraform", usage: "text (the default), json, or terraform"},
+		{name: "aws-account", value: "ID", pattern: "[0-9]{12}", expected: "an account id of 12 digits", usage: "fills in ACCOUNT_ID"},
+		{name: "gcp-project-number", value: "NUMBER", pattern: "[0-9]+", expected: "the project's number, not its id", usage: "fills in PROJECT_NUMBER"},
+		{name: "gcp-pool", value: "ID", pattern: id, expected: isID, usage: "fills in POOL"},
+		{name: "gcp-provider", value: "ID", pattern: id, expected: isID, usage: "fills in PROVIDER"},
+		{name: "gcp-service-account", value: "EMAIL", pattern: `[0-9A-Za-z._-]+@[0-9A-Za-z.-]+`, expected: "a service account's e-mail", usage: "fills in SERVICE_ACCOUNT"},
+	}, identityOptions()...)
+}
+
+func explainUsage() string {
+	return `Usage: pipe explain [FLAG…]
+
+Prints the claims of a step's identity, and what to configure so that exactly this identity is let in: AWS, Google Cloud,
+Terraform for both, Vault, Okta Privileged Access. It never prints the token. Without a flag that says otherwise the identity
+is the one of BITBUCKET_STEP_OIDC_TOKEN. Flags:
+
+` + describe(explainOptions()) + `
+Exit status: 0 done; 2 the command line or the identity is wrong. It never sends anything. Variables:
+BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
+`
+}
+
+// explained is what explain has to print.
+type explained struct {
+	trust.Explanation
+	id       trust.Identity
+	given    trust.Places // as far as the command line tells
+	places   trust.Places // with placeholders
+	now      time.Time
+	duration time.Duration
+}
+
+// explain prints what to configure.
+func explain(ctx context.Context, c *console, args []string, problems error) int {
+	a, err := parseArguments("explain", explainOptions(), args)
+	if errors.Is(err, flag.ErrHelp) {
+		c.print(strings.TrimSuffix(explainUsage(), "\n"))
+		return done
+	}
+	if err != nil {
+		return c.fail(errors.Join(problems, err), misused)
+	}
+	a.noFiles()
+	now, duration := a.moment("now", time.Now()), a.duration("duration", time.Hour)
+	id := a.identity(ctx, now)
+	if err := errors.Join(append(a.problems, problems)...); err != nil {
+		return c.fail(err, misused)
+	}
+	places := trust.Places{
+		AWSAccount: a.text("aws-account"), GCPProjectNumber: a.text("gcp-project-number"), GCPPool: a.text("gcp-pool"),
+		GCPProvider: a.text("gcp-provider"), GCPServiceAccount: a.text("gcp-service-account"),
+	}
+	e, err := trust.Explain(id, places)
+	if err != nil {
+		return c.fail(hint.With(err, "nothing that is safe to paste can be made of it: see where the claims come from"), misused)
+	}
+	c.sayExpired(id, now)
+	c.sayMissing(id)
+	x := explained{e, id, places, places.Known(), now, duration}
+	switch a.text("format") {
+	case "json":
+		c.lines(pretty(e))
+	case "terraform":
+		c.lines(x.terraform())
+	default:
+		c.lines(x.text())
+	}
+	return done
+}
+
+// sayMissing warns where the configuration reads a claim that only the subject has.
+func (c *console) sayMissing(id trust.Identity) {
+	for _, claim := range []struct{ name, value string }{
+		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
+	} {
+		if claim.value != "" && id.All[claim.name] != claim.value {
+			c.warn("the claims have no " + claim.name + ": AWS can tell the identity all the same, Google Cloud, Vault and Okta cannot")
+		}
+	}
+}
+
+// text is everything, each section below a line that begins with #. The commands can be pasted into a shell.
+func (x explained) text() string {
+	var sections []string
+	for _, s := range []struct{ title, body string }{
+		{"The claims" + x.remarks(), x.claims()},
+		{"AWS: the OIDC provider, once for each account", x.awsProvider()},
+		{"AWS: the role and its trust policy; for a role that is there: aws iam update-assume-role-policy", x.awsRole()},
+		{"Google Cloud: the pool and its provider", x.gcpProvider()},
+		{"Google Cloud: let the step act as a service account", x.gcpBinding()},
+		{"Vault: the issuer of the JWT auth method, and a role; token_policies is for you to add", x.vault()},
+		{"Okta Privileged Access: a workload connection, for POST /v1/teams/TEAM/connections/workloads", x.okta()},
+		{"Azure", wrapped(trust.Azure)},
+	} {
+		sections = append(sections, "# "+s.title+"\n"+s.body)
+	}
+	return strings.Join(sections, "\n\n")
+}
+
+// remarks are what the claims do not say of themselves.
+func (x explained) remarks() string {
+	var all string
+	if x.id.MadeUp() {
+		all += "; step and pipeline are made up"
+	}
+	if e := expiry(x.id, x.now); e != "" {
+		all += "; " + e
+	}
+	return all
+}
+
+func (x explained) claims() string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(x.Claims)) {
+		value, isText := x.Claims[name].(string)
+		if !isText {
+			value = compact(x.Claims[name])
+		}
+		lines = append(lines, fmt.Sprintf("%-26s %s", visible(name), visible(value)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (x explained) awsProvider() string { return trust.AWSCreateProvider(x.id.Claims) }
+
+func (x explained) awsRole() string {
+	text := hereDocument("cat > trust.json", x.AWS.TrustPolicy) + "\n" +
+		"aws iam create-role --role-name " + trust.RoleName + " --assume-role-policy-document file://trust.json"
+	if x.duration > time.Hour { // the default of MaxSessionDuration
+		text += fmt.Sprintf(" \\\n  --max-session-duration %d", x.seconds())
+	}
+	return text
+}
+
+func (x explained) seconds() int { return int(x.duration.Seconds()) }
+
+func (x explained) gcpProvider() string {
+	return fmt.Sprintf(`gcloud iam workload-identity-pools create %[1]s --project=%[7]s --location=global
+gcloud iam workload-identity-pools providers create-oidc %[2]s --project=%[7]s --location=global \
+  --workload-identity-pool=%[1]s \
+  --issuer-uri=%[3]s \
+  --allowed-audiences=%[4]s \
+  --attribute-mapping="%[5]s" \
+  --attribute-condition="%[6]s"`,
+		x.places.GCPPool, x.places.GCPProvider, x.GCP.IssuerURI, strings.Join(x.GCP.AllowedAudiences, ","), trust.GCPMapping(), x.GCP.AttributeCondition,
+		x.places.GCPProjectNumber)
+}
+
+func (x explained) gcpBinding() string {
+	return trust.GCPBinding(x.places.GCPServiceAccount, x.GCP.Member)
+}
+
+func (x explained) vault() string {
+	return "vault write auth/jwt/config oidc_discovery_url=" + x.GCP.IssuerURI + " \\\n  bound_issuer=" + x.GCP.IssuerURI + "\n" +
+		hereDocument("vault write auth/jwt/role/"+trust.RoleName+" -", x.Vault.Role)
+}
+
+func (x explained) okta() string {
+	text := pretty(x.Okta.Connection)
+	if len(x.id.Claims.Audience) > 1 {
+		text += "\n# Whether EQUALS takes one of several audiences is not known: prefer a step with plain `oidc: true`."
+	}
+	return text
+}
+
+// hereDocument is a shell command with a document on its standard input.
+func hereDocument(command string, document any) string {
+	return command + " <<'END'\n" + pretty(document) + "\nEND"
+}
+
+// terraform is the configuration of AWS and Google Cloud. What only Terraform's own resources know, it takes from there.
+func (x explained) terraform() string {
+	// JSON is an expression of Terraform's, which has a space before the colon.
+	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(pretty(x.AWS.TrustPolicy))
+	if x.given.AWSAccount == "" {
+		arn := compact("arn:aws:iam::" + trust.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
+		policy = strings.Replace(policy, arn, "aws_iam_openid_connect_provider.bitbucket.arn", 1)
+	}
+	member := x.GCP.Member
+	if x.given.GCPProjectNumber == "" {
+		member = strings.Replace(member, "projects/"+trust.ProjectNumber+"/locations/global/workloadIdentityPools/"+x.places.GCPPool,
+			"${google_iam_workload_identity_pool.bitbucket.name}", 1)
+	}
+	var mapping strings.Builder
+	names := slices.Sorted(maps.Keys(x.GCP.AttributeMapping))
+	longest := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
+	for _, name := range names {
+		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, compact(name), compact(x.GCP.AttributeMapping[name]))
+	}
+	return fmt.Sprintf(`resource "aws_iam_openid_connect_provider" "bitbucket" {
+  url            = %q
+  client_id_list = [%q]
+}
+
+resource "aws_iam_role" "bitbucket" {
+  name                 = %q
+  max_session_duration = %d
+  assume_role_policy = jsonencode(%s)
+}
+
+resource "google_iam_workload_identity_pool" "bitbucket" {
+  workload_identity_pool_id = %q
+}
+
+resource "google_iam_workload_identity_pool_provider" "bitbucket" {
+  workload_identity_pool_id          = google_iam_workload_identity_pool.bitbucket.workload_identity_pool_id
+  workload_identity_pool_provider_id = %q
+  attribute_mapping = {
+%s  }
+  attribute_condition = %q
+
+  oidc {
+    issuer_uri        = %q
+    allowed_audiences = [%q]
+  }
+}
+
+data "google_service_account" "bitbucket" {
+  account_id = %q
+}
+
+resource "google_service_account_iam_member" "bitbucket" {
+  service_account_id = data.google_service_account.bitbucket.name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = %q
+}`,
+		x.AWS.ProviderURL, x.AWS.Audience, trust.RoleName, max(3600, x.seconds()), policy,
+		x.places.GCPPool, x.places.GCPProvider, mapping.String(), x.GCP.AttributeCondition, x.GCP.IssuerURI, x.GCP.AllowedAudiences[0],
+		x.places.GCPServiceAccount, member)
+}

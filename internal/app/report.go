@@ -1,0 +1,270 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"bitbucket-oidc/internal/trust"
+)
+
+// width is how wide a report is: what a CI log shows without breaking lines. What is there to be pasted may be wider.
+const width = 100
+
+// A report is text for people.
+type report struct{ lines []string }
+
+// say adds text, wrapped, indented by so many columns, the lines after the first by two more.
+func (r *report) say(indent int, text string) {
+	line := strings.Repeat(" ", indent)
+	room, empty := width-indent, true
+	for _, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		if !empty && n+1 > room {
+			r.lines = append(r.lines, line)
+			line, room, empty = strings.Repeat(" ", indent+2), width-indent-2, true
+		}
+		if !empty {
+			line += " "
+			room--
+		}
+		line += word
+		room -= n
+		empty = false
+	}
+	r.lines = append(r.lines, line)
+}
+
+// wrapped is text in lines that fit.
+func wrapped(text string) string {
+	var r report
+	r.say(0, text)
+	return strings.Join(r.lines, "\n")
+}
+
+// paste adds text as it is, indented.
+func (r *report) paste(indent int, text string) {
+	for _, line := range strings.Split(text, "\n") {
+		r.lines = append(r.lines, strings.Repeat(" ", indent)+line)
+	}
+}
+
+func (r *report) gap() { r.lines = append(r.lines, "") }
+
+// marks begin the line of a verdict.
+func marks() map[trust.Verdict]string {
+	return map[trust.Verdict]string{trust.Allow: "✔", trust.Deny: "✖", trust.Undecided: "?"}
+}
+
+// text is for each result the verdict, what decides it, and the findings.
+func (j judged) text() string {
+	var r report
+	for _, result := range j.results {
+		r.result(result, j.id)
+		r.gap()
+	}
+	for _, file := range j.files {
+		if !slices.ContainsFunc(j.results, func(res trust.Result) bool { return res.File == file.Name }) {
+			r.say(0, file.Name+": nothing in it names an api.bitbucket.org provider, so that nothing was judged")
+			r.gap()
+		}
+	}
+	r.identity(j.id, j.now)
+	return strings.Join(r.lines, "\n")
+}
+
+func (r *report) result(res trust.Result, id trust.Identity) {
+	r.say(0, strings.TrimSpace(fmt.Sprintf("%s %s: %s: %s %s", marks()[res.Verdict], res.Verdict, res.File, res.Kind, res.Name)))
+	step, condition, found := trust.Obstacle(res)
+	if !found || res.Verdict != trust.Deny || step.Effect == "Deny" || !fits(condition) {
+		r.say(2, res.Reason) // else the condition says as much
+	}
+	switch {
+	case found:
+		r.obstacle(res.Verdict, step, condition, id)
+	case res.Verdict == trust.Deny && len(res.Findings) == 0:
+		r.paste(2, "change to: "+strings.ReplaceAll(trust.Wanted(res.Kind, id), "\n", "\n  "))
+	}
+	for _, f := range res.Findings {
+		r.gap()
+		where := f.Path
+		if where != "" {
+			where = " at " + where
+		}
+		r.say(2, fmt.Sprintf("%s %s%s", f.Severity, f.Rule, where))
+		if f.Message != res.Reason {
+			r.say(4, f.Message)
+		}
+		if f.Fix != "" {
+			r.paste(4, "fix: "+strings.ReplaceAll(f.Fix, "\n", "\n     "))
+		}
+	}
+}
+
+// identity says for whom all this was judged.
+func (r *report) identity(id trust.Identity, now time.Time) {
+	r.say(0, "judged for the identity")
+	r.paste(2, "issuer    "+id.Claims.Issuer)
+	for _, a := range id.Claims.Audience {
+		r.paste(2, "audience  "+a)
+	}
+	r.paste(2, "subject   "+id.Claims.Subject)
+	if e := expiry(id, now); e != "" {
+		r.paste(2, e)
+	}
+}
+
+// obstacle shows a condition with what it wants and what the token has, one above the other, and marks where they differ.
+func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id trust.Identity) {
+	state := "does not hold"
+	switch {
+	case v == trust.Undecided:
+		state = "hangs on something unknown"
+	case s.Effect == "Deny":
+		state = "refuses"
+	}
+	r.say(2, fmt.Sprintf("%s %s:", c.Path, state))
+	r.say(4, c.Key)
+	wants := "wants  "
+	if strings.Contains(strings.ToLower(c.Operator), "not") {
+		wants = "bars   "
+	}
+	want, has := closest(c.Expected, c.Actual)
+	want, has = visible(want), visible(has)
+	if len(c.Actual) == 0 {
+		r.paste(4, wants+visible(few(c.Expected)))
+		if v != trust.Undecided {
+			r.paste(4, "has    nothing: AWS sees no such key")
+		}
+	} else {
+		from, to := difference(want, has)
+		want, has, from, to = window(want, has, from, to)
+		r.paste(4, wants+want)
+		r.paste(4, "has    "+has)
+		if to > from && v == trust.Deny && s.Effect != "Deny" {
+			r.paste(4, "       "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
+		}
+		if others := len(c.Expected) - 1; others > 0 {
+			r.say(4, fmt.Sprintf("the closest of %d values", others+1))
+		}
+	}
+	if v == trust.Deny {
+		r.paste(4, "change to: "+visible(trust.Change(s.Effect, c, id)))
+	}
+}
+
+// few names values, and not all of very many.
+func few(values []string) string {
+	const most = 3
+	if len(values) <= most {
+		return strings.Join(values, " or ")
+	}
+	return fmt.Sprintf("%s or one of %d more", strings.Join(values[:most], " or "), len(values)-most)
+}
+
+// closest is the pair of values that begin with the most in common.
+func closest(expected, actual []string) (want, has string) {
+	best := -1
+	for _, w := range expected {
+		for _, h := range actual {
+			if from, _ := difference(w, h); from > best {
+				best, want, has = from, w, h
+			}
+		}
+	}
+	return want, has
+}
+
+// difference is the part of has, in characters, at which it departs from the pattern.
+func difference(want, has string) (from, to int) {
+	w, h := []rune(want), []rune(has)
+	for from < len(w) && from < len(h) && w[from] == h[from] {
+		from++
+	}
+	to = len(h)
+	if !strings.ContainsAny(string(w[from:]), "*?") {
+		for end := len(w); to > from && end > from && w[end-1] == h[to-1]; end-- {
+			to--
+		}
+		return from, max(to, min(from+1, len(h)))
+	}
+	// What stands before the wildcard is what differs; behind it anything may be right.
+	literal := strings.IndexAny(string(w[from:]), "*?")
+	return from, min(to, from+max(1, len([]rune(string(w[from:])[:literal]))))
+}
+
+// room is what is left of a line for a condition's value.
+const room = width - 11
+
+// fits tells whether a condition's values can be shown whole.
+func fits(c trust.Condition) bool {
+	return !slices.ContainsFunc(slices.Concat(c.Expected, c.Actual), func(value string) bool { return len(value) > room })
+}
+
+// window cuts what is equal, then what is behind, so that both values fit into a line.
+func window(want, has string, from, to int) (string, string, int, int) {
+	w, h := []rune(want), []rune(has)
+	if len(w) <= room && len(h) <= room {
+		return want, has, from, to
+	}
+	if start := strings.LastIndexByte(string(h[:from]), ':'); start > 0 {
+		same := len([]rune(string(h[:from])[:start]))
+		w, h = append([]rune("…"), w[same:]...), append([]rune("…"), h[same:]...)
+		from, to = from-same+1, to-same+1
+	}
+	return cut(w), cut(h), min(from, room-1), min(to, room)
+}
+
+func cut(text []rune) string {
+	if len(text) <= room {
+		return string(text)
+	}
+	return string(text[:room-1]) + "…"
+}
+
+// pretty is a value as indented JSON.
+func pretty(v any) string { return marshal(v, "  ") }
+
+// compact is a value as JSON in one line.
+func compact(v any) string { return marshal(v, "") }
+
+func marshal(v any, indent string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	_ = enc.Encode(v) // cannot fail: texts, numbers, lists and objects of them
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// lines prints text of several lines, of which files and claims may be a part.
+func (c *console) lines(text string) {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = visible(lines[i])
+	}
+	c.print(strings.Join(lines, "\n"))
+}
+
+// visible writes what does not print as JSON writes it: a line break or an escape sequence in a file must not forge lines
+// of the log.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}

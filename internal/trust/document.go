@@ -1,0 +1,229 @@
+package trust
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep a document nests. What the clouds' tools print has about ten levels.
+const maxDepth = 100
+
+// A node is a JSON value of a file, with its place.
+type node struct {
+	start   int // of the value, in bytes
+	members []member
+	items   []*node
+	text    string // of a string
+}
+
+type member struct {
+	name  string
+	start int // of the name
+	value *node
+}
+
+// parseDocument reads a file as one JSON object. It refuses a name that stands twice in an object: which of the two counts
+// depends on the reader, so that no judgement would be certain. Its errors tell the line and never quote a value.
+func parseDocument(data []byte) (*node, error) {
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	}
+	if !utf8.Valid(data) {
+		return nil, errors.New("it is not text")
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return nil, errors.New("it is not a JSON object")
+	}
+	r := reader{json.NewDecoder(bytes.NewReader(data)), data}
+	root, err := r.value(0)
+	if err == nil {
+		if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
+			err = r.wrong("more after the end of the JSON object")
+		}
+	}
+	return root, err
+}
+
+type reader struct {
+	dec  *json.Decoder
+	data []byte
+}
+
+// wrong is an error at the place that was reached.
+func (r reader) wrong(text string) error {
+	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.dec.InputOffset()], []byte("\n")), text)
+}
+
+// value reads the next value.
+func (r reader) value(depth int) (*node, error) {
+	if depth > maxDepth {
+		return nil, r.wrong(fmt.Sprintf("nested deeper than %d levels", maxDepth))
+	}
+	start := r.next()
+	token, err := r.dec.Token()
+	if err != nil {
+		return nil, r.wrong("not JSON")
+	}
+	n := &node{start: start}
+	switch token := token.(type) {
+	case string:
+		n.text = token
+	case json.Delim:
+		if token == '[' {
+			err = r.items(n, depth+1)
+		} else {
+			err = r.members(n, depth+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.dec.Token(); err != nil { // the bracket at the end
+			return nil, r.wrong("not JSON")
+		}
+	}
+	return n, nil
+}
+
+func (r reader) items(n *node, depth int) error {
+	for r.dec.More() {
+		item, err := r.value(depth)
+		if err != nil {
+			return err
+		}
+		n.items = append(n.items, item)
+	}
+	return nil
+}
+
+func (r reader) members(n *node, depth int) error {
+	seen := map[string]bool{}
+	for r.dec.More() {
+		start := r.next()
+		token, err := r.dec.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return r.wrong("not JSON")
+		}
+		if seen[name] {
+			return r.wrong(strconv.Quote(name) + " stands twice in one object")
+		}
+		seen[name] = true
+		value, err := r.value(depth)
+		if err != nil {
+			return err
+		}
+		n.members = append(n.members, member{name, start, value})
+	}
+	return nil
+}
+
+// next is where the next token begins.
+func (r reader) next() int {
+	offset := int(r.dec.InputOffset())
+	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
+		offset++
+	}
+	return offset
+}
+
+// at finds what stands at a path such as Statement[0].Condition.StringLike, as far as the document has it: where it
+// begins, and whether anything of the path was found. Names may hold dots, so that the path is read along the document.
+func (n *node) at(path string) (start int, found bool) {
+	for _, m := range n.members {
+		rest, ok := strings.CutPrefix(path, m.name)
+		if !ok || rest != "" && rest[0] != '.' && rest[0] != '[' {
+			continue
+		}
+		if inner, ok := m.value.at(strings.TrimPrefix(rest, ".")); ok {
+			return inner, true
+		}
+		return m.start, true
+	}
+	if rest, ok := strings.CutPrefix(path, "["); ok {
+		digits, rest, _ := strings.Cut(rest, "]")
+		if i, err := strconv.Atoi(digits); err == nil && i >= 0 && i < len(n.items) {
+			item := n.items[i]
+			if inner, ok := item.at(strings.TrimPrefix(rest, ".")); ok {
+				return inner, true
+			}
+			return item.start, true
+		}
+	}
+	return n.start, false
+}
+
+// get is an object's member, or nil.
+func (n *node) get(name string) *node {
+	if n != nil {
+		for _, m := range n.members {
+			if m.name == name {
+				return m.value
+			}
+		}
+	}
+	return nil
+}
+
+// An Index finds places in a file.
+type Index struct {
+	data  []byte
+	lines []int // where each begins, in bytes
+	root  *node // nil if the file is no document
+}
+
+// NewIndex reads a file once, for any number of places.
+func NewIndex(data []byte) Index {
+	x := Index{data: data, lines: []int{0}}
+	for i, b := range data {
+		if b == '\n' {
+			x.lines = append(x.lines, i+1)
+		}
+	}
+	x.root, _ = parseDocument(data)
+	return x
+}
+
+// Locate tells where a finding's path stands, or, where the file does not have it as such, what is nearest to it. Lines and
+// columns count from 1, columns in characters.
+func (x Index) Locate(r Result, path string) (line, column int) {
+	if x.root == nil {
+		return 1, 1
+	}
+	around := holderOf(x.root, r.Name)
+	inner := around
+	for _, name := range []string{"AssumeRolePolicyDocument", "data"} { // the second: vault read
+		if n := around.get(name); n != nil {
+			inner = n
+		}
+	}
+	start, found := inner.at(path)
+	if !found && inner != around { // such as the role's MaxSessionDuration
+		if outer, ok := around.at(path); ok {
+			start = outer
+		}
+	}
+	line, _ = slices.BinarySearch(x.lines, start+1) // the lines that begin at start or before
+	return line, 1 + utf8.RuneCount(x.data[x.lines[line-1]:start])
+}
+
+// holderOf is what the document that paths are relative to is a member of, in what the clouds' tools print.
+func holderOf(root *node, name string) *node {
+	if role := root.get("Role"); role != nil { // aws iam get-role
+		return role
+	}
+	if roles := root.get("Roles"); roles != nil { // aws iam list-roles
+		for _, role := range roles.items {
+			if n := role.get("RoleName"); n != nil && n.text == name {
+				return role
+			}
+		}
+	}
+	return root
+}

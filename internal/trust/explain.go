@@ -1,0 +1,220 @@
+package trust
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// Placeholders of commands. They stand in no document that can be checked.
+const (
+	RoleName       = "ROLE_NAME"
+	ServiceAccount = "SERVICE_ACCOUNT"
+)
+
+// Places are where the configuration will be. What is empty becomes a placeholder.
+type Places struct {
+	AWSAccount        string
+	GCPProjectNumber  string
+	GCPPool           string
+	GCPProvider       string
+	GCPServiceAccount string // e-mail
+}
+
+// Known fills in the placeholders.
+func (p Places) Known() Places {
+	return Places{
+		AWSAccount:        cmp.Or(p.AWSAccount, AccountID),
+		GCPProjectNumber:  cmp.Or(p.GCPProjectNumber, ProjectNumber),
+		GCPPool:           cmp.Or(p.GCPPool, Pool),
+		GCPProvider:       cmp.Or(p.GCPProvider, Provider),
+		GCPServiceAccount: cmp.Or(p.GCPServiceAccount, ServiceAccount),
+	}
+}
+
+// An Explanation is what to configure so that exactly one identity is let in: scoped to its repository, and to its
+// deployment environment when it has one.
+type Explanation struct {
+	Version int            `json:"version"`
+	Claims  map[string]any `json:"claims"`
+	AWS     AWSTrust       `json:"aws"`
+	GCP     GCPTrust       `json:"gcp"`
+	Vault   struct {
+		Role VaultRole `json:"role"`
+	} `json:"vault"`
+	Okta struct {
+		Connection OktaConnection `json:"connection"`
+	} `json:"okta"`
+}
+
+// AWSTrust is an IAM OIDC provider and a role's trust policy.
+type AWSTrust struct {
+	ProviderURL string    `json:"providerUrl"`
+	Audience    string    `json:"audience"`
+	TrustPolicy AWSPolicy `json:"trustPolicy"`
+}
+
+// AWSPolicy is a role's trust policy.
+type AWSPolicy struct {
+	Version   string
+	Statement []json.RawMessage
+}
+
+// GCPTrust is a workload identity provider and the member of a binding.
+type GCPTrust struct {
+	IssuerURI          string            `json:"issuerUri"`
+	AllowedAudiences   []string          `json:"allowedAudiences"`
+	AttributeMapping   map[string]string `json:"attributeMapping"`
+	AttributeCondition string            `json:"attributeCondition"`
+	Member             string            `json:"member"`
+}
+
+// VaultRole is a role of Vault's JWT auth method, as `vault write auth/jwt/role/NAME -` takes it.
+//
+// Source: HashiCorp, "JWT/OIDC auth method (API)", Create/Update Role.
+type VaultRole struct {
+	RoleType       string            `json:"role_type"`
+	UserClaim      string            `json:"user_claim"`
+	BoundAudiences []string          `json:"bound_audiences"` // any of them
+	BoundClaims    map[string]string `json:"bound_claims"`    // all of them
+	ClaimMappings  map[string]string `json:"claim_mappings"`  // for Vault's audit log
+	TokenTTL       int               `json:"token_ttl"`       // seconds
+}
+
+// OktaConnection is a workload connection of Okta Privileged Access.
+//
+// Source: Okta's OpenAPI description opa-minimal, POST /v1/teams/{team}/connections/workloads.
+type OktaConnection struct {
+	Name   string        `json:"name"`
+	Type   string        `json:"type"`
+	Config OktaJWTConfig `json:"jwt_config"`
+	TTL    int           `json:"token_ttl_in_seconds"`
+	// Conditions must all hold.
+	Conditions []OktaCondition `json:"conditions"`
+}
+
+// OktaJWTConfig tells Okta where the issuer's keys are.
+type OktaJWTConfig struct {
+	KeysURL string `json:"jwks_url"`
+}
+
+// OktaCondition is a claim and what it must be.
+type OktaCondition struct {
+	Name    string `json:"name"`
+	Matcher string `json:"matcher"`
+	Value   string `json:"value"`
+}
+
+// tokenTTL is how many seconds Vault's and Okta's tokens last: a deployment, not a day.
+const tokenTTL = 15 * 60
+
+// Explain says what to configure for id. It fails for claims that Bitbucket does not write: their values would have to be
+// quoted in each cloud's own way, and a wildcard among them would let in others.
+func Explain(id Identity, p Places) (Explanation, error) {
+	c := id.Claims
+	if err := plain(c); err != nil {
+		return Explanation{}, err
+	}
+	p = p.Known()
+	e := Explanation{
+		Version: 1,
+		Claims:  id.All,
+		AWS: AWSTrust{
+			ProviderURL: c.Issuer, Audience: WorkspaceAudience(c),
+			TrustPolicy: AWSPolicy{Version: "2012-10-17", Statement: []json.RawMessage{json.RawMessage(AWSStatement(c, "aws", p.AWSAccount))}},
+		},
+		GCP: GCPTrust{
+			IssuerURI: c.Issuer, AllowedAudiences: []string{WorkspaceAudience(c)}, AttributeMapping: gcpAttributes(),
+			AttributeCondition: GCPCondition(c), Member: GCPMember(c, p.GCPProjectNumber, p.GCPPool),
+		},
+	}
+	e.Vault.Role = vaultRoleFor(c)
+	e.Okta.Connection = oktaConnection(c)
+	return e, nil
+}
+
+// plain refuses claims whose values are not the kind of text that Bitbucket writes.
+func plain(c oidc.Claims) error {
+	const uuid = `\{[0-9A-Za-z-]+\}`
+	for _, claim := range []struct{ name, value, pattern string }{
+		{"iss", c.Issuer, `https://[0-9A-Za-z._~:/-]+`},
+		{"aud", WorkspaceAudience(c), `[0-9A-Za-z._~:/-]+`},
+		{"repositoryUuid", c.Repository(), uuid},
+		{"deploymentEnvironmentUuid", c.Environment(), "|" + uuid},
+	} {
+		if !regexp.MustCompile("^(?:" + claim.pattern + ")$").MatchString(claim.value) {
+			return errors.New("claims: " + claim.name + ": not as Bitbucket writes it")
+		}
+	}
+	return nil
+}
+
+// gcpAttributes is [GCPMapping] in the form of the API.
+func gcpAttributes() map[string]string {
+	all := map[string]string{}
+	for _, entry := range strings.Split(GCPMapping(), ",") {
+		attribute, expression, _ := strings.Cut(entry, "=")
+		all[attribute] = expression
+	}
+	return all
+}
+
+// boundClaims are the claims that tell this repository, and its deployment environment when there is one, from all
+// others.
+func boundClaims(c oidc.Claims) map[string]string {
+	bound := map[string]string{"repositoryUuid": c.Repository()}
+	if env := c.Environment(); env != "" {
+		bound["deploymentEnvironmentUuid"] = env
+	}
+	return bound
+}
+
+func vaultRoleFor(c oidc.Claims) VaultRole {
+	return VaultRole{
+		RoleType: "jwt",
+		// The entity is the repository: a claim that changes in every step would be a new entity each time.
+		UserClaim:      "repositoryUuid",
+		BoundAudiences: []string{WorkspaceAudience(c)},
+		BoundClaims:    boundClaims(c),
+		ClaimMappings:  map[string]string{"pipelineUuid": "pipeline", "stepUuid": "step"},
+		TokenTTL:       tokenTTL,
+	}
+}
+
+func oktaConnection(c oidc.Claims) OktaConnection {
+	conditions := []OktaCondition{{"iss", "EQUALS", c.Issuer}, {"aud", "EQUALS", WorkspaceAudience(c)}}
+	bound := boundClaims(c)
+	for _, name := range []string{"repositoryUuid", "deploymentEnvironmentUuid"} {
+		if value := bound[name]; value != "" {
+			conditions = append(conditions, OktaCondition{name, "EQUALS", value})
+		}
+	}
+	return OktaConnection{
+		Name: "bitbucket-" + slug(c), Type: "JWT", Config: OktaJWTConfig{KeysURL: c.Issuer + "/keys.json"},
+		TTL: tokenTTL, Conditions: conditions,
+	}
+}
+
+// slug is the workspace's name in the issuer.
+func slug(c oidc.Claims) string {
+	_, rest, _ := strings.Cut(c.Issuer, "/workspaces/")
+	name, _, _ := strings.Cut(rest, "/")
+	return cmp.Or(name, "workspace")
+}
+
+// Azure is why there is nothing to configure there.
+const Azure = "Azure cannot be offered: Entra compares the whole subject, and Bitbucket's subject ends in the step's UUID, another one in every step."
+
+// AWSCreateProvider is the command that makes the workspace's OIDC provider in an account.
+func AWSCreateProvider(c oidc.Claims) string {
+	return "aws iam create-open-id-connect-provider --url " + c.Issuer + " --client-id-list " + WorkspaceAudience(c)
+}
+
+// GCPBinding is the command that lets a member act as a service account.
+func GCPBinding(account, member string) string {
+	return "gcloud iam service-accounts add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser \\\n  --member='" + member + "'"
+}

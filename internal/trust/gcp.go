@@ -1,0 +1,216 @@
+package trust
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// A ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs
+// those that pass; among equals the first counts.
+type ruling struct {
+	verdict  Verdict // empty as long as every check passed
+	reason   string
+	findings []Finding
+}
+
+func (r *ruling) deny(reason string) {
+	if r.verdict != Deny {
+		r.verdict, r.reason = Deny, reason
+	}
+}
+
+func (r *ruling) undecide(reason string) {
+	if r.verdict == "" {
+		r.verdict, r.reason = Undecided, reason
+	}
+}
+
+// refuse is a denial that is a finding as well.
+func (r *ruling) refuse(rule, path, message, fix string) {
+	r.deny(message)
+	r.find(Error, rule, path, message, fix)
+}
+
+func (r *ruling) find(severity Severity, rule, path, message, fix string) {
+	r.findings = append(r.findings, Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
+}
+
+// result is the ruling as the judgement of a document. passed is the reason where every check passed.
+func (r *ruling) result(kind, name, passed string) Result {
+	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Steps: []Step{}, Findings: slices.Clone(r.findings)}
+	if r.verdict == "" {
+		result.Verdict, result.Reason = Allow, passed
+	}
+	if result.Findings == nil {
+		result.Findings = []Finding{}
+	}
+	return result
+}
+
+// objectOf reads a document as a JSON object, member by member, so that its kind can be told.
+func objectOf(data []byte) map[string]json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	return members
+}
+
+// hasAny tells whether an object has one of the members.
+func hasAny(object map[string]json.RawMessage, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { _, ok := object[name]; return ok })
+}
+
+// misfit words an error of encoding/json without quoting the document.
+func misfit(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		kind, _, _ := strings.Cut(wrong.Value, " ")
+		return fmt.Errorf("%s: a JSON %s does not belong there", wrong.Field, kind)
+	}
+	return errors.New("not the JSON of such a document")
+}
+
+// A gcpName is what a provider or a member names. An empty part is one that the file does not say.
+type gcpName struct {
+	project  string // the number
+	pool     string
+	provider string // empty in a member's name
+}
+
+// gcpParseName reads projects/NUMBER/locations/global/workloadIdentityPools/POOL[/providers/PROVIDER], and what stands behind.
+func gcpParseName(s string) (name gcpName, rest string, ok bool) {
+	parts := strings.SplitN(s, "/", 7)
+	if len(parts) < 6 || parts[0] != "projects" || parts[2] != "locations" || parts[3] != "global" || parts[4] != "workloadIdentityPools" {
+		return gcpName{}, "", false
+	}
+	name = gcpName{project: parts[1], pool: parts[5]}
+	if len(parts) == 7 {
+		rest = parts[6]
+	}
+	if provider, found := strings.CutPrefix(rest, "providers/"); found && !strings.Contains(provider, "/") {
+		name.provider, rest = provider, ""
+	}
+	return name, rest, true
+}
+
+// fits tells whether two names can be of the same thing. A placeholder stands for any value, and so does what a file does not say.
+func (n gcpName) fits(other gcpName) bool {
+	same := func(a, b, placeholder string) bool {
+		return a == b || a == "" || b == "" || a == placeholder || b == placeholder
+	}
+	return same(n.project, other.project, ProjectNumber) && same(n.pool, other.pool, Pool) && same(n.provider, other.provider, Provider)
+}
+
+// numbered tells whether the project is a number, or the placeholder of one.
+func (n gcpName) numbered() bool {
+	return n.project == ProjectNumber || n.project != "" && strings.Trim(n.project, "0123456789") == ""
+}
+
+// known fills in placeholders for what is not known.
+func (n gcpName) known() gcpName {
+	p := Places{GCPProjectNumber: n.project, GCPPool: n.pool, GCPProvider: n.provider}.Known()
+	return gcpName{project: p.GCPProjectNumber, pool: p.GCPPool, provider: p.GCPProvider}
+}
+
+// command is a gcloud command for the provider.
+func (n gcpName) command(verb string, flags ...string) string {
+	n = n.known()
+	words := []string{"gcloud iam workload-identity-pools providers", verb, shellWord(n.provider), "--project=" + shellWord(n.project),
+		"--location=global", "--workload-identity-pool=" + shellWord(n.pool)}
+	return strings.Join(append(words, flags...), " ")
+}
+
+// shellWord is s as one word of a shell.
+func shellWord(s string) string {
+	special := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:=,@", r)
+	}
+	switch {
+	case s != "" && !strings.ContainsFunc(s, special):
+		return s
+	case !strings.ContainsAny(s, "\"$`\\!"): // reads better around CEL, which has single quotes
+		return `"` + s + `"`
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// grant is the command that gives the service account to a member.
+func grant(member string) string {
+	return "gcloud iam service-accounts add-iam-policy-binding " + ServiceAccount + " --role=" + workloadIdentityUser + " --member=" + shellWord(member)
+}
+
+// revoke is the command that takes a role from a member.
+func revoke(role, member string) string {
+	return "gcloud iam service-accounts remove-iam-policy-binding " + ServiceAccount + " --role=" + shellWord(role) + " --member=" + shellWord(member)
+}
+
+// stepUUID is the step's UUID without braces: the claim, or else the subject's last part.
+func stepUUID(c oidc.Claims) string {
+	step := c.StepUUID
+	if i := strings.LastIndex(c.Subject, ":"); step == "" && i >= 0 {
+		step = c.Subject[i+1:]
+	}
+	return unbraced(step)
+}
+
+// A uuidSpan is where in a text a UUID stands, and whether in braces.
+type uuidSpan struct {
+	start, end int // without braces
+	braces     bool
+}
+
+// uuidsIn finds the UUIDs in s.
+func uuidsIn(s string) []uuidSpan {
+	var all []uuidSpan
+	const length = 36
+	for i := 0; i+length <= len(s); i++ {
+		if !isUUID(s[i : i+length]) {
+			continue
+		}
+		span := uuidSpan{start: i, end: i + length}
+		span.braces = i > 0 && s[i-1] == '{' && span.end < len(s) && s[span.end] == '}'
+		all = append(all, span)
+		i = span.end - 1
+	}
+	return all
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (s[i] == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", rune(s[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// likeSubject tells whether a text has the form of the whole subject of some step, {repository}:{step} or
+// {repository}:{environment}:{step}, with or without braces. {repository}:{environment} of this step is none.
+func likeSubject(s string, c oidc.Claims) bool {
+	parts := strings.Split(unbraced(s), ":")
+	if slices.ContainsFunc(parts, func(part string) bool { return !isUUID(part) }) {
+		return false
+	}
+	return len(parts) == 3 || len(parts) == 2 && !strings.EqualFold(parts[1], unbraced(c.Environment()))
+}
+
+func unbraced(s string) string { return strings.NewReplacer("{", "", "}", "").Replace(s) }
+
+// quotedAll shows values side by side in a message.
+func quotedAll(values []string) string {
+	shown := make([]string, len(values))
+	for i, v := range values {
+		shown[i] = fmt.Sprintf("%q", v)
+	}
+	return strings.Join(shown, " and ")
+}

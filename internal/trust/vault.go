@@ -1,0 +1,305 @@
+package trust
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// vaultRoleFile is what `vault read -format=json auth/jwt/role/NAME` prints under "data". The role's name is not in it.
+//
+// Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+type vaultRoleFile struct {
+	RoleType         string         `json:"role_type"` // jwt or oidc; Vault shows old roles that have none as jwt
+	BoundAudiences   vaultList      `json:"bound_audiences"`
+	BoundSubject     string         `json:"bound_subject"`
+	BoundClaimsType  string         `json:"bound_claims_type"` // string or glob
+	BoundClaims      map[string]any `json:"bound_claims"`
+	UserClaim        string         `json:"user_claim"`
+	UserClaimPointer bool           `json:"user_claim_json_pointer"`
+	GroupsClaim      string         `json:"groups_claim"`
+	BoundCIDRs       vaultList      `json:"token_bound_cidrs"`
+}
+
+// A vaultList is a list, or a text with commas, which Vault takes when a role is written.
+type vaultList []string
+
+func (l *vaultList) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		if text != "" {
+			*l = strings.Split(text, ",")
+		}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(l))
+}
+
+// A vaultJudgement is a role and what it makes of an identity.
+type vaultJudgement struct {
+	ruling
+	role vaultRoleFile
+	id   Identity
+}
+
+// vaultRole judges a role of Vault's JWT auth method. It returns false if the document is of another kind. Whether Vault trusts the
+// issuer is in the method's configuration, not in the role.
+func vaultRole(data []byte, id Identity, _ Options) (Result, bool, error) {
+	object := objectOf(data)
+	if inner, ok := object["data"]; ok {
+		data, object = inner, objectOf(inner)
+	}
+	if !hasAny(object, "user_claim", "bound_audiences", "bound_claims", "bound_subject") {
+		return Result{}, false, nil
+	}
+	v := vaultJudgement{id: id}
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&v.role); err != nil {
+		return Result{}, true, fmt.Errorf("vault-role: %w", misfit(err))
+	}
+	for _, check := range []func(*vaultJudgement){
+		(*vaultJudgement).kind, (*vaultJudgement).audience, (*vaultJudgement).subject, (*vaultJudgement).claims,
+		(*vaultJudgement).repository, (*vaultJudgement).user, (*vaultJudgement).rest,
+	} {
+		check(&v)
+	}
+	return v.result("vault-role", "", "the role lets this token in: audience and bound claims fit"), true, nil
+}
+
+func (v *vaultJudgement) kind() {
+	if v.role.RoleType != "" && v.role.RoleType != "jwt" {
+		v.deny(fmt.Sprintf("the role's role_type is %q, which is for people with a browser: a token logs in with jwt", v.role.RoleType))
+	}
+}
+
+// audience compares. Vault refuses a token with an audience where the role binds none.
+func (v *vaultJudgement) audience() {
+	const rule, path = "vault-audience-mismatch", "bound_audiences"
+	want, has := v.role.BoundAudiences, v.id.Claims.Audience
+	fix := v.write("bound_audiences", append(slices.Clone(want), WorkspaceAudience(v.id.Claims)))
+	if len(want) == 0 {
+		v.refuse(rule, path, fmt.Sprintf("the role binds no audience, and the token has %s, which Vault then refuses", quotedAll(has)), fix)
+	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
+		v.refuse(rule, path, fmt.Sprintf("the role wants the audience %s and the token has %s", quotedAll(want), quotedAll(has)), fix)
+	}
+}
+
+// subject compares bound_subject, which Vault takes as a whole, without wildcards.
+func (v *vaultJudgement) subject() {
+	want, has := v.role.BoundSubject, v.id.Claims.Subject
+	if want == "" {
+		return
+	}
+	if want != has {
+		v.deny(fmt.Sprintf("bound_subject is %q and the token's subject is %q", want, has))
+	}
+	v.find(Error, "vault-sub-bound", "bound_subject", "bound_subject is compared with the whole subject, which ends in the step's UUID: it fits one step and then none",
+		v.write("bound_claims", boundClaims(v.id.Claims), "bound_subject"))
+}
+
+// claims compares bound_claims. All of them must fit, each with one of its values.
+func (v *vaultJudgement) claims() {
+	for _, name := range slices.Sorted(maps.Keys(v.role.BoundClaims)) {
+		want := v.role.BoundClaims[name]
+		has, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/"))
+		switch {
+		case !there:
+			v.deny(fmt.Sprintf("the role binds the claim %s, which the token does not have", name))
+		case !v.fits(want, has):
+			v.deny(fmt.Sprintf("the role wants %s %s and the token has %s", name, vaultShown(want), vaultShown(has)))
+		}
+		if slices.ContainsFunc(vaultTexts(want), func(value string) bool { return v.pins(name, value) }) {
+			v.find(Error, "vault-sub-bound", "bound_claims."+name, name+" is bound to a step's UUID: it fits one step and then none",
+				v.write("bound_claims", boundClaims(v.id.Claims)))
+		}
+	}
+}
+
+// fits tells whether one of the wanted values is one of those that the token has.
+func (v *vaultJudgement) fits(want, has any) bool {
+	for _, w := range vaultItems(want) {
+		for _, h := range vaultItems(has) {
+			text, texts := w.(string)
+			value, values := h.(string)
+			switch {
+			case texts && values && v.globs():
+				if vaultGlob(text, value) {
+					return true
+				}
+			case texts && values:
+				if text == value {
+					return true
+				}
+			case !v.globs() && vaultScalar(w) && vaultScalar(h) && w == h:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *vaultJudgement) globs() bool { return v.role.BoundClaimsType == "glob" }
+
+// pins tells whether a bound value is of one step.
+func (v *vaultJudgement) pins(name, value string) bool {
+	step := stepUUID(v.id.Claims)
+	switch {
+	case step != "" && strings.Contains(strings.ToLower(value), strings.ToLower(step)):
+		return true
+	case strings.TrimPrefix(name, "/") == "stepUuid":
+		return !v.globs() || !strings.Contains(value, "*") || len(uuidsIn(value)) > 0
+	case strings.TrimPrefix(name, "/") == "sub":
+		return likeSubject(value, v.id.Claims)
+	}
+	return false
+}
+
+// repository finds a role that binds nothing of which the repository's tokens have their own value.
+func (v *vaultJudgement) repository() {
+	if v.role.BoundSubject != "" {
+		return
+	}
+	for _, name := range []string{"repositoryUuid", "deploymentEnvironmentUuid", "sub", "stepUuid", "pipelineUuid"} {
+		for _, key := range []string{name, "/" + name} {
+			if want, bound := v.role.BoundClaims[key]; bound && !slices.ContainsFunc(vaultTexts(want), v.wide) {
+				return
+			}
+		}
+	}
+	v.find(Error, "vault-repository-unbound", "bound_claims", "nothing binds the repository: every repository of the workspace gets in",
+		v.write("bound_claims", boundClaims(v.id.Claims)))
+}
+
+// wide tells whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
+func (v *vaultJudgement) wide(value string) bool {
+	return v.globs() && strings.Contains(value, "*") && len(uuidsIn(value)) == 0
+}
+
+// user looks at the claim that names the entity.
+func (v *vaultJudgement) user() {
+	name := v.role.UserClaim
+	if name == "" {
+		v.undecide("the file does not say user_claim, without which Vault keeps no role")
+		return
+	}
+	value, there := vaultClaim(v.id.All, name, v.role.UserClaimPointer)
+	if _, text := value.(string); !there || !text {
+		v.deny(fmt.Sprintf("user_claim is %s, which is no text in this token", name))
+	}
+	// pipelineUuid stays for one pipeline, which is a new entity each run as well.
+	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
+		v.find(Warning, "vault-user-claim-per-step", "user_claim", "user_claim "+name+" is another one in every run, so that each run is a new entity in Vault",
+			v.write("user_claim", vaultRoleFor(v.id.Claims).UserClaim))
+	}
+}
+
+// rest looks at what else can refuse a login.
+func (v *vaultJudgement) rest() {
+	if name := v.role.GroupsClaim; name != "" {
+		if _, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/")); !there {
+			v.deny(fmt.Sprintf("groups_claim is %s, which the token does not have", name))
+		}
+	}
+	if len(v.role.BoundCIDRs) > 0 {
+		v.undecide("token_bound_cidrs hangs on the source address, which is not known")
+	}
+}
+
+// write is the command that changes one field of the role and empties others. Without its type Vault would make it an oidc role.
+func (v *vaultJudgement) write(field string, value any, empty ...string) string {
+	change := map[string]any{"role_type": "jwt", field: value}
+	for _, name := range empty {
+		change[name] = ""
+	}
+	return "vault write auth/jwt/role/" + RoleName + " - <<'EOF'\n" + indented(change) + "\nEOF"
+}
+
+// vaultClaim finds a claim by its name, or by a JSON pointer (RFC 6901).
+func vaultClaim(claims map[string]any, name string, pointer bool) (any, bool) {
+	var value any = claims
+	path := []string{name}
+	if pointer {
+		path = strings.Split(strings.TrimPrefix(name, "/"), "/")
+	}
+	for _, part := range path {
+		if pointer {
+			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		}
+		switch holder := value.(type) {
+		case map[string]any:
+			value = holder[part]
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(holder) {
+				return nil, false
+			}
+			value = holder[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, value != nil
+}
+
+// vaultItems is a value as a list: one value is a list of one.
+func vaultItems(value any) []any {
+	if items, ok := value.([]any); ok {
+		return items
+	}
+	return []any{value}
+}
+
+// vaultScalar tells whether a value can be compared.
+func vaultScalar(value any) bool {
+	switch value.(type) {
+	case string, bool, json.Number:
+		return true
+	}
+	return false
+}
+
+// vaultTexts are the texts among a bound claim's values.
+func vaultTexts(value any) []string {
+	var all []string
+	for _, item := range vaultItems(value) {
+		if text, ok := item.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// vaultGlob matches as Vault does: * is any run of characters, and nothing else is special (github.com/ryanuber/go-glob).
+func vaultGlob(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		_, behind, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = behind
+	}
+	return strings.HasSuffix(text, parts[last])
+}
+
+// vaultShown is a value in a message.
+func vaultShown(value any) string {
+	var shown []string
+	for _, item := range vaultItems(value) {
+		data, _ := json.Marshal(item) // came from JSON
+		shown = append(shown, string(data))
+	}
+	return strings.Join(shown, " or ")
+}

@@ -1,0 +1,166 @@
+package trust
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// vaultWith is what Vault prints of the role that `explain` prints, with changes.
+func vaultWith(t testing.TB, id Identity, changes string) string {
+	data, _ := json.Marshal(vaultRoleFor(id.Claims))
+	var role map[string]any
+	if err := json.Unmarshal(data, &role); err != nil {
+		t.Fatal(err)
+	}
+	role["bound_claims_type"], role["bound_subject"], role["token_bound_cidrs"] = "string", "", []any{}
+	return `{"request_id":"x","lease_duration":0,"data":` + changed(t, role, changes) + `,"warnings":null}`
+}
+
+func TestVaultRole(t *testing.T) {
+	glob := func(claim, pattern string) string {
+		return `{"bound_claims_type":"glob","bound_claims":{"` + claim + `":"` + pattern + `"}}`
+	}
+	for _, c := range []struct {
+		name, claims, changes string
+		verdict               Verdict
+		rules                 string
+	}{
+		{"as explain prints it", "", "", Allow, ""},
+		{"… for a deployment", deployment, "", Allow, ""},
+
+		// vault-plugin-auth-jwt, claims.go, validateAudience: any match; a role without audiences refuses a token that has one
+		{"several audiences", `{"aud":["https://a.example","` + testWorkspace + `"]}`, `{"bound_audiences":["x","https://a.example"]}`, Allow, ""},
+		{"another audience", "", `{"bound_audiences":["https://a.example"]}`, Deny, "vault-audience-mismatch"},
+		{"no audience", "", `{"bound_audiences":[]}`, Deny, "vault-audience-mismatch"},
+		{"null", "", `{"bound_audiences":null}`, Deny, "vault-audience-mismatch"},
+		{"audiences as a text", "", `{"bound_audiences":"x,` + testWorkspace + `"}`, Allow, ""},
+
+		// … path_login.go: bound_subject is compared as a whole
+		{"this step's subject", "", `{"bound_subject":"` + testRepository + ":" + testStep + `","bound_claims":null}`, Allow, "vault-sub-bound"},
+		{"a pattern as the subject", "", `{"bound_subject":"` + testRepository + `:*"}`, Deny, "vault-sub-bound"},
+
+		// … claims.go, validateBoundClaims: every claim, one of its values; globs only with bound_claims_type
+		{"another repository", "", `{"bound_claims":{"repositoryUuid":"` + testOther + `"}}`, Deny, ""},
+		{"one of several repositories", "", `{"bound_claims":{"repositoryUuid":["` + testOther + `","` + testRepository + `"]}}`, Allow, ""},
+		{"no value", "", `{"bound_claims":{"repositoryUuid":[]}}`, Deny, ""},
+		{"no braces", "", `{"bound_claims":{"repositoryUuid":"2e9e429c-7b8b-404f-8648-8c40c27c9ebd"}}`, Deny, ""},
+		{"an absent claim", "", `{"bound_claims":{"deploymentEnvironmentUuid":"` + testEnvironment + `"}}`, Deny, ""},
+		{"a JSON pointer", "", `{"bound_claims":{"/repositoryUuid":"` + testRepository + `"}}`, Allow, ""},
+		{"into a list", `{"aud":["` + testWorkspace + `"]}`, `{"bound_claims":{"/aud/0":"` + testWorkspace + `","repositoryUuid":"` + testRepository + `"}}`, Allow, ""},
+		{"a list of the token's", `{"aud":["` + testWorkspace + `","b"]}`, `{"bound_claims":{"aud":"b","repositoryUuid":"` + testRepository + `"}}`, Allow, ""},
+		{"a number", "", `{"bound_claims":{"exp":1790000000,"repositoryUuid":"` + testRepository + `"}}`, Allow, ""},
+		{"a number as a text", "", `{"bound_claims":{"exp":"1790000000","repositoryUuid":"` + testRepository + `"}}`, Deny, ""},
+		{"an object", "", `{"bound_claims":{"repositoryUuid":{"a":1}}}`, Deny, ""},
+		{"a star that is no pattern", "", `{"bound_claims":{"sub":"` + testRepository + `:*"}}`, Deny, ""},
+		{"a pattern of the subject", "", glob("sub", testRepository+":*"), Allow, ""},
+		{"a pattern of the environment", deployment, glob("sub", "*:"+testEnvironment+":*"), Allow, ""},
+		{"a pattern that ends early", "", glob("sub", "*:"+testRepository), Deny, ""},
+
+		// vault-sub-bound
+		{"a step", "", `{"bound_claims":{"stepUuid":"` + testStep + `"}}`, Allow, "vault-sub-bound"},
+		{"another step", "", `{"bound_claims":{"stepUuid":"` + testOther + `","repositoryUuid":"` + testRepository + `"}}`, Deny, "vault-sub-bound"},
+		{"any step", "", `{"bound_claims_type":"glob","bound_claims":{"stepUuid":"*","repositoryUuid":"` + testRepository + `"}}`, Allow, ""},
+		{"the whole subject", "", `{"bound_claims":{"sub":"` + testRepository + ":" + testStep + `"}}`, Allow, "vault-sub-bound"},
+		{"another whole subject", "", `{"bound_claims":{"sub":["` + testRepository + ":" + testOther + `"]}}`, Deny, "vault-sub-bound"},
+
+		// vault-repository-unbound
+		{"nothing bound", "", `{"bound_claims":null}`, Allow, "vault-repository-unbound"},
+		{"the workspace", "", `{"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}}`, Allow, "vault-repository-unbound"},
+		{"a branch", "", `{"bound_claims":{"branchName":"main"}}`, Allow, "vault-repository-unbound"},
+		{"the environment", deployment, `{"bound_claims":{"deploymentEnvironmentUuid":"` + testEnvironment + `"}}`, Allow, ""},
+		{"any repository", "", glob("repositoryUuid", "*"), Allow, "vault-repository-unbound"},
+		{"a cut UUID", "", glob("sub", "{2e9e*"), Allow, "vault-repository-unbound"},
+		{"any beside a good one", "", `{"bound_claims_type":"glob","bound_claims":{"sub":["` + testRepository + `:*","*:*"]}}`, Allow, "vault-repository-unbound"},
+
+		// … createIdentity: user_claim must be a text
+		{"sub names the entity", "", `{"user_claim":"sub"}`, Allow, "vault-user-claim-per-step"},
+		{"the step names it", "", `{"user_claim":"stepUuid"}`, Allow, "vault-user-claim-per-step"},
+		{"… by pointer", "", `{"user_claim":"/stepUuid","user_claim_json_pointer":true}`, Allow, "vault-user-claim-per-step"},
+		{"the branch names it", "", `{"user_claim":"branchName"}`, Allow, ""},
+		{"an absent claim names it", "", `{"user_claim":"email"}`, Deny, ""},
+		{"a number names it", "", `{"user_claim":"exp"}`, Deny, ""},
+		{"nothing names it", "", `{"user_claim":null}`, Undecided, ""},
+
+		{"a role for people", "", `{"role_type":"oidc"}`, Deny, ""},
+		{"a role without a type", "", `{"role_type":null}`, Allow, ""},
+		{"groups", "", `{"groups_claim":"groups"}`, Deny, ""},
+		{"source addresses", "", `{"token_bound_cidrs":["10.0.0.0/8"]}`, Undecided, ""},
+		{"source addresses and another repository", "", `{"token_bound_cidrs":["10.0.0.0/8"],"bound_claims":{"repositoryUuid":"x"}}`, Deny, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := claimsWith(t, c.claims)
+			got, ok, err := vaultRole([]byte(vaultWith(t, id, c.changes)), id, Options{})
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			if rules := rulesOf(t, got); got.Verdict != c.verdict || rules != c.rules || got.Kind != "vault-role" {
+				t.Errorf("%s %q (%s), want %s %q", got.Verdict, rules, got.Reason, c.verdict, c.rules)
+			}
+		})
+	}
+}
+
+func TestVaultKinds(t *testing.T) {
+	id := claimsWith(t, "")
+	bare, _ := json.Marshal(vaultRoleFor(id.Claims))
+	for document, want := range map[string]string{
+		string(bare):                            "told", // as `vault write` takes it
+		`{"data":{"bound_claims":{}}}`:          "told",
+		`{"data":{"bound_audiences":5}}`:        "wrong",
+		`{"user_claim":[]}`:                     "wrong",
+		`{"data":{"bound_service_account":[]}}`: "", // a role of another method
+		`{"data":null}`:                         "",
+		`{}`:                                    "",
+		`null`:                                  "",
+	} {
+		_, ok, err := vaultRole([]byte(document), id, Options{})
+		if got := map[bool]string{true: "told"}[ok]; err == nil && got != want || err != nil && want != "wrong" {
+			t.Errorf("%s: %v, %v, want %q", document, ok, err, want)
+		}
+	}
+}
+
+func TestVaultFix(t *testing.T) {
+	id := claimsWith(t, "")
+	got, _, err := vaultRole([]byte(vaultWith(t, id, `{"bound_claims":null}`)), id, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "vault write auth/jwt/role/ROLE_NAME - <<'EOF'\n{\n  \"bound_claims\": {\n    \"repositoryUuid\": \"" + testRepository + "\"\n  },\n  \"role_type\": \"jwt\"\n}\nEOF"
+	if len(got.Findings) != 1 || got.Findings[0].Fix != want {
+		t.Errorf("%+v, want\n%s", got.Findings, want)
+	}
+}
+
+// github.com/ryanuber/go-glob, glob_test.go
+func TestVaultGlob(t *testing.T) {
+	for _, c := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"", "", true}, {"", "x", false}, {"x", "x", true}, {"X", "x", false}, {"*", "", true}, {"*", "x:y", true},
+		{"a*", "ab", true}, {"a*", "ba", false}, {"*b", "ab", true}, {"*b", "ba", false}, {"*b*", "abc", true},
+		{"a*c", "ac", true}, {"a*b*c", "axbxc", true}, {"a*b*c", "axc", false}, {"a*a", "a", false}, {"a**c", "abc", true},
+		{"?", "x", false}, {"{a}:*", "{a}:b", true},
+	} {
+		if got := vaultGlob(c.pattern, c.text); got != c.want {
+			t.Errorf("%q on %q: %v", c.pattern, c.text, got)
+		}
+	}
+}
+
+func FuzzVaultRole(f *testing.F) {
+	id := claimsWith(f, deployment)
+	f.Add(vaultWith(f, id, ""))
+	f.Add(`{"data":{"bound_claims":{"/a/0":[[1],{"b":null},"*"],"sub":true},"bound_claims_type":"glob","user_claim":"/","user_claim_json_pointer":true}}`)
+	f.Fuzz(func(t *testing.T, document string) {
+		r, ok, err := vaultRole([]byte(document), id, Options{})
+		if ok && err == nil {
+			rulesOf(t, r)
+		}
+		if err != nil && len(document) > 60 && strings.Contains(err.Error(), document) {
+			t.Errorf("the error quotes the document: %v", err)
+		}
+	})
+}
