@@ -25,6 +25,6 @@ image:
 
 # A minute for each fuzz target.
 fuzz:
-	for target in oidc:FuzzParse config:FuzzParseDuration config:FuzzSplit aws:FuzzFiles handoff:FuzzQuote; do \
-		go test ./internal/$${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 60s || exit 1; \
+	for target in oidc:FuzzParse config:FuzzParseDuration config:FuzzSplit aws:FuzzFiles handoff:FuzzQuote trust:FuzzGCP trust:FuzzJudge app:FuzzWindow; do \
+		go test ./internal/$${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 60s -fuzzminimizetime 1s || exit 1; \
 	done

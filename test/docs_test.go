@@ -376,27 +376,35 @@ func pipeCalls(n *yaml.Node) error {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
-	other := regexp.MustCompile(`[^a-z0-9 _-]`)
-	for _, name := range []string{"README.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/rules.md"} {
 		text := codeFence.ReplaceAllString(docPage(t, name), "")
-		var anchors []string
-		for _, m := range heading.FindAllStringSubmatch(text, -1) {
-			anchors = append(anchors, strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
-		}
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			target := m[1]
-			if anchor, ok := strings.CutPrefix(target, "#"); ok {
-				if !slices.Contains(anchors, anchor) {
-					t.Errorf("%s: no heading for %s", name, target)
-				}
-			} else if !strings.Contains(target, "://") {
-				if _, err := os.Stat(filepath.Join(checkout, target)); err != nil {
-					t.Errorf("%s: %v", name, err)
-				}
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, anchored := strings.Cut(m[1], "#")
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), file)
+			}
+			if _, err := os.Stat(filepath.Join(checkout, target)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			} else if anchored && !slices.Contains(anchors(docPage(t, target)), anchor) {
+				t.Errorf("%s: no heading for %s", name, m[1])
 			}
 		}
 	}
+}
+
+// anchors are what a page's headings can be linked by.
+func anchors(page string) []string {
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	other := regexp.MustCompile(`[^a-z0-9 _-]`)
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(codeFence.ReplaceAllString(page, ""), -1) {
+		all = append(all, strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return all
 }
 
 // cloudCommand notes how it was called, one argument a line and an empty line at the end, and answers the one question that

@@ -241,8 +241,7 @@ func (r refusal) tooLarge() []string {
 func (r refusal) createProvider() []string {
 	return []string{
 		r.identity(),
-		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\naws iam create-open-id-connect-provider --url %s --client-id-list %s",
-			r.account(), r.claims.Issuer, trust.WorkspaceAudience(r.claims)),
+		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\n%s", r.account(), trust.AWSCreateProvider(r.claims)),
 	}
 }
 

@@ -44,8 +44,6 @@ func (p *problems) aws(env environment) *aws.Config {
 	tags, refreshable := p.boolean("AWS_CHAIN_TAGS", v.ChainTags), p.boolean("AWS_REFRESHABLE", v.Refreshable)
 	if v.RoleARN == "" {
 		p.halfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
-	} else if !isSet("AWS_CHAIN_ROLE_ARNS") {
-		p.halfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
 	}
 	if v.RoleARN == "" && !isSet("AWS_OIDC_ROLES") {
 		names := []string{"AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS", "AWS_ECR_REGISTRIES"}
@@ -62,8 +60,9 @@ func (p *problems) aws(env environment) *aws.Config {
 		Policy:      v.SessionPolicy,
 		PolicyARNs:  p.list("AWS_SESSION_POLICY_ARNS", v.PolicyARNs),
 	}
+	listed := len(*p)
 	c.AllowedAccounts = p.list("AWS_ALLOWED_ACCOUNTS", v.AllowedAccounts)
-	if isSet("AWS_ALLOWED_ACCOUNTS") && len(c.AllowedAccounts) == 0 {
+	if isSet("AWS_ALLOWED_ACCOUNTS") && len(c.AllowedAccounts) == 0 && len(*p) == listed {
 		p.add(hint.New("AWS_ALLOWED_ACCOUNTS: an empty list", "name the accounts, or remove the variable to allow any"))
 	}
 	for _, account := range c.AllowedAccounts {
@@ -75,7 +74,7 @@ func (p *problems) aws(env environment) *aws.Config {
 		p.value("AWS_SESSION_NAME", c.SessionName, "2 to 64 characters")
 	}
 	p.sessionPolicies(c)
-	p.chain(c, env)
+	p.chain(c, env, tags)
 	if tags {
 		c.Tags = sessionTags(env)
 	}
@@ -152,8 +151,13 @@ func chainVariables(tags bool) []string {
 }
 
 // chain adds the chain to the default role, which stands first.
-func (p *problems) chain(c *aws.Config, env environment) {
-	for _, text := range p.list("AWS_CHAIN_ROLE_ARNS", env.AWS.Chain) {
+func (p *problems) chain(c *aws.Config, env environment, tags bool) {
+	before := len(*p)
+	chain := p.list("AWS_CHAIN_ROLE_ARNS", env.AWS.Chain)
+	if len(chain) == 0 && len(*p) == before && env.AWS.RoleARN != "" {
+		p.halfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
+	}
+	for _, text := range chain {
 		arn, err := aws.ParseARN(text)
 		if err != nil {
 			p.reason("AWS_CHAIN_ROLE_ARNS", err, expectedRole)

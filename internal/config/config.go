@@ -96,21 +96,30 @@ func Load() (Config, error) {
 	return c, errors.Join(p...)
 }
 
-// LoadLogout reads what a logout needs: where the files are, and the backends that can revoke.
-func LoadLogout(trace func(line string)) (handoff.Config, []federation.Revoker, error) {
+// LoadOutput reads where the files are.
+func LoadOutput() (handoff.Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
-		return handoff.Config{}, nil, err
+		return handoff.Config{}, err
 	}
 	var p problems
 	output := p.output(env)
-	var revokers []federation.Revoker
-	if env.Vault.Addr != "" {
-		server := p.vaultServer(env.Vault, env.CloneDir)
-		server.Trace = trace
-		revokers = append(revokers, vault.New(*server))
+	return output, errors.Join(p...)
+}
+
+// LoadRevoker reads what it takes to revoke a backend's credentials. It is nil for a backend that cannot.
+func LoadRevoker(backend string, trace func(line string)) (federation.Revoker, error) {
+	env, err := readEnvironment()
+	if err != nil || backend != "vault" {
+		return nil, err
 	}
-	return output, revokers, errors.Join(p...)
+	if env.Vault.Addr == "" {
+		return nil, hint.New("vault default: not revoked: VAULT_ADDR is not set", "give logout the VAULT_… variables of login")
+	}
+	var p problems
+	server := p.vaultServer(env.Vault, env.CloneDir)
+	server.Trace = trace
+	return vault.New(*server), errors.Join(p...)
 }
 
 // LoadToken reads the step's token.

@@ -32,8 +32,8 @@ func (p *problems) together(address string, own ...string) bool {
 
 // name checks a value that becomes part of a path, a parameter and a line of the log.
 func (p *problems) name(variable, value string) {
-	if value != "" && !charset.Only(value, charset.Visible+" ", 1, 500) {
-		p.value(variable, value, "1 to 500 characters that can be printed, of ASCII")
+	if value != "" && (!charset.Only(value, charset.Visible+" ", 1, 500) || value == "." || value == "..") {
+		p.value(variable, value, "a name of 1 to 500 characters that can be printed, of ASCII")
 	}
 }
 
@@ -130,6 +130,10 @@ func (p *problems) oauth(v oauthEnvironment) *oauth.Service {
 		return nil
 	}
 	s := e.Service()
+	if name := s.Repeated(); name != "" {
+		p.add(hint.New("OAUTH_PARAMETERS: "+name+": login sends it already", "remove it from OAUTH_PARAMETERS, or set it by its own variable"))
+		return nil
+	}
 	return &s
 }
 
@@ -141,10 +145,15 @@ func (p *problems) tokenType(variable, value string) string {
 	return uri
 }
 
-// isVariableName tells whether s can be the name of a variable that a token may be put into: not one by which the shell or
-// the loader runs programs.
+// isVariableName tells whether s can be the name of a variable that a token may be put into: not one of the shell's own,
+// one by which programs are found and loaded, or one that env.sh sets.
 func isVariableName(s string) bool {
-	return charset.Only(s, charset.Word, 1, 100) && !charset.Only(s[:1], charset.Digit, 1, 1) && s != "PATH" && s != "IFS" && s != "ENV" && !strings.HasPrefix(s, "LD_")
+	if !charset.Only(s, charset.Word, 1, 100) || charset.Only(s[:1], charset.Digit, 1, 1) {
+		return false
+	}
+	taken := []string{"PATH", "IFS", "ENV", "HOME", "UID", "EUID", "PPID", "SHELLOPTS", "PS4", "CDPATH"}
+	prefixes := []string{"LD_", "BASH", "AWS_", "GOOGLE_", "CLOUDSDK_", "BITBUCKET_", "VAULT_", "DOCKER_"}
+	return !slices.Contains(taken, s) && !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
 }
 
 // services are the backends that differ in data alone.
@@ -176,7 +185,7 @@ func (p *problems) services(v serviceEnvironment) []oauth.Service {
 }
 
 func (p *problems) slug(variable, value string) {
-	if value != "" && !charset.Only(value, charset.Word+".-", 1, 200) {
+	if value != "" && (!charset.Only(value, charset.Word+".-", 1, 200) || value == "." || value == "..") {
 		p.value(variable, value, "a name of letters, digits, dots, dashes and underscores")
 	}
 }

@@ -97,7 +97,7 @@ func TestMeanings(t *testing.T) {
 		{"quota", 429, []string{oauth("quota_exceeded", "The request was throttled canary")}, "throttles", []string{"TIMEOUT"}, 5},
 		{"unavailable", 503, []string{google(503, "UNAVAILABLE", "canary")}, "status 503", []string{"status.cloud.google.com"}, 5},
 		{"denied", 403, []string{federated, google(403, "PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist). canary")},
-			"PERMISSION_DENIED: this step may not impersonate", []string{"add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser --project=my-project", "--member='" + member + "'", "braces"}, 2},
+			"PERMISSION_DENIED: this step may not impersonate", []string{"add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser", "--member='" + member + "' --project=my-project", "braces"}, 2},
 		{"lifetime", 403, []string{federated, google(403, "PERMISSION_DENIED", "Access tokens for service account canary can not have lifetimes of more than 1 hour. Use the Org Policy Constraint")},
 			"longer than an hour", []string{"constraints/iam.allowServiceAccountCredentialLifetimeExtension", "GCP_TOKEN_LIFETIME (now 2h0m0s)"}, 2},
 		{"no account", 404, []string{federated, google(404, "NOT_FOUND", "canary")}, "the service account does not exist", []string{"misspelt"}, 2},

@@ -147,12 +147,11 @@ func (r refusal) memberText() string {
 	if len(r.delegates) > 0 {
 		first = r.delegates[0] // the step becomes this one
 	}
-	project := ""
+	command := trust.GCPBinding(first, member)
 	if p := ProjectOf(first); p != "" {
-		project = " --project=" + p // without it gcloud asks for one
+		command += " --project=" + p // without it gcloud asks for one
 	}
-	return fmt.Sprintf("the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n"+
-		"gcloud iam service-accounts add-iam-policy-binding %s --role=roles/iam.workloadIdentityUser%s \\\n  --member='%s'", first, project, member)
+	return "the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n" + command
 }
 
 func (r refusal) allowedAudience() string {

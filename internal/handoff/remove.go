@@ -24,26 +24,40 @@ func (d *Dir) Remove(ctx context.Context) (removed bool, foreign []string, err e
 	return removed, foreign, err
 }
 
+// Backends are the names of the backends whose credentials lie in the directory.
+func (d *Dir) Backends() []string {
+	var names []string
+	for _, b := range d.past().Backends {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
 // Read gives back a file of a backend that an earlier Write wrote.
 func (d *Dir) Read(file string) (secret.Text, error) {
-	if err := d.checkWay(); err != nil {
-		return secret.Text{}, err
-	}
-	out, err := os.OpenRoot(d.Path(""))
-	if err != nil {
-		return secret.Text{}, cause(err)
-	}
-	defer out.Close()
-	past, err := earlier(out)
-	if err != nil {
-		return secret.Text{}, err
-	}
-	for _, b := range past.Backends {
+	for _, b := range d.past().Backends {
 		if i := b.indexOf(file); i >= 0 {
 			return b.files[i].Data, nil
 		}
 	}
 	return secret.Text{}, fs.ErrNotExist
+}
+
+// past is what the last login left; nothing, if that cannot be read.
+func (d *Dir) past() past {
+	if d.checkWay() != nil {
+		return past{}
+	}
+	out, err := os.OpenRoot(d.Path(""))
+	if err != nil {
+		return past{}
+	}
+	defer out.Close()
+	left, err := earlier(out, writable)
+	if err != nil {
+		return past{}
+	}
+	return left
 }
 
 func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, err error) {
@@ -61,24 +75,25 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	if err := lock(ctx, w.lock); err != nil {
 		return false, nil, err
 	}
-	past, err := earlier(w.out)
+	past, err := earlier(w.out, writable)
 	if err == nil && past.generation != "" {
-		// With this link everything is gone; the rest is clearing.
-		if err := w.out.Remove(current); err != nil {
-			return false, nil, fmt.Errorf("%s: %w", current, cause(err))
+		if foreign, err = w.leave(past); err != nil {
+			w.undo()
+			return false, nil, err
 		}
-		removed = true
-		if err := w.bringOut(past); err != nil {
-			return removed, nil, err
-		}
+		removed = len(past.Backends) > 0
 	}
 	entries, err := fs.ReadDir(w.out.FS(), ".")
 	if err != nil {
 		return removed, nil, cause(err)
 	}
+	holder, _ := w.out.Readlink(current) // what leave left
 	for _, e := range entries {
+		if len(foreign) > 0 && w.holds(e, holder) {
+			continue
+		}
 		if !w.wrote(e) {
-			foreign = append(foreign, w.listing(e)...)
+			foreign = append(foreign, e.Name())
 			continue
 		}
 		if err := w.out.RemoveAll(e.Name()); err != nil {
@@ -98,48 +113,59 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	return removed, foreign, nil
 }
 
-// bringOut removes the files that login wrote from a generation and moves folders with foreign files in them to where
-// users know them.
-func (w *writer) bringOut(past past) error {
-	for _, b := range past.Backends {
-		for _, f := range b.files {
-			_ = w.out.Remove(past.generation + "/" + f.Path)
+// leave takes away what the last login wrote, by one change of the link. Foreign files among it, which it names, move into a
+// generation that holds nothing else, and so stay where users know them, through the next login too.
+func (w *writer) leave(past past) (foreign []string, err error) {
+	generation, err := w.empty(past)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.adopt(past, generation, "."); err != nil {
+		return nil, err
+	}
+	for _, name := range w.made {
+		if inside, ok := strings.CutPrefix(name, generation+"/"); ok && inside != stateFile {
+			foreign = append(foreign, inside)
 		}
 	}
-	_ = w.out.Remove(past.generation + "/" + dockerFile)
-	folders := []string{dockerDir}
-	for _, b := range past.Backends {
-		folders = append(folders, b.Name)
-	}
-	for _, name := range folders {
-		from := past.generation + "/" + name
-		if left, err := fs.ReadDir(w.out.FS(), from); err != nil || len(left) == 0 {
-			continue
-		}
-		if err := w.unlink(name); err != nil {
-			return fmt.Errorf("%s: %w", name, cause(err))
-		}
-		if err := w.out.Rename(from, name); err != nil {
-			return fmt.Errorf("leaving %s: %w", name, cause(err))
+	if len(foreign) == 0 {
+		w.undo()
+		w.made = nil
+		err = w.out.Remove(current)
+	} else {
+		staged := stagedLink + strings.TrimPrefix(generation, generationPrefix)
+		if err = w.symlink(generation, staged); err == nil {
+			err = w.out.Rename(staged, current)
 		}
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", current, cause(err))
+	}
+	w.made = nil
+	return foreign, nil
 }
 
-// listing names a foreign entry, and what is in it if it is a folder.
-func (w *writer) listing(e fs.DirEntry) []string {
-	if !e.IsDir() {
-		return []string{e.Name()}
+// empty makes a generation without a backend.
+func (w *writer) empty(past past) (string, error) {
+	name := newGeneration()
+	if err := w.mkdir(name); err != nil {
+		return "", err
 	}
-	inside, err := fs.ReadDir(w.out.FS(), e.Name())
-	if err != nil || len(inside) == 0 {
-		return []string{e.Name() + "/"}
+	return name, w.file(name+"/"+stateFile, marshal(state{Version: stateVersion, Backends: []backend{}, Made: past.Made}))
+}
+
+// holds tells whether an entry is needed to reach foreign files: the generation that has them, the links to them, and what
+// hides them from git.
+func (w *writer) holds(e fs.DirEntry, generation string) bool {
+	if e.Name() == current || e.Name() == generation || e.Name() == ignoreFile {
+		return true
 	}
-	var names []string
-	for _, i := range inside {
-		names = append(names, e.Name()+"/"+i.Name())
+	target, err := w.out.Readlink(e.Name())
+	if err != nil || target != current+"/"+e.Name() {
+		return false
 	}
-	return names
+	_, err = w.out.Lstat(generation + "/" + e.Name())
+	return err == nil
 }
 
 // wrote tells whether an entry of the output directory is login's own.

@@ -155,8 +155,16 @@ func (p past) made(path string) bool {
 	return path == dockerDir || slices.ContainsFunc(p.Backends, func(b backend) bool { return b.Name == path })
 }
 
-// earlier reads what the last login left. A checkout could bring such files as well, so that all of them are checked.
-func earlier(out *os.Root) (past, error) {
+// Permissions that a folder of login's own does not have, while one of a checkout may: Bitbucket checks out with a umask of
+// zero. A login takes over only what nobody opened; a logout also clears what the step has opened for another user.
+const (
+	opened   fs.FileMode = 0o077
+	writable fs.FileMode = 0o022
+)
+
+// earlier reads what the last login left, unless its folder has foreign permissions. A checkout could bring such files as
+// well, so that all of them are checked.
+func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
 	refuse := func(what string) (past, error) {
 		return past{}, hint.New(what+" was not written by login", "remove it from the checkout, or set OUTPUT_DIR to another folder")
 	}
@@ -171,7 +179,7 @@ func earlier(out *os.Root) (past, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return past{}, nil // the link of a logout that was killed
-	case err != nil, !info.IsDir(), info.Mode().Perm() != dirMode:
+	case err != nil, !info.IsDir(), info.Mode().Perm()&foreign != 0:
 		return refuse(generation)
 	}
 	p := past{generation: generation}
@@ -200,6 +208,9 @@ func (b *backend) readFiles(out *os.Root, generation string) error {
 				continue
 			}
 			data, err := readFile(out, generation+"/"+path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // the step has removed it
+			}
 			if err != nil {
 				return err
 			}

@@ -69,7 +69,7 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err := w.open(ctx); err != nil {
 		return err
 	}
-	past, err := earlier(w.out)
+	past, err := earlier(w.out, opened)
 	if err != nil {
 		return err
 	}
@@ -200,9 +200,7 @@ func (w *writer) clearLeftovers(previous string) error {
 
 // generation writes the files of all backends into a new folder and returns its name.
 func (w *writer) generation(token oidc.Token, past past, fresh []backend) (string, error) {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	name := generationPrefix + hex.EncodeToString(id[:])
+	name := newGeneration()
 	if err := w.mkdir(name); err != nil {
 		return "", err
 	}
@@ -312,6 +310,12 @@ func (w *writer) names(generation string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+func newGeneration() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return generationPrefix + hex.EncodeToString(id[:])
 }
 
 func (w *writer) mkdir(name string) error {

@@ -44,6 +44,19 @@ type Service struct {
 // A Parameter of a request.
 type Parameter struct{ Name, Value string }
 
+// Repeated is the first parameter that the request would carry twice, which OAuth forbids (RFC 6749, section 3.2), or
+// empty. Audience and resource may be repeated (RFC 8693, section 2.1).
+func (s Service) Repeated() string {
+	seen := map[string]bool{s.TokenIn: true, "audience": false, "resource": false}
+	for _, p := range s.Parameters {
+		if seen[p.Name] {
+			return p.Name
+		}
+		seen[p.Name] = p.Name != "audience" && p.Name != "resource"
+	}
+	return ""
+}
+
 // Backend is one service.
 type Backend struct {
 	Service
@@ -73,8 +86,8 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 
 func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Credentials, error) {
 	endpoint, _ := url.Parse(b.Endpoint)
+	answer, err := wire.Post(ctx, b.client, "exchanging the token", b.request(token))
 	doing := "exchanging the token at " + endpoint.Host
-	answer, err := wire.Post(ctx, b.client, doing, b.request(token))
 	switch {
 	case err != nil:
 		return federation.Credentials{}, err

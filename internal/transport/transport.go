@@ -64,7 +64,13 @@ func New(c Config) *http.Client {
 				TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
 				TLSHandshakeTimeout:    10 * time.Second,
 				MaxResponseHeaderBytes: 64 << 10,
-				ForceAttemptHTTP2:      true,
+				OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+					if answer.StatusCode == http.StatusOK {
+						return nil
+					}
+					return proxyRefusal(answer.StatusCode)
+				},
+				ForceAttemptHTTP2: true,
 			},
 		},
 	}
@@ -323,10 +329,17 @@ func failure(req *http.Request, err error) *Error {
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
 	var op *net.OpError
+	var refusal proxyRefusal
 	switch {
+	case errors.As(err, &refusal):
+		e.Reason = fmt.Sprintf("the proxy refuses the connection (status %d)", int(refusal))
+		e.Advice = "the proxy must let the runner reach this host: look at HTTPS_PROXY and NO_PROXY"
+		if refusal < 500 {
+			permanent()
+		}
 	case errors.As(err, &unknown):
 		e.Reason = "its certificate is signed by an unknown authority"
-		e.Advice = "a proxy that opens TLS needs its authority in SSL_CERT_FILE (all backends) or AWS_CA_BUNDLE (AWS), a file inside the build directory"
+		e.Advice = "a proxy that opens TLS, or a server with a private authority, needs that authority in SSL_CERT_FILE (all backends), AWS_CA_BUNDLE or VAULT_CACERT, a file inside the build directory"
 		permanent()
 	case errors.As(err, &hostname):
 		e.Reason = "its certificate is for another host"
@@ -344,7 +357,7 @@ func failure(req *http.Request, err error) *Error {
 		permanent()
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Reason = "no such host"
-		e.Advice = "look at the region, the universe domain and the endpoint variables, and whether the runner can resolve public names"
+		e.Advice = "look at the variables that name the host, such as the region or an endpoint, and whether the runner can resolve it"
 	case errors.As(err, &dns):
 		e.Reason = "its name could not be looked up"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
@@ -361,6 +374,11 @@ func failure(req *http.Request, err error) *Error {
 	}
 	return e
 }
+
+// proxyRefusal is the status with which a proxy answers CONNECT.
+type proxyRefusal int
+
+func (proxyRefusal) Error() string { return "refused by the proxy" }
 
 func isTimeout(err error) bool {
 	var t net.Error

@@ -108,11 +108,22 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 	header := b.header()
 	header.Set("X-Vault-Token", token.Reveal())
 	answer, err := wire.Post(ctx, b.client, doing, wire.Request{URL: b.Addr + "/v1/auth/token/revoke-self", Header: header})
+	var said struct {
+		Errors []string `json:"errors"`
+	}
+	text := ""
+	if err == nil && answer.Into(&said) {
+		text = strings.Join(said.Errors, "\n")
+	}
 	switch {
 	case err != nil:
 		return err
-	case answer.OK(), answer.Status == http.StatusForbidden: // forbidden: it is no token any more
+	case answer.OK(), strings.Contains(text, "invalid token"): // it is no token any more
 		return nil
+	case strings.Contains(text, "batch tokens"): // nothing revokes them; they end by themselves
+		return nil
+	case answer.Status == http.StatusForbidden:
+		return hint.New(doing+": the token may not revoke itself", "give the role the policy default, which allows it; until then the token ends by itself")
 	}
 	return wire.Refused(doing, answer, "VAULT_ADDR")
 }

@@ -187,7 +187,7 @@ func TestRevoke(t *testing.T) {
 	}{
 		{"done", 204, "", 1},
 		{"done, with a body", 200, "", 1},
-		{"ended by itself", 403, "", 1},
+		{"not allowed to", 403, "the token may not revoke itself", 1},
 		{"batch token", 400, "status 400", 1},
 		{"not there", 404, "status 404", 1},
 		{"sealed", 503, "status 503", 5},
