@@ -1,0 +1,66 @@
+package federation_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/oidc"
+)
+
+// backend waits for the others before it answers: it gets nowhere unless all run at once.
+type backend struct {
+	name string
+	err  error
+	all  *sync.WaitGroup
+}
+
+func (b backend) Name() string { return b.name }
+
+func (b backend) Exchange(context.Context, oidc.Token) ([]federation.Credentials, error) {
+	b.all.Done()
+	b.all.Wait()
+	if b.err != nil {
+		return nil, b.err
+	}
+	return []federation.Credentials{{Name: "default"}}, nil
+}
+
+func exchange(t *testing.T, errs ...error) ([]federation.Grant, error) {
+	t.Helper()
+	var all sync.WaitGroup
+	var backends []federation.Backend
+	for i, err := range errs {
+		all.Add(1)
+		backends = append(backends, backend{string(rune('a' + i)), err, &all})
+	}
+	return federation.Exchange(t.Context(), oidc.Token{}, backends)
+}
+
+func TestExchangeRunsSideBySideAndKeepsTheOrder(t *testing.T) {
+	grants, err := exchange(t, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, g := range grants {
+		order = append(order, g.Backend)
+	}
+	if got := strings.Join(order, ""); got != "abc" {
+		t.Errorf("grants of %q, want abc", got)
+	}
+}
+
+func TestExchangeIsAllOrNothing(t *testing.T) {
+	first, second := errors.New("a: no"), errors.New("c: no")
+	grants, err := exchange(t, first, nil, second)
+	if grants != nil {
+		t.Errorf("grants beside an error: %v", grants)
+	}
+	if !errors.Is(err, first) || !errors.Is(err, second) {
+		t.Errorf("error %v, want both failures", err)
+	}
+}
