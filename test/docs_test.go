@@ -376,7 +376,7 @@ func pipeCalls(n *yaml.Node) error {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/rules.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/rules.md"} {
 		text := codeFence.ReplaceAllString(docPage(t, name), "")
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
@@ -495,5 +495,18 @@ func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
 	}
 	if len(policy.Statement) != 1 || !reflect.DeepEqual(policy.Statement[0], want) {
 		t.Errorf("trust.json is\n%s\nand the program prints\n%s", data, trust.AWSStatement(claims, "aws", cloud.AWSAccount))
+	}
+}
+
+// SECURITY.md names the stories that hold its promises.
+func TestSecurityNamesStoriesThatExist(t *testing.T) {
+	names := regexp.MustCompile("`([a-z]+(?:_[a-z]+)+)`").FindAllStringSubmatch(docPage(t, "SECURITY.md"), -1)
+	if len(names) < 20 {
+		t.Errorf("only %d stories are named", len(names))
+	}
+	for _, m := range names {
+		if _, err := os.Stat(filepath.Join("script", m[1]+".txtar")); err != nil {
+			t.Errorf("SECURITY.md: %v", err)
+		}
 	}
 }
