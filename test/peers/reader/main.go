@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/auth/credentials"
 	"cloud.google.com/go/auth/httptransport"
@@ -26,7 +27,7 @@ const scope = "https://www.googleapis.com/auth/cloud-platform"
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: reader sts|s3|auth|oauth2 URL")
+		fmt.Fprintln(os.Stderr, "usage: reader sts|sts-twice|s3|auth|oauth2 URL")
 		os.Exit(2)
 	}
 	if err := read(context.Background(), os.Args[1], os.Args[2]); err != nil {
@@ -38,7 +39,9 @@ func main() {
 func read(ctx context.Context, client, url string) error {
 	switch client {
 	case "sts":
-		return callerIdentity(ctx, url)
+		return callerIdentity(ctx, url, 0)
+	case "sts-twice":
+		return callerIdentity(ctx, url, 3*time.Second)
 	case "s3":
 		return putAndGet(ctx, url)
 	case "auth":
@@ -49,12 +52,17 @@ func read(ctx context.Context, client, url string) error {
 	return errors.New("no such client: " + client)
 }
 
-func callerIdentity(ctx context.Context, url string) error {
+// callerIdentity asks once, and again with the same client after a pause, if there is one.
+func callerIdentity(ctx context.Context, url string, pause time.Duration) error {
 	c, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return err
 	}
 	client := sts.NewFromConfig(c, func(o *sts.Options) { o.BaseEndpoint = &url })
+	if _, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil || pause == 0 {
+		return err
+	}
+	time.Sleep(pause)
 	_, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	return err
 }
