@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/test/cloud"
+	"bitbucket-oidc/test/program"
 )
 
 // Bitbucket kills a step without a word: at its max-time, when someone stops it, when the host goes. Whatever the moment,
@@ -42,11 +43,9 @@ type killed struct {
 // newKilled builds the real program and a world for it.
 func newKilled(t *testing.T) *killed {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "pipe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-w", "-o", bin, "./pipe")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	bin, err := program.Build(t.Context(), t.TempDir(), "-ldflags=-w")
+	if err != nil {
+		t.Fatal(err)
 	}
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
 	if err != nil {
@@ -74,12 +73,11 @@ func (k *killed) command(name string) *exec.Cmd {
 			"BITBUCKET_STEP_OIDC_TOKEN="+k.token,
 			"AWS_OIDC_ROLE_ARN="+cloud.RoleARN,
 			"AWS_SESSION_NAME="+generation(k.count),
-			"AWS_ENDPOINT_URL_STS="+k.world.STS.URL,
 			"GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName,
 			"GCP_PROJECT="+generation(k.count),
 			"GCP_DOCKER_REGISTRIES=gcr.io",
-			"GCP_STS_ENDPOINT="+k.world.GoogleSTS.URL,
 		)
+		cmd.Env = append(cmd.Env, k.world.Endpoints()...)
 	}
 	return cmd
 }

@@ -57,10 +57,8 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +69,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/test/cloud"
+	"bitbucket-oidc/test/program"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -79,10 +78,8 @@ var update = flag.Bool("update", false, "rewrite the files that scripts compare 
 
 func TestScripts(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "pipe"), "./pipe")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	if _, err := program.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
 	}
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
 	if err != nil {
@@ -173,10 +170,6 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 		"BITBUCKET_STEP_UUID=" + cloud.StepUUID,
 		"BITBUCKET_WORKSPACE=" + cloud.Workspace,
 
-		"AWS_ENDPOINT_URL_STS=" + world.STS.URL,
-		"GCP_STS_ENDPOINT=" + world.GoogleSTS.URL,
-		"GCP_IAMCREDENTIALS_ENDPOINT=" + world.IAMCredentials.URL,
-
 		"ROLE=" + cloud.RoleARN,
 		"PROVIDER=" + cloud.ProviderName,
 		"SA=" + cloud.ServiceAccountEmail,
@@ -196,6 +189,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 		"PROXY=" + others.Gateway.Proxy,
 		"CA=" + authority,
 	}
+	env.Vars = append(env.Vars, world.Endpoints()...)
 	return nil
 }
 
@@ -686,25 +680,6 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mayHold is which files may hold which secrets, by their last two names: the folders above them are the output
-// directory's, or its staging's.
-var mayHold = map[cloud.SecretKind][]string{
-	cloud.StepToken:      {"aws/web-identity-token", "gcp/subject-token"},
-	cloud.AWSKey:         {"aws/credentials"},
-	cloud.ECRPassword:    {"docker/config.json"},
-	cloud.FederatedToken: {"gcp/access-token", "docker/config.json"},
-	cloud.AccessToken:    {"gcp/access-token", "docker/config.json"},
-	cloud.IDToken:        {"gcp/id-token"},
-
-	cloud.VaultToken:      {"vault/token"},
-	cloud.OktaToken:       {"okta/token"},
-	cloud.OAuthToken:      {"oauth/token"},
-	cloud.JFrogToken:      {"jfrog/token"},
-	cloud.CloudsmithToken: {"cloudsmith/token"},
-	cloud.DatabricksToken: {"databricks/token"},
-	cloud.PulumiToken:     {"pulumi/token"},
-}
-
 func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	affirm(ts, neg, "leaks")
 	if len(args) != 0 {
@@ -712,70 +687,11 @@ func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	secrets := append(worldOf(ts).Secrets(), othersOf(ts).Secrets()...)
 	for _, stream := range []string{"stdout", "stderr"} {
-		text := ts.ReadFile(stream)
-		for _, secret := range secrets {
-			if holds(text, secret) {
-				ts.Fatalf("%s holds a secret: %s", stream, secret)
-			}
+		if err := cloud.CheckText(ts.ReadFile(stream), secrets); err != nil {
+			ts.Fatalf("%s: %v", stream, err)
 		}
 	}
-	work, clone := ts.Getenv("WORK"), ts.Getenv("BITBUCKET_CLONE_DIR")
-	ts.Check(filepath.WalkDir(work, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		tail := filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
-		for _, secret := range secrets {
-			switch {
-			case !holds(string(data), secret):
-			case !strings.HasPrefix(path, clone+string(filepath.Separator)) || !slices.Contains(mayHold[secret.Kind], tail):
-				return fmt.Errorf("%s holds a secret: %s", path, secret)
-			case info.Mode().Perm() != 0o600:
-				return fmt.Errorf("%s holds a secret and has mode %#o", path, info.Mode().Perm())
-			}
-		}
-		return nil
-	}))
-}
-
-// holds finds a secret in a text as it is, in a URL, in base64, and, for a JWT, by its signature alone.
-func holds(text string, secret cloud.Secret) bool {
-	forms := []string{secret.Value, url.QueryEscape(secret.Value), url.PathEscape(secret.Value)}
-	if parts := strings.Split(secret.Value, "."); len(parts) == 3 && strings.HasPrefix(secret.Value, "eyJ") {
-		forms = append(forms, parts[2])
-	}
-	for before := range 3 { // base64 looks different depending on what stands in front
-		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat(" ", before) + secret.Value))
-		forms = append(forms, encoded[(before*8+5)/6:len(encoded)-1])
-	}
-	return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) })
-}
-
-func TestHolds(t *testing.T) {
-	secret := cloud.Secret{Kind: cloud.AWSKey, Value: "IQoJb3Jp/Z2lu+X2VjE="}
-	for _, text := range []string{
-		"key " + secret.Value + ".",
-		"?X-Amz-Security-Token=" + url.QueryEscape(secret.Value),
-		base64.StdEncoding.EncodeToString([]byte(secret.Value)),
-		base64.StdEncoding.EncodeToString([]byte("AWS:" + secret.Value)),
-		base64.StdEncoding.EncodeToString([]byte("user:" + secret.Value + ":more")),
-		base64.StdEncoding.EncodeToString([]byte("token:" + secret.Value + ".")),
-	} {
-		if !holds(text, secret) {
-			t.Errorf("not found in %q", text)
-		}
-	}
-	if holds("key "+secret.Value[1:], secret) {
-		t.Error("found where it is not")
-	}
+	ts.Check(cloud.CheckTree(ts.Getenv("WORK"), ts.Getenv("BITBUCKET_CLONE_DIR"), secrets))
 }
 
 func server(ts *testscript.TestScript, name string) *cloud.Server {

@@ -121,3 +121,12 @@ func MapRepository(claims map[string]any) (subject string, attributes map[string
 	}
 	return repository, map[string]string{"repository_uuid": repository, "deployment": repository + ":" + environment}
 }
+
+// Endpoints are the variables that send the program to this world's clouds.
+func (w *World) Endpoints() []string {
+	return []string{
+		"AWS_ENDPOINT_URL_STS=" + w.STS.URL,
+		"GCP_STS_ENDPOINT=" + w.GoogleSTS.URL,
+		"GCP_IAMCREDENTIALS_ENDPOINT=" + w.IAMCredentials.URL,
+	}
+}

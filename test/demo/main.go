@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/test/cloud"
+	"bitbucket-oidc/test/program"
 )
 
 const timeout = 60 * time.Second
@@ -45,14 +46,12 @@ func run(out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d := demo{out: out, pipe: filepath.Join(dir, "pipe"), clone: filepath.Join(dir, "build")}
+	d := demo{out: out, clone: filepath.Join(dir, "build")}
 	if err := os.Mkdir(d.clone, 0o700); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", d.pipe, "bitbucket-oidc/pipe")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build: %w", err)
+	if d.pipe, err = program.Build(ctx, dir); err != nil {
+		return err
 	}
 
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
@@ -233,16 +232,13 @@ func (d *demo) runPipe(ctx context.Context, variables []string) (said string, er
 	}
 	pipe := exec.CommandContext(ctx, d.pipe)
 	pipe.Dir = d.clone
-	pipe.Env = append([]string{
+	pipe.Env = slices.Concat([]string{
 		"BITBUCKET_STEP_OIDC_TOKEN=" + d.token,
 		"BITBUCKET_CLONE_DIR=" + d.clone,
 		"BITBUCKET_WORKSPACE=" + cloud.Workspace,
 		"BITBUCKET_REPO_SLUG=shop",
 		"BITBUCKET_BUILD_NUMBER=42",
-		"AWS_ENDPOINT_URL_STS=" + d.world.STS.URL,
-		"GCP_STS_ENDPOINT=" + d.world.GoogleSTS.URL,
-		"GCP_IAMCREDENTIALS_ENDPOINT=" + d.world.IAMCredentials.URL,
-	}, variables...)
+	}, d.world.Endpoints(), variables)
 	output, err := pipe.CombinedOutput()
 	fmt.Fprintln(d.out, d.readable(string(output)))
 	if leak := d.secretFree(string(output)); leak != nil {

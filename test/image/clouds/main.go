@@ -43,16 +43,13 @@ func serve(file string, silent bool) error {
 		}
 	}
 
-	variables := []string{
-		"BITBUCKET_STEP_OIDC_TOKEN=" + issuer.Sign(cloud.DefaultStep().Claims(issuer.URL())),
-		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
+	variables := append(world.Endpoints(),
+		"BITBUCKET_STEP_OIDC_TOKEN="+issuer.Sign(cloud.DefaultStep().Claims(issuer.URL())),
+		"AWS_OIDC_ROLE_ARN="+cloud.RoleARN,
 		"AWS_DEFAULT_REGION=eu-west-1",
-		"AWS_ENDPOINT_URL_STS=" + world.STS.URL,
-		"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName,
-		"GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail,
-		"GCP_STS_ENDPOINT=" + world.GoogleSTS.URL,
-		"GCP_IAMCREDENTIALS_ENDPOINT=" + world.IAMCredentials.URL,
-	}
+		"GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName,
+		"GCP_SERVICE_ACCOUNT="+cloud.ServiceAccountEmail,
+	)
 	// Whoever waits for the file must not find half of it.
 	if err := os.WriteFile(file+".new", []byte(strings.Join(variables, "\n")+"\n"), 0o600); err != nil {
 		return err
