@@ -25,12 +25,12 @@ ENV GOMODCACHE=/cache/mod GOCACHE=/cache/build
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/cache go mod download
 
-# Without inlining (-l) the image is a seventh smaller; the program waits for the network all the same.
+# Without inlining (-l) the image is an eighth smaller. The standard library keeps it: every start pays for the runtime.
 COPY . .
 ARG TARGETOS TARGETARCH VERSION
 RUN --mount=type=cache,target=/cache \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -gcflags=all=-l -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /image/pipe ./pipe
+    go build -trimpath -buildvcs=false -gcflags=all=-l -gcflags=std= -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /image/pipe ./pipe
 
 # The same sources make the same layer, whenever and from whatever checkout: one date, and modes that no umask decides.
 ARG SOURCE_DATE_EPOCH=0

@@ -3,7 +3,7 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit peers image fuzz
+.PHONY: test demo unit peers image bench fuzz
 
 test: unit demo peers image
 
@@ -14,6 +14,7 @@ unit:
 	go mod tidy -diff
 	@test -n "$(race)" || echo "SKIP the race detector: no C compiler"
 	go test $(race) -shuffle=on ./...
+	go run ./test/bench -quick >/dev/null
 
 demo:
 	go run ./test/demo
@@ -26,6 +27,10 @@ peers:
 # The very Dockerfile, run with Bitbucket's flags.
 image:
 	test/image/run
+
+# What a login costs beside what would be run in its place. It writes docs/performance.md; a quiet machine tells more.
+bench:
+	go run ./test/bench -write docs
 
 # A minute for each fuzz target.
 fuzz:
