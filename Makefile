@@ -3,7 +3,7 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit peers image bench fuzz
+.PHONY: test demo unit peers image bench herd fuzz
 
 test: unit demo peers image
 
@@ -31,6 +31,10 @@ image:
 # What a login costs beside what would be run in its place. It writes docs/performance.md; a quiet machine tells more.
 bench:
 	go run ./test/bench -write docs
+
+# 500 logins at once at an STS that throttles, simulated. It writes docs/herd.md.
+herd:
+	go test ./internal/transport -run TestHerd -write ../../docs/herd.md
 
 # A minute for each fuzz target.
 fuzz:

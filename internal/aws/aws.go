@@ -94,7 +94,7 @@ var _ federation.Backend = (*Backend)(nil)
 
 // New prepares the exchange; it sends nothing.
 func New(c Config) *Backend {
-	return &Backend{c, transport.New(transport.Config{RootCAs: c.RootCAs, Transient: transient, Trace: c.Trace})}
+	return &Backend{c, transport.New(transport.Config{RootCAs: c.RootCAs, Judge: judge, Trace: c.Trace})}
 }
 
 // Name implements [federation.Backend].

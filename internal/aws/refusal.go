@@ -144,8 +144,8 @@ func answer(err error) (status int, code, text string) {
 // unknownError is what the SDK makes of an answer without a code.
 const unknownError = "UnknownError"
 
-// transient is the judgement of answers for the transport: codes that pass although their status does not say so.
-func transient(_ int, body []byte) bool {
+// judge is the judgement of answers for the transport: the code tells what the status does not.
+func judge(_ int, body []byte) transport.Fault {
 	var answer struct {
 		Code    string `xml:"Error>Code"`
 		Message string `xml:"Error>Message"`
@@ -153,18 +153,19 @@ func transient(_ int, body []byte) bool {
 	}
 	if xml.Unmarshal(body, &answer) != nil {
 		if json.Unmarshal(body, &answer) != nil {
-			return false
+			return transport.Lasts
 		}
 		answer.Code = answer.Type[strings.LastIndex(answer.Type, "#")+1:]
 	}
-	switch {
-	case answer.Code == "IDPCommunicationError":
-		return true
-	case answer.Code == "InvalidIdentityToken":
-		return strings.Contains(answer.Message, verificationKey)
-	}
 	_, timeout := retry.DefaultRetryableErrorCodes[answer.Code]
-	return timeout || throttled(answer.Code)
+	unverified := answer.Code == "InvalidIdentityToken" && strings.Contains(answer.Message, verificationKey)
+	switch {
+	case throttled(answer.Code):
+		return transport.Throttled
+	case timeout, unverified, answer.Code == "IDPCommunicationError":
+		return transport.Passes
+	}
+	return transport.Lasts
 }
 
 func throttled(code string) bool {

@@ -35,8 +35,14 @@ const (
 
 	// The pause before attempt n+1 is drawn evenly from zero to firstPause doubled n-1 times: full jitter, which clears a
 	// crowd of clients fastest (AWS Architecture Blog, "Exponential Backoff And Jitter").
-	firstPause   = 500 * time.Millisecond
-	longestPause = 10 * time.Second
+	firstPause = 500 * time.Millisecond
+
+	// Whom a server throttles is one of a crowd, and has few attempts to get through. After the first such answer the pause
+	// is up to firstThrottled, so that a lone client waits for a second; after the second, when the crowd is larger than
+	// what the server takes, up to nextThrottled, doubled with each one more: that spreads the crowd over the time it has,
+	// as no pause is longer than two thirds of that. docs/herd.md shows what it brings.
+	firstThrottled = 2 * time.Second
+	nextThrottled  = 60 * time.Second
 )
 
 // Config says what is particular to one backend's requests.
@@ -44,13 +50,23 @@ type Config struct {
 	// RootCAs are the authorities to trust; nil means the system's, which SSL_CERT_FILE can name.
 	RootCAs *x509.CertPool
 
-	// Transient tells whether an answer outside the statuses that are always tried again (408, 425, 429, 5xx) reports a
-	// fault that passes; nil means that none does.
-	Transient func(status int, body []byte) bool
+	// Judge tells what fault an answer with a status of 400 and above reports, for services that say so in the body. Of its
+	// verdict and the status's (see [Fault]) the more passing one counts. Nil leaves it to the status; 429 always is.
+	Judge func(status int, body []byte) Fault
 
 	// Trace, if not nil, is called after each attempt with a line that holds no secret.
 	Trace func(line string)
 }
+
+// A Fault is what an answer in place of the wanted one stands for.
+type Fault int
+
+// The faults, the most passing one last.
+const (
+	Lasts     Fault = iota // another attempt would be answered alike: any status that is not named below
+	Passes                 // 408, 425 and 5xx
+	Throttled              // 429: too many ask at once
+)
 
 // New returns a client as the package describes it. Its errors are [*Error]s inside the *url.Error of net/http.
 func New(c Config) *http.Client {
@@ -58,6 +74,7 @@ func New(c Config) *http.Client {
 	return &http.Client{
 		Transport: &retrier{
 			Config: c,
+			draw:   rand.N[time.Duration],
 			base: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
 				DialContext:            dialer.DialContext,
@@ -168,6 +185,7 @@ func stopped(ctx context.Context, host string) *Error {
 type retrier struct {
 	Config
 	base http.RoundTripper
+	draw func(longest time.Duration) time.Duration // evenly, from zero to below longest
 }
 
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -183,13 +201,23 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+	throttled := 0
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
 		resp, err := r.once(req, body)
 		if err != nil {
 			err.Attempts = attempt
 		}
-		pause, again := r.pause(req.Context(), attempt, resp, err)
+		fault := r.fault(resp, err)
+		longest := firstPause << (attempt - 1)
+		if fault == Throttled {
+			throttled++
+			longest = longestThrottled(throttled)
+		}
+		pause, again := time.Duration(0), false
+		if fault != Lasts && attempt < Attempts {
+			pause, again = r.pause(req.Context(), longest, resp)
+		}
 		r.trace(req, attempt, time.Since(began), resp, err, pause, again)
 		if !again {
 			if err != nil {
@@ -240,42 +268,59 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 	return resp, nil
 }
 
-// pause tells whether to try again, and after how long.
-func (r *retrier) pause(ctx context.Context, attempt int, resp *http.Response, err *Error) (time.Duration, bool) {
-	if attempt == Attempts || ctx.Err() != nil {
-		return 0, false
+// longestThrottled bounds the pause after so many answers that throttled a request.
+func longestThrottled(answers int) time.Duration {
+	if answers == 1 {
+		return firstThrottled
 	}
-	pause := rand.N(min(firstPause<<(attempt-1), longestPause))
-	switch {
-	case err != nil:
-		if !passes(err) {
-			return 0, false
-		}
-	case !r.transient(resp):
-		return 0, false
-	default:
-		if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
-			pause = asked
-		}
-	}
-	if end, ok := ctx.Deadline(); ok && time.Now().Add(pause).After(end) {
-		return 0, false
-	}
-	return pause, true
+	return nextThrottled << (answers - 2)
 }
 
-func (r *retrier) transient(resp *http.Response) bool {
-	switch code := resp.StatusCode; {
+// pause draws a pause of up to longest, and tells whether the deadline leaves room for it. A third of the time left is
+// kept for the attempt. What the server asks for comes on top: a crowd that is told the same must not come back as one.
+func (r *retrier) pause(ctx context.Context, longest time.Duration, resp *http.Response) (time.Duration, bool) {
+	if ctx.Err() != nil {
+		return 0, false
+	}
+	var asked time.Duration
+	if resp != nil {
+		var ok bool
+		if asked, ok = retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok && asked == 0 {
+			return 0, true
+		}
+	}
+	if end, ok := ctx.Deadline(); ok {
+		longest = min(longest, (time.Until(end)-asked)*2/3)
+	}
+	if longest <= 0 {
+		return 0, false
+	}
+	return asked + r.draw(longest), true
+}
+
+// fault is what an attempt came to; [Lasts] stands for success as well.
+func (r *retrier) fault(resp *http.Response, err *Error) Fault {
+	if err != nil {
+		if passes(err) {
+			return Passes
+		}
+		return Lasts
+	}
+	code, known := resp.StatusCode, Lasts
+	switch {
 	case code < 400:
-		return false
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
-		return true
-	case r.Transient == nil:
-		return false
+		return Lasts
+	case code == http.StatusTooManyRequests:
+		return Throttled
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
+		known = Passes
+	}
+	if r.Judge == nil {
+		return known
 	}
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return r.Transient(resp.StatusCode, body)
+	return max(known, r.Judge(code, body))
 }
 
 // retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3).

@@ -111,7 +111,12 @@ func TestAttempts(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			url, count := answers(t, c.handlers...)
-			passing := transport.Config{Transient: func(code int, body []byte) bool { return code == 400 && string(body) == "canary-answer" }}
+			passing := transport.Config{Judge: func(code int, body []byte) transport.Fault {
+				if code == 400 && string(body) == "canary-answer" {
+					return transport.Passes
+				}
+				return transport.Lasts
+			}}
 			got, err := post(t, ctx, passing, url)
 			if got != c.status || count.Load() != c.requests {
 				t.Errorf("status %d after %d requests (%v), want %d after %d", got, count.Load(), err, c.status, c.requests)

@@ -1,0 +1,61 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A script answers with one status after the other, and notes when it was asked. 429/3 asks for a wait of 3 seconds.
+type script struct {
+	answers []string
+	asked   []time.Time
+}
+
+func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
+	status, after, _ := strings.Cut(s.answers[len(s.asked)], "/")
+	s.asked = append(s.asked, time.Now())
+	code, err := strconv.Atoi(status)
+	header := http.Header{"Retry-After": {after}}
+	return &http.Response{StatusCode: code, Header: header, Body: http.NoBody, Request: req}, err
+}
+
+// Each attempt is made at the latest moment that there is.
+func TestLongestPauses(t *testing.T) {
+	for _, c := range []struct {
+		name, answers string
+		timeout       time.Duration
+		want          string
+	}{
+		{"faults that pass", "503 500 408 425 200", time.Hour, "[500ms 1s 2s 4s]"},
+		{"throttling", "429 429 429 429 200", time.Hour, "[2s 1m0s 2m0s 4m0s]"},
+		{"throttling within a minute", "429 429 429 429 200", 62 * time.Second, "[2s 40s 13.333s 4.444s]"},
+		{"throttling after another fault", "503 503 429 503 200", time.Hour, "[500ms 1s 2s 4s]"},
+		{"little time", "503 503 200", 600 * time.Millisecond, "[400ms 133ms]"},
+		{"the server's own wait", "429/3 503/3 200", time.Hour, "[5s 4s]"},
+		{"the server's own wait, to the deadline", "429/3 200", 3600 * time.Millisecond, "[3.4s]"},
+		{"the server's own wait, past the deadline", "429/3", 3 * time.Second, "[]"},
+		{"no wait", "429/0 503/0 200", time.Hour, "[0s 0s]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), c.timeout)
+				defer cancel()
+				server := &script{answers: strings.Fields(c.answers)}
+				_ = ask(ctx, &retrier{base: server, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
+				var pauses []time.Duration
+				for i := 1; i < len(server.asked); i++ {
+					pauses = append(pauses, server.asked[i].Sub(server.asked[i-1]).Truncate(time.Millisecond))
+				}
+				if got := fmt.Sprint(pauses); got != c.want {
+					t.Errorf("pauses %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
