@@ -118,7 +118,12 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 	switch {
 	case err != nil:
 		return err
-	case answer.OK(), strings.Contains(text, "invalid token"): // it is no token any more
+	// A success has no body, or, with warnings, Vault's own. Anything else may come from something that is no Vault.
+	case answer.OK() && (answer.Empty() || answer.Value("request_id") != ""):
+		return nil
+	case answer.OK():
+		return wire.Unusable(doing, "no request_id", "VAULT_ADDR")
+	case strings.Contains(text, "invalid token"): // it is no token any more
 		return nil
 	case strings.Contains(text, "batch tokens"): // nothing revokes them; they end by themselves
 		return nil

@@ -182,19 +182,22 @@ func TestRevoke(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		status   int
+		body     string
 		says     string // empty for success
 		requests int32
 	}{
-		{"done", 204, "", 1},
-		{"done, with a body", 200, "", 1},
-		{"not allowed to", 403, "the token may not revoke itself", 1},
-		{"batch token", 400, "status 400", 1},
-		{"not there", 404, "status 404", 1},
-		{"sealed", 503, "status 503", 5},
+		{"done", 204, "", "", 1},
+		{"done, without a word", 200, "", "", 1},
+		{"done, with warnings", 200, `{"request_id": "6e0b", "warnings": ["canary"]}`, "", 1},
+		{"not Vault", 200, "<title>canary</title>", "cannot be used", 1},
+		{"not allowed to", 403, failure("canary"), "the token may not revoke itself", 1},
+		{"batch token", 400, failure("canary"), "status 400", 1},
+		{"not there", 404, failure("canary"), "status 404", 1},
+		{"sealed", 503, failure("canary"), "status 503", 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b, requests := backend(t, c.status, failure("canary"))
+			b, requests := backend(t, c.status, c.body)
 			err := b.Revoke(t.Context(), func(file string) (secret.Text, error) {
 				if file != "vault/token" {
 					return secret.Text{}, errors.New("no such file")

@@ -90,6 +90,9 @@ func unreachable(ctx context.Context, doing, endpoint string, err error) error {
 // OK tells whether the answer is a success.
 func (a Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
+// Empty tells whether the answer has no body.
+func (a Answer) Empty() bool { return len(a.body) == 0 }
+
 // Into decodes the answer's JSON and tells whether it is any that fits.
 func (a Answer) Into(v any) bool { return json.Unmarshal(a.body, v) == nil }
 
