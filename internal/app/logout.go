@@ -31,7 +31,9 @@ func logout(ctx context.Context, c *console, args []string, problems error) int 
 // revoke ends the credentials of every backend that login has written and that can.
 func (c *console) revoke(ctx context.Context, dir *handoff.Dir) error {
 	var errs []error
-	for _, name := range dir.Backends() {
+	names, err := dir.Backends()
+	errs = append(errs, err)
+	for _, name := range names {
 		backend, err := config.LoadRevoker(name, c.debug)
 		if err == nil && backend != nil {
 			err = backend.Revoke(ctx, dir.Read)

@@ -130,7 +130,7 @@ func inside(clone, output string) (string, error) {
 func (d *Dir) checkWay() error {
 	root, err := os.OpenRoot(d.clone)
 	if err != nil {
-		return fmt.Errorf("BITBUCKET_CLONE_DIR: opening it: %w", cause(err))
+		return hint.With(fmt.Errorf("BITBUCKET_CLONE_DIR: opening it: %w", cause(err)), readable)
 	}
 	defer root.Close()
 	for _, step := range d.way() {
@@ -139,7 +139,7 @@ func (d *Dir) checkWay() error {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
 		case err != nil:
-			return fmt.Errorf("OUTPUT_DIR: looking at %s: %w", step, cause(err))
+			return hint.With(fmt.Errorf("OUTPUT_DIR: looking at %s: %w", step, cause(err)), readable)
 		case info.Mode()&fs.ModeSymlink != 0:
 			return hint.New("OUTPUT_DIR: "+step+" is a symbolic link",
 				"remove the link from the checkout, or set OUTPUT_DIR to another folder: a link could lead out of the build directory")
@@ -149,6 +149,8 @@ func (d *Dir) checkWay() error {
 	}
 	return nil
 }
+
+const readable = "the build directory must be readable for the pipe's user"
 
 // way lists the directories from the build directory to the output directory: for a/b, a and then a/b.
 func (d *Dir) way() []string {

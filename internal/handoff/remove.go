@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -19,23 +20,29 @@ func (d *Dir) Remove(ctx context.Context) (removed bool, foreign []string, err e
 	defer w.close()
 	removed, foreign, err = w.remove(ctx)
 	if err != nil {
-		err = fmt.Errorf("removing from %s: %w", d.relative, err)
+		err = hint.With(fmt.Errorf("removing from %s: %w", d.relative, err),
+			"the build directory must be writable for the pipe's user: mend that and call logout again; until they are removed, or expire, later commands can use the credentials")
 	}
 	return removed, foreign, err
 }
 
 // Backends are the names of the backends whose credentials lie in the directory.
-func (d *Dir) Backends() []string {
+func (d *Dir) Backends() ([]string, error) {
+	past, err := d.past()
 	var names []string
-	for _, b := range d.past().Backends {
+	for _, b := range past.Backends {
 		names = append(names, b.Name)
 	}
-	return names
+	return names, err
 }
 
 // Read gives back a file of a backend that an earlier Write wrote.
 func (d *Dir) Read(file string) (secret.Text, error) {
-	for _, b := range d.past().Backends {
+	past, err := d.past()
+	if err != nil {
+		return secret.Text{}, err
+	}
+	for _, b := range past.Backends {
 		if i := b.indexOf(file); i >= 0 {
 			return b.files[i].Data, nil
 		}
@@ -43,40 +50,45 @@ func (d *Dir) Read(file string) (secret.Text, error) {
 	return secret.Text{}, fs.ErrNotExist
 }
 
-// past is what the last login left; nothing, if that cannot be read.
-func (d *Dir) past() past {
-	if d.checkWay() != nil {
-		return past{}
+// past is what the last login left; nothing, if what lies there is foreign.
+func (d *Dir) past() (past, error) {
+	unreadable := func(err error) (past, error) {
+		return past{}, hint.With(fmt.Errorf("reading %s: %w", d.relative, err), readable)
+	}
+	if err := d.checkWay(); err != nil {
+		return unreadable(err)
 	}
 	out, err := os.OpenRoot(d.Path(""))
+	if errors.Is(err, fs.ErrNotExist) {
+		return past{}, nil
+	}
 	if err != nil {
-		return past{}
+		return unreadable(cause(err))
 	}
 	defer out.Close()
 	left, err := earlier(out, writable)
-	if err != nil {
-		return past{}
+	if err != nil && !errors.Is(err, errForeign) {
+		return unreadable(err)
 	}
-	return left
+	return left, nil
 }
 
 func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, err error) {
 	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
 		return false, nil, cause(err)
 	}
-	if w.out, err = w.clone.OpenRoot(w.relative); errors.Is(err, fs.ErrNotExist) {
-		return false, nil, nil
-	} else if err != nil {
-		return false, nil, cause(err)
-	}
-	if w.lock, err = w.out.Open("."); err != nil {
-		return false, nil, cause(err)
-	}
-	if err := lock(ctx, w.lock); err != nil {
-		return false, nil, err
+	for entered := false; !entered; {
+		if entered, err = w.enter(ctx); errors.Is(err, fs.ErrNotExist) {
+			return false, nil, nil
+		} else if err != nil {
+			return false, nil, err
+		}
 	}
 	past, err := earlier(w.out, writable)
-	if err == nil && past.generation != "" {
+	if err != nil && !errors.Is(err, errForeign) {
+		return false, nil, err
+	}
+	if past.generation != "" {
 		if foreign, err = w.leave(past); err != nil {
 			w.undo()
 			return false, nil, err
@@ -87,9 +99,14 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	if err != nil {
 		return removed, nil, cause(err)
 	}
-	holder, _ := w.out.Readlink(current) // what leave left
+	holder := "" // what leave left
+	if len(foreign) > 0 {
+		if holder, err = w.out.Readlink(current); err != nil {
+			return removed, nil, cause(err)
+		}
+	}
 	for _, e := range entries {
-		if len(foreign) > 0 && w.holds(e, holder) {
+		if holder != "" && w.holds(e, holder) {
 			continue
 		}
 		if !w.wrote(e) {
@@ -176,7 +193,7 @@ func (w *writer) wrote(e fs.DirEntry) bool {
 		return isGeneration(name)
 	case e.Type()&fs.ModeSymlink != 0:
 		target, err := w.out.Readlink(name)
-		return err == nil && (target == current+"/"+name || strings.HasPrefix(name, stagedLink) && isGeneration(target))
+		return err == nil && (target == current+"/"+name || (name == current || strings.HasPrefix(name, stagedLink)) && isGeneration(target))
 	case name == ignoreFile && e.Type().IsRegular():
 		data, err := readFile(w.out, name)
 		return err == nil && string(data) == ignoreAll

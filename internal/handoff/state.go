@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"bitbucket-oidc/internal/charset"
@@ -162,40 +163,52 @@ const (
 	writable fs.FileMode = 0o022
 )
 
+// errForeign is what lies where login's own files should, and is not theirs.
+var errForeign = errors.New("was not written by login")
+
 // earlier reads what the last login left, unless its folder has foreign permissions. A checkout could bring such files as
-// well, so that all of them are checked.
+// well, so that all of them are checked: those that cannot be login's are an errForeign.
 func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
-	refuse := func(what string) (past, error) {
-		return past{}, hint.New(what+" was not written by login", "remove it from the checkout, or set OUTPUT_DIR to another folder")
+	refuse := func(what string, err error) (past, error) {
+		if fails(err) {
+			return past{}, fmt.Errorf("reading %s: %w", what, cause(err))
+		}
+		return past{}, hint.With(fmt.Errorf("%s %w", what, errForeign), "remove it from the checkout, or set OUTPUT_DIR to another folder")
 	}
 	generation, err := out.Readlink(current)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return past{}, nil
 	case err != nil, !isGeneration(generation):
-		return refuse(current)
+		return refuse(current, err)
 	}
 	info, err := out.Lstat(generation)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return past{}, nil // the link of a logout that was killed
 	case err != nil, !info.IsDir(), info.Mode().Perm()&foreign != 0:
-		return refuse(generation)
+		return refuse(generation, err)
 	}
 	p := past{generation: generation}
 	data, err := readFile(out, generation+"/"+stateFile)
 	if err != nil || json.Unmarshal(data, &p.state) != nil || p.Version != stateVersion {
-		return refuse(generation)
+		return refuse(generation, err)
 	}
 	for i := range p.Backends {
 		if err := p.Backends[i].readFiles(out, generation); err != nil {
-			return refuse(generation + "/" + p.Backends[i].Name)
+			return refuse(generation+"/"+p.Backends[i].Name, err)
 		}
 	}
 	if p.docker, err = readDocker(out, generation); err != nil {
-		return refuse("docker/config.json")
+		return refuse("docker/config.json", err)
 	}
 	return p, nil
+}
+
+// fails tells whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.
+func fails(err error) bool {
+	var code syscall.Errno
+	return errors.As(err, &code) && !slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, code)
 }
 
 func (b *backend) readFiles(out *os.Root, generation string) error {

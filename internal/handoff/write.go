@@ -125,39 +125,68 @@ func (w *writer) open(ctx context.Context) error {
 	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
 		return cause(err)
 	}
-	for {
-		for _, step := range w.way() {
-			err := w.clone.Mkdir(step, dirMode)
-			if errors.Is(err, fs.ErrExist) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", step, cause(err))
-			}
+	for lost := 0; ; {
+		err := w.makeWay()
+		entered := false
+		if err == nil {
+			entered, err = w.enter(ctx)
+		}
+		switch {
+		case entered:
+			return nil
+		case err != nil && (lost == mostLost || !errors.Is(err, fs.ErrNotExist)):
+			return err
+		case err != nil:
+			lost++ // somebody removes the directory at the same time, or it is the build directory that is gone
+		}
+	}
+}
+
+// mostLost is how often a directory may vanish while it is made.
+const mostLost = 10
+
+// makeWay makes the directories on the way to the output directory, and it.
+func (w *writer) makeWay() error {
+	for _, step := range w.way() {
+		err := w.clone.Mkdir(step, dirMode)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", step, cause(err))
+		}
+		if !slices.Contains(w.madeDirs, step) {
 			w.madeDirs = append(w.madeDirs, step)
-			if err := w.own(w.clone, step, dirMode); err != nil {
-				return err
-			}
 		}
-		if w.out, err = w.clone.OpenRoot(w.relative); err != nil {
-			return cause(err)
-		}
-		if w.lock, err = w.out.Open("."); err != nil {
-			return cause(err)
-		}
-		if err := lock(ctx, w.lock); err != nil {
+		if err := w.own(w.clone, step, dirMode); err != nil {
 			return err
 		}
-		// A login that failed meanwhile may have removed the directory that it had made.
-		locked, err := w.lock.Stat()
-		if err != nil {
-			return cause(err)
-		}
-		if now, err := w.clone.Lstat(w.relative); err == nil && os.SameFile(locked, now) {
-			return nil
-		}
-		w.closeOut()
 	}
+	return nil
+}
+
+// enter opens the output directory and locks it. It returns false if the directory was removed meanwhile, by a logout or
+// by a login that failed and had made it.
+func (w *writer) enter(ctx context.Context) (bool, error) {
+	var err error
+	if w.out, err = w.clone.OpenRoot(w.relative); err != nil {
+		return false, cause(err)
+	}
+	if w.lock, err = w.out.Open("."); err == nil {
+		err = lock(ctx, w.lock)
+	}
+	if err != nil {
+		return false, cause(err)
+	}
+	locked, err := w.lock.Stat()
+	if err != nil {
+		return false, cause(err)
+	}
+	if now, err := w.clone.Lstat(w.relative); err == nil && os.SameFile(locked, now) {
+		return true, nil
+	}
+	w.closeOut()
+	return false, nil
 }
 
 // lock waits for the lock on f. A process that is killed gives its lock up.
@@ -351,11 +380,15 @@ func (w *writer) chown(root *os.Root, name string) error {
 	if !w.setOwner {
 		return nil
 	}
-	if err := root.Lchown(name, w.owner.UID, w.owner.GID); err != nil {
-		return hint.With(fmt.Errorf("%s: giving it to user %d: %w", name, w.owner.UID, cause(err)),
-			"set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
+	err := root.Lchown(name, w.owner.UID, w.owner.GID)
+	if err == nil {
+		return nil
 	}
-	return nil
+	failure := fmt.Errorf("%s: giving it to user %d: %w", name, w.owner.UID, cause(err))
+	if errors.Is(err, fs.ErrPermission) {
+		return hint.With(failure, "set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
+	}
+	return failure
 }
 
 // ignore keeps git away from everything here. The file comes whole, by a rename out of the generation.
