@@ -16,7 +16,6 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := app.Main(ctx, app.Program{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr})
-	stop()
-	os.Exit(status)
+	defer stop() // never: a signal must not end a command that is done as if it were not
+	os.Exit(app.Main(ctx, app.Program{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}))
 }
