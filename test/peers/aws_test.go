@@ -3,7 +3,6 @@ package peers
 import (
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -70,20 +69,6 @@ func tooOld() map[string]refusal {
 		means: "asks the real STS: older than AWS_ENDPOINT_URL_STS",
 	}
 	return map[string]refusal{"refreshable": r, "refreshable-chain": r}
-}
-
-// scopePattern is the region in a Signature Version 4.
-var scopePattern = regexp.MustCompile(`Credential=[^/]+/[0-9]{8}/([^/]+)/sts/`)
-
-// serveSTS notes the region of signed calls, which test/cloud, at home in every region, leaves alone. It relies on
-// readers that make one call at a time.
-func (w *world) serveSTS(rw http.ResponseWriter, r *http.Request) {
-	scope := scopePattern.FindStringSubmatch(r.Header.Get("Authorization"))
-	w.STS.ServeHTTP(rw, r)
-	requests := w.STS.Requests()
-	if last := requests[len(requests)-1]; scope != nil && last.Operation == "GetCallerIdentity" && last.Principal != "" {
-		w.note(scope[1] + " " + last.Principal)
-	}
 }
 
 // serveS3 is a bucket where Terraform kept nothing yet. Who asks for it has been to STS before.

@@ -21,7 +21,7 @@ import (
 func TestRefresh(t *testing.T) {
 	t.Parallel()
 	url := func(p place) []string { return []string{p.url} }
-	again := func(p place) []string { return []string{p.url, "3"} }
+	again := func(p place) []string { return []string{p.url, "4"} }
 	deploy := []string{"AWS_DEFAULT_REGION=eu-west-1", "AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, "AWS_REFRESHABLE=true"}
 
 	testReaders(t, []reader{
@@ -34,7 +34,7 @@ func TestRefresh(t *testing.T) {
 	}, func(t *testing.T, r reader, l login) {
 		w := newWorld(t)
 		env := w.login(t, l)
-		w.AWS.Configure(func(c *cloud.AWSConfig) { c.Lifetime = 2 * time.Second })
+		w.AWS.Configure(func(c *cloud.AWSConfig) { c.Lifetime = 3 * time.Second })
 		before := w.exchanges()
 		w.read(t, r, l, env)
 		if n := w.exchanges() - before; n < 2 {

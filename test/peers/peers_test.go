@@ -263,7 +263,7 @@ type world struct {
 	place
 
 	mu      sync.Mutex
-	callers []string
+	callers []string // of Google
 }
 
 func newWorld(t *testing.T) *world {
@@ -293,7 +293,13 @@ func newWorld(t *testing.T) *world {
 func (w *world) seen() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.callers)
+	callers := slices.Clone(w.callers)
+	for _, r := range w.STS.Requests() {
+		if r.Operation == "GetCallerIdentity" && r.Principal != "" {
+			callers = append(callers, r.Region+" "+r.Principal)
+		}
+	}
+	return callers
 }
 
 func (w *world) note(caller string) {
@@ -316,7 +322,7 @@ func (w *world) exchanges() int {
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/" && r.Method == http.MethodPost:
-		w.serveSTS(rw, r)
+		w.STS.ServeHTTP(rw, r)
 	case r.URL.Path == "/v1/token" || r.URL.Path == "/v1/introspect":
 		if strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
 			// gcloud adds its own public client id, for a later introspection; Google takes it, test/cloud does not.

@@ -41,7 +41,7 @@ func read(ctx context.Context, client, url string) error {
 	case "sts":
 		return callerIdentity(ctx, url, 0)
 	case "sts-twice":
-		return callerIdentity(ctx, url, 3*time.Second)
+		return callerIdentity(ctx, url, 4*time.Second)
 	case "s3":
 		return putAndGet(ctx, url)
 	case "auth":
