@@ -3,11 +3,12 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit peers image bench herd fuzz
+.PHONY: test demo unit chaos peers image bench herd fuzz
 
 test: unit demo peers image
 
 unit:
+	test/install strace util-linux mount
 	test -z "$$(gofmt -l pipe internal test)"
 	go vet ./...
 	GOOS=darwin go vet ./...
@@ -18,6 +19,11 @@ unit:
 
 demo:
 	go run ./test/demo
+
+# Every fault at every request, every disk and every signal. It writes docs/chaos.md and takes some minutes; unit plays a part.
+chaos:
+	test/install strace util-linux mount
+	go test -count=1 -timeout 30m ./test/chaos -full -write ../../docs/chaos.md
 
 # Real servers and clients that others wrote. What cannot be installed is skipped by name.
 peers:

@@ -78,7 +78,7 @@ func (o *Okta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	noteCaller(r, identity.text("sub"))
-	token := newServiceJWT(map[string]any{"iss": "https://acme.pam.okta.com", "sub": o.config.Connection, "aud": o.config.Team}, o.config.TTL)
+	token := newServiceJWT(map[string]any{"iss": "https://acme.pam.okta.com", "sub": o.config.Connection, "aud": o.config.Team}, o.config.now().Add(o.config.TTL))
 	writeJSON(w, http.StatusOK, map[string]string{"token": o.hand(OktaToken, token)})
 }
 

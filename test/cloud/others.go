@@ -88,6 +88,16 @@ func StartOthers(issuer *Issuer) (*Others, error) {
 	return o, nil
 }
 
+// SetClock makes all of them live at another time.
+func (o *Others) SetClock(now func() time.Time) {
+	o.Vault.Configure(func(c *VaultConfig) { c.Now = now })
+	o.Okta.Configure(func(c *OktaConfig) { c.Now = now })
+	o.OAuth.Configure(func(c *OAuthConfig) { c.Now = now })
+	for _, s := range []*Service{o.JFrog, o.Cloudsmith, o.Databricks, o.Pulumi} {
+		s.Configure(func(c *ServiceConfig) { c.Now = now })
+	}
+}
+
 // Close ends the servers.
 func (o *Others) Close() {
 	for _, s := range o.Servers {

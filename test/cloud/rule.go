@@ -18,6 +18,15 @@ type TokenRule struct {
 	Issuer    *Issuer
 	Audiences []string          // of which the token needs one
 	Claims    map[string]string // that it must have, with just these values
+
+	Now func() time.Time // nil: time.Now
+}
+
+func (r TokenRule) now() time.Time {
+	if r.Now != nil {
+		return r.Now()
+	}
+	return time.Now()
 }
 
 // Why a token of the right signature is refused.
@@ -55,7 +64,7 @@ func (r TokenRule) identify(token string) (assertion, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return assertion{}, err
 	}
-	if now := time.Now(); issued.After(now) || !now.Before(expires) {
+	if now := r.now(); issued.After(now) || !now.Before(expires) {
 		return assertion{}, errExpired
 	}
 	for _, claim := range slices.Sorted(maps.Keys(r.Claims)) {
@@ -101,9 +110,9 @@ func newOpaque(prefix string, bytes int) string {
 }
 
 // newServiceJWT is a service's own token in the form of a JWT. Nobody here has its key, so the signature is noise.
-func newServiceJWT(claims map[string]any, lasts time.Duration) string {
+func newServiceJWT(claims map[string]any, expires time.Time) string {
 	claims = maps.Clone(claims)
-	claims["exp"] = time.Now().Add(lasts).Unix()
+	claims["exp"] = expires.Unix()
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		panic(fmt.Sprintf("cloud: claims that are no JSON: %v", err))

@@ -148,7 +148,7 @@ func NewJFrog(config ServiceConfig) *Service {
 			if failure != nil {
 				return 0, nil, failure
 			}
-			token := newServiceJWT(map[string]any{"iss": "jfac@acme", "sub": "jfac@acme/users/bitbucket", "aud": "*@*"}, s.config.TTL)
+			token := newServiceJWT(map[string]any{"iss": "jfac@acme", "sub": "jfac@acme/users/bitbucket", "aud": "*@*"}, s.config.now().Add(s.config.TTL))
 			return http.StatusOK, map[string]any{
 				"access_token": s.hand(JFrogToken, token), "issued_token_type": tokenTypeAccess, "token_type": "Bearer",
 				"expires_in": int(s.config.TTL.Seconds()), "scope": "applied-permissions/groups:deploy", "username": "bitbucket",
@@ -176,7 +176,7 @@ func NewCloudsmith(config ServiceConfig) *Service {
 			if failure != nil {
 				return 0, nil, failure
 			}
-			token := newServiceJWT(map[string]any{"iss": "https://api.cloudsmith.io", "sub": s.config.Unit, "aud": s.config.Account}, s.config.TTL)
+			token := newServiceJWT(map[string]any{"iss": "https://api.cloudsmith.io", "sub": s.config.Unit, "aud": s.config.Account}, s.config.now().Add(s.config.TTL))
 			return http.StatusCreated, map[string]string{"token": s.hand(CloudsmithToken, token)}, nil
 		},
 		shape: func(e *serviceError) any { return map[string]string{"detail": e.message} },

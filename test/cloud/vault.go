@@ -97,7 +97,7 @@ func (v *Vault) login(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	path := "auth/" + v.config.Mount + "/role/" + v.config.Role
 	token := v.hand(VaultToken, newOpaque("hvs.CAESI", 66))
-	v.tokens[token] = vaultToken{path, v.config.Namespace, time.Now().Add(v.config.TTL)}
+	v.tokens[token] = vaultToken{path, v.config.Namespace, v.config.now().Add(v.config.TTL)}
 	noteCaller(r, path)
 	writeJSON(w, http.StatusOK, map[string]any{
 		"request_id":     newRequestID(),
@@ -155,7 +155,7 @@ func (v *Vault) revokeSelf(w http.ResponseWriter, r *http.Request, body []byte) 
 	switch {
 	case len(body) > 0:
 		writeVaultError(w, http.StatusBadRequest, "error parsing JSON")
-	case !ok, !time.Now().Before(token.expires), r.Header.Get("X-Vault-Namespace") != token.namespace:
+	case !ok, !v.config.now().Before(token.expires), r.Header.Get("X-Vault-Namespace") != token.namespace:
 		writeVaultError(w, http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
 	default:
 		noteCaller(r, token.path)
@@ -170,7 +170,7 @@ func (v *Vault) Tokens() int {
 	defer v.mu.Unlock()
 	n := 0
 	for _, token := range v.tokens {
-		if time.Now().Before(token.expires) {
+		if v.config.now().Before(token.expires) {
 			n++
 		}
 	}
