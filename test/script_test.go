@@ -49,7 +49,8 @@
 //	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken
 //	mode FILE 0600             fail unless the file or folder has these permissions
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
-//	                           may not hold it or that others may read
+//	                           may not hold it or that others may read. At the end of a story, the command lines and
+//	                           outputs of all its runs are searched in any case
 package test
 
 import (
@@ -69,7 +70,6 @@ import (
 	"time"
 
 	"bitbucket-oidc/test/cloud"
-	"bitbucket-oidc/test/program"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -77,10 +77,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the files that scripts compare with")
 
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	if _, err := program.Build(t.Context(), bin); err != nil {
-		t.Fatal(err)
-	}
+	bin := buildRecorder(t)
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +132,17 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 	}
 	env.Defer(others.Close)
 	env.Values[othersKey{}] = others
+	record, err := startRecording()
+	if err != nil {
+		return err
+	}
+	env.Defer(func() {
+		story := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+		if err := record.check(story, append(world.Secrets(), others.Secrets()...)); err != nil {
+			env.T().Log("what the program showed in this story: ", err)
+			env.T().FailNow()
+		}
+	})
 	authority := filepath.Join(env.WorkDir, "ca.pem")
 	if err := os.WriteFile(authority, others.Gateway.Authority, 0o644); err != nil {
 		return err
@@ -155,6 +163,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 		"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"HOME=" + home,
 		"TMPDIR=" + env.Getenv("TMPDIR"),
+		"RECORDER=" + record.listener.Addr().String(),
 
 		"CI=true",
 		"BITBUCKET_BRANCH=main",

@@ -1,0 +1,82 @@
+// Command recorder stands for the program in the stories: it starts the real one, which lies beside it as pipe.real, and
+// tells the address in $RECORDER all that can be seen of it from outside: its command line, quoted, in a first line, and
+// then what it prints.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+func main() {
+	status, err := run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "recorder:", err)
+		status = 125
+	}
+	os.Exit(status)
+}
+
+// A record lets output wait until the command line was told.
+type record struct {
+	net.Conn
+	mu sync.Mutex
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Conn.Write(p)
+}
+
+func run() (int, error) {
+	conn, err := net.Dial("tcp", os.Getenv("RECORDER"))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	record := &record{Conn: conn}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(filepath.Join(filepath.Dir(self), "pipe.real"), os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, io.MultiWriter(os.Stdout, record), io.MultiWriter(os.Stderr, record)
+	cmd.SysProcAttr = dieTogether()
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	record.mu.Lock()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+	if err != nil { // another system than Linux
+		line = []byte(strings.Join(os.Args, "\x00"))
+	}
+	fmt.Fprintf(conn, "%q\n", line)
+	record.mu.Unlock()
+	go func() {
+		for s := range signals {
+			_ = cmd.Process.Signal(s)
+		}
+	}()
+	err = cmd.Wait()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return 0, err
+	}
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		signal.Reset()
+		_ = syscall.Kill(os.Getpid(), status.Signal())
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
