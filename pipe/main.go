@@ -15,6 +15,7 @@ import (
 var version = "dev"
 
 func main() {
+	leaveNoCore()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop() // never: a signal must not end a command that is done as if it were not
 	os.Exit(app.Main(ctx, app.Program{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}))
