@@ -3,7 +3,7 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit chaos peers image bench herd fuzz
+.PHONY: test demo unit chaos canary peers image bench herd fuzz
 
 test: unit demo peers image
 
@@ -24,6 +24,10 @@ demo:
 chaos:
 	test/install strace util-linux mount
 	go test -count=1 -timeout 30m ./test/chaos -full -write ../../docs/chaos.md
+
+# Every story, searched for every secret. It writes docs/secrets.md.
+canary:
+	go test -count=1 ./test -run 'TestScripts|TestRecording|TestCrash|Print' -secrets ../docs/secrets.md
 
 # Real servers and clients that others wrote. What cannot be installed is skipped by name.
 peers:

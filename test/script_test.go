@@ -49,8 +49,8 @@
 //	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken
 //	mode FILE 0600             fail unless the file or folder has these permissions
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
-//	                           may not hold it or that others may read. At the end of a story, the command lines and
-//	                           outputs of all its runs are searched in any case
+//	                           may not hold it or that others may read. The end of every story does so as well, for the
+//	                           output of all its runs, and for their command lines
 package test
 
 import (
@@ -82,12 +82,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var done searched
+	t.Cleanup(func() { done.write(t) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
-		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer) },
+		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer, &done) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":  cmdAccount,
 			"await":    cmdAwait,
@@ -119,7 +121,7 @@ type othersKey struct{}
 func othersOf(ts *testscript.TestScript) *cloud.Others { return ts.Value(othersKey{}).(*cloud.Others) }
 
 // setUp makes a step and a world for one script. The issuer's key is shared, as making one takes longer than most scripts.
-func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
+func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched) error {
 	world, err := cloud.Start(issuer.At(issuer.URL()))
 	if err != nil {
 		return err
@@ -136,19 +138,21 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(func() {
-		story := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
-		if err := record.check(story, append(world.Secrets(), others.Secrets()...)); err != nil {
-			env.T().Log("what the program showed in this story: ", err)
-			env.T().FailNow()
-		}
-	})
 	authority := filepath.Join(env.WorkDir, "ca.pem")
 	if err := os.WriteFile(authority, others.Gateway.Authority, 0o644); err != nil {
 		return err
 	}
 
 	home, clone := filepath.Join(env.WorkDir, "home"), filepath.Join(env.WorkDir, "build")
+	env.Defer(func() {
+		story := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+		secrets := append(world.Secrets(), others.Secrets()...)
+		if err := errors.Join(record.end(story, secrets), cloud.CheckTree(env.WorkDir, clone, secrets)); err != nil {
+			env.T().Log("at the end of the story: ", err)
+			env.T().FailNow()
+		}
+		done.add(record, secrets)
+	})
 	for _, dir := range []string{home, clone} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// mayHold is which files may hold a secret, by their last two names: the folders above them are the output directory's, or
+// MayHold is which files may hold a secret, by their last two names: the folders above them are the output directory's, or
 // its staging's.
-func (k SecretKind) mayHold() []string {
+func (k SecretKind) MayHold() []string {
 	return map[SecretKind][]string{
 		StepToken:      {"aws/web-identity-token", "gcp/subject-token"},
 		AWSKey:         {"aws/credentials"},
@@ -74,7 +74,7 @@ func CheckTree(dir, clone string, secrets []Secret) error {
 		for _, s := range secrets {
 			switch {
 			case !s.In(string(data)):
-			case !strings.HasPrefix(path, clone+string(filepath.Separator)) || !slices.Contains(s.Kind.mayHold(), tail):
+			case !strings.HasPrefix(path, clone+string(filepath.Separator)) || !slices.Contains(s.Kind.MayHold(), tail):
 				return fmt.Errorf("%s holds a secret: %s", path, s)
 			case info.Mode().Perm() != 0o600:
 				return fmt.Errorf("%s holds a secret and has mode %#o", path, info.Mode().Perm())
