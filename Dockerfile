@@ -2,6 +2,8 @@
 #
 #   docker build --build-arg VERSION=1.0.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag ACCOUNT/bitbucket-oidc:1.0.0 .
 #
+# With --build-arg SOURCE_DATE_EPOCH=0 as well, the same sources make the same image, to the digest.
+#
 # It needs BuildKit, which is what `docker build` uses since Docker 23; before that, set DOCKER_BUILDKIT=1. There is no
 # `# syntax=` line, because what BuildKit brings along is enough.
 
@@ -32,7 +34,7 @@ RUN --mount=type=cache,target=/cache \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -gcflags=all=-l -gcflags=std= -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /image/pipe ./pipe
 
-# The same sources make the same layer, whenever and from whatever checkout: one date, and modes that no umask decides.
+# One date, and modes that no umask decides.
 ARG SOURCE_DATE_EPOCH=0
 RUN for page in README.md LICENSE.txt pipe.yml; do \
         if [ -f "$page" ]; then cp "$page" /image/; fi; \

@@ -3,7 +3,7 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit chaos canary peers image bench herd fuzz
+.PHONY: test demo unit chaos canary peers image contents bench herd fuzz
 
 test: unit demo peers image
 
@@ -38,6 +38,10 @@ peers:
 # The very Dockerfile, run with Bitbucket's flags.
 image:
 	test/image/run
+
+# What the image is made of. It writes docs/contents.md.
+contents:
+	go test ./test -run TestContents -contents ../docs/contents.md
 
 # What a login costs beside what would be run in its place. It writes docs/performance.md; a quiet machine tells more.
 bench:
