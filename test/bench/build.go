@@ -23,6 +23,7 @@ type binaries struct {
 	pipe      string
 	hello     string
 	libraries string
+	choices   string
 	sizes     sizes
 }
 
@@ -37,7 +38,7 @@ func build(ctx context.Context, dir string) (binaries, error) {
 	module, toolchain, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	b := binaries{
 		root: filepath.Dir(module), toolchain: toolchain,
-		hello: filepath.Join(dir, "hello"), libraries: filepath.Join(dir, "libraries"),
+		hello: filepath.Join(dir, "hello"), libraries: filepath.Join(dir, "libraries"), choices: filepath.Join(dir, "choices"),
 	}
 
 	dockerfile, err := os.ReadFile(filepath.Join(b.root, "Dockerfile"))
@@ -57,8 +58,7 @@ func build(ctx context.Context, dir string) (binaries, error) {
 	if b.pipe, err = program.Build(ctx, dir, flags...); err != nil {
 		return binaries{}, err
 	}
-	floors := slices.Concat([]string{"build", "-o", dir + string(filepath.Separator)}, flags,
-		[]string{"bitbucket-oidc/test/bench/floor/hello", "bitbucket-oidc/test/bench/floor/libraries"})
+	floors := slices.Concat([]string{"build", "-o", dir + string(filepath.Separator)}, flags, []string{"bitbucket-oidc/test/bench/floor/..."})
 	if out, err := exec.CommandContext(ctx, "go", floors...).CombinedOutput(); err != nil {
 		return binaries{}, fmt.Errorf("build: %w\n%s", err, out)
 	}

@@ -75,6 +75,7 @@ func (r report) find(subject id) (row, bool) {
 func reasons() map[string]string {
 	return map[string]string{
 		targetAWSWall: "what is over curl is for the most part the start of the program, see [below](#starting-a-program)",
-		targetVersion: "the clouds' libraries, and CEL's, initialize themselves before main, whatever the command",
+		targetVersion: "the clouds' libraries take most of it before main, whatever the command. CEL, which only `check` uses, is linked in " +
+			"and takes its part: a program of its own for `check` would not fit into the image's limit. No command but `check` compiles an expression",
 	}
 }
