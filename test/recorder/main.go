@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -24,6 +25,22 @@ func main() {
 		status = 125
 	}
 	os.Exit(status)
+}
+
+// commandLine is how the system shows the process to others. Linux shows nothing for a moment while a program starts, and
+// nothing from its end; then, and elsewhere, it is as it was given.
+func commandLine(pid int) string {
+	for range 100 {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			break
+		}
+		if len(line) > 0 {
+			return string(line)
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	return strings.Join(os.Args, "\x00")
 }
 
 // A record lets output wait until the command line was told.
@@ -59,11 +76,7 @@ func run() (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
-	if err != nil { // another system than Linux
-		line = []byte(strings.Join(os.Args, "\x00"))
-	}
-	fmt.Fprintf(conn, "%q\n", line)
+	fmt.Fprintf(conn, "%q\n", commandLine(cmd.Process.Pid))
 	record.mu.Unlock()
 	go func() {
 		for s := range signals {
