@@ -83,7 +83,7 @@ func TestEffectsHaveOneAddress(t *testing.T) {
 		"fmt.Print": {}, "fmt.Println": {}, "fmt.Printf": {}, "log.Print": {}, "log.Printf": {}, "log.Fatal": {}, "panic": {},
 		"os.Setenv": {}, "os.Create": {}, "os.WriteFile": {}, "os.OpenFile": {"app"}, "os.Remove": {}, "os.RemoveAll": {}, "os.Mkdir": {},
 		"os.MkdirAll": {}, "os.Rename": {}, "os.Symlink": {}, "os.Chmod": {}, "os.Chown": {}, "os.CreateTemp": {}, "os.MkdirTemp": {},
-		"http.Get": {}, "http.Post": {}, "time.Sleep": {},
+		"http.Get": {}, "http.Post": {}, "time.Sleep": {}, "unix.Prctl": {"main"}, "unix.Setrlimit": {"main"},
 	}
 	checked := 0
 	for _, root := range []string{"../pipe", "../internal"} {
