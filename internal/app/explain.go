@@ -154,15 +154,13 @@ func (x explained) awsRole() string {
 func (x explained) seconds() int { return int(x.duration.Seconds()) }
 
 func (x explained) gcpProvider() string {
-	return fmt.Sprintf(`gcloud iam workload-identity-pools create %[1]s --project=%[7]s --location=global
-gcloud iam workload-identity-pools providers create-oidc %[2]s --project=%[7]s --location=global \
-  --workload-identity-pool=%[1]s \
-  --issuer-uri=%[3]s \
-  --allowed-audiences=%[4]s \
-  --attribute-mapping="%[5]s" \
-  --attribute-condition="%[6]s"`,
-		x.places.GCPPool, x.places.GCPProvider, x.GCP.IssuerURI, strings.Join(x.GCP.AllowedAudiences, ","), trust.GCPMapping(), x.GCP.AttributeCondition,
-		x.places.GCPProjectNumber)
+	pool := trust.GCPPoolName(x.places.GCPProjectNumber, x.places.GCPPool)
+	return "gcloud iam workload-identity-pools create " + pool + "\n" +
+		trust.GCPProviderCommand("create-oidc", pool+"/providers/"+x.places.GCPProvider,
+			"\\\n  --issuer-uri="+x.GCP.IssuerURI,
+			"\\\n  --allowed-audiences="+strings.Join(x.GCP.AllowedAudiences, ","),
+			"\\\n  --attribute-mapping=\""+trust.GCPMapping()+"\"",
+			"\\\n  --attribute-condition=\""+x.GCP.AttributeCondition+"\"")
 }
 
 func (x explained) gcpBinding() string {
@@ -197,7 +195,7 @@ func (x explained) terraform() string {
 	}
 	member := x.GCP.Member
 	if x.given.GCPProjectNumber == "" {
-		member = strings.Replace(member, "projects/"+trust.ProjectNumber+"/locations/global/workloadIdentityPools/"+x.places.GCPPool,
+		member = strings.Replace(member, trust.GCPPoolName(trust.ProjectNumber, x.places.GCPPool),
 			"${google_iam_workload_identity_pool.bitbucket.name}", 1)
 	}
 	var mapping strings.Builder

@@ -84,7 +84,7 @@ func TestMeanings(t *testing.T) {
 		{"condition", 400, []string{oauth("unauthorized_client", "The given credential is rejected by the attribute condition.")},
 			"unauthorized_client: the provider's attribute condition rejects this step", []string{"--attribute-condition=\"assertion.repositoryUuid == '{2e9e429c", "google.subject=assertion.sub", member, "--allowed-audiences=ari:"}, 1},
 		{"provider", 400, []string{oauth("invalid_target", "The target service indicated by the \"audience\" parameters is invalid. canary")},
-			"does not exist, or it is disabled or deleted", []string{"providers describe bitbucket --project=210987654321 --location=global --workload-identity-pool=pipelines"}, 1},
+			"does not exist, or it is disabled or deleted", []string{"providers describe projects/210987654321/locations/global/workloadIdentityPools/pipelines/providers/bitbucket"}, 1},
 		{"subject", 400, []string{oauth("invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit. canary")}, "more than 127 bytes", []string{"google.subject=assertion.sub"}, 1},
 		{"name", 400, []string{oauth("invalid_request", "Invalid value for \"audience\". canary")}, "does not know this provider name", []string{"GCP_WORKLOAD_IDENTITY_PROVIDER"}, 1},
 		{"audience", 400, []string{oauth("invalid_grant", "The audience in ID Token [canary] does not match the expected audience x")},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/trust"
 )
 
 // Provider is the name of a workload identity pool's provider.
@@ -15,7 +16,7 @@ type Provider struct {
 
 // String is the resource name: projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/ID.
 func (p Provider) String() string {
-	return "projects/" + p.ProjectNumber + "/locations/global/workloadIdentityPools/" + p.Pool + "/providers/" + p.ID
+	return trust.GCPPoolName(p.ProjectNumber, p.Pool) + "/providers/" + p.ID
 }
 
 // Audience is what Google's STS calls the provider. The host is the same in every universe.
@@ -90,18 +91,10 @@ func IsProject(s string) bool {
 // IsScope tells whether s is one OAuth scope (RFC 6749, section 3.3).
 func IsScope(s string) bool { return charset.Only(s, "!#-[]-~", 1, 1024) }
 
-// ProjectOf is the project in a service account's e-mail, or empty where it holds none. A project of a domain of its own,
-// name@project.example.com.iam.gserviceaccount.com, is example.com:project.
+// ProjectOf is the project in a service account's e-mail, or empty where it holds none.
 func ProjectOf(email string) string {
-	_, host, _ := strings.Cut(email, "@")
-	id, ok := strings.CutSuffix(host, ".iam.gserviceaccount.com")
-	if !ok {
-		return ""
-	}
-	if project, domain, scoped := strings.Cut(id, "."); scoped {
-		id = domain + ":" + project
-	}
-	if !IsProject(id) {
+	id, ok := trust.GCPProjectOf(email)
+	if !ok || !IsProject(id) {
 		return ""
 	}
 	return id

@@ -129,8 +129,7 @@ func (r refusal) identity() string {
 
 // update is a gcloud command that changes the provider.
 func (r refusal) update(flags string) string {
-	return fmt.Sprintf("gcloud iam workload-identity-pools providers update-oidc %s --project=%s --location=global --workload-identity-pool=%s %s",
-		r.provider.ID, r.provider.ProjectNumber, r.provider.Pool, flags)
+	return trust.GCPProviderCommand("update-oidc", r.provider.String(), flags)
 }
 
 func (r refusal) trustSettings() string {
@@ -147,11 +146,8 @@ func (r refusal) memberText() string {
 	if len(r.delegates) > 0 {
 		first = r.delegates[0] // the step becomes this one
 	}
-	command := trust.GCPBinding(first, member)
-	if p := ProjectOf(first); p != "" {
-		command += " --project=" + p // without it gcloud asks for one
-	}
-	return "the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n" + command
+	return "the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n" +
+		trust.GCPBinding(first, member)
 }
 
 func (r refusal) allowedAudience() string {
@@ -180,8 +176,7 @@ func (r refusal) issuer() []string {
 func (r refusal) describe() []string {
 	return []string{
 		"GCP_WORKLOAD_IDENTITY_PROVIDER names the project by number and ends in /providers/ID; see whether it exists and is ACTIVE:\n" +
-			fmt.Sprintf("gcloud iam workload-identity-pools providers describe %s --project=%s --location=global --workload-identity-pool=%s",
-				r.provider.ID, r.provider.ProjectNumber, r.provider.Pool),
+			trust.GCPProviderCommand("describe", r.provider.String()),
 	}
 }
 

@@ -121,9 +121,18 @@ func (n gcpName) known() gcpName {
 // command is a gcloud command for the provider.
 func (n gcpName) command(verb string, flags ...string) string {
 	n = n.known()
-	words := []string{"gcloud iam workload-identity-pools providers", verb, shellWord(n.provider), "--project=" + shellWord(n.project),
-		"--location=global", "--workload-identity-pool=" + shellWord(n.pool)}
-	return strings.Join(append(words, flags...), " ")
+	return GCPProviderCommand(verb, shellWord(GCPPoolName(n.project, n.pool)+"/providers/"+n.provider), flags...)
+}
+
+// GCPPoolName is the resource name of a workload identity pool.
+func GCPPoolName(projectNumber, pool string) string {
+	return "projects/" + projectNumber + "/locations/global/workloadIdentityPools/" + pool
+}
+
+// GCPProviderCommand is a gcloud command for the provider with this resource name. Only in a resource name does gcloud take the
+// project's number: as --project it refuses it, and wants the id, which neither token nor provider tell.
+func GCPProviderCommand(verb, name string, flags ...string) string {
+	return strings.Join(append([]string{"gcloud iam workload-identity-pools providers", verb, name}, flags...), " ")
 }
 
 // shellWord is s as one word of a shell.

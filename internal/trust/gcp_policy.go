@@ -123,8 +123,7 @@ func gcpParseMember(s string) gcpMember {
 
 // gcpMemberName is the member of everything in a pool whose attribute has a value.
 func gcpMemberName(name gcpName, key, value string) string {
-	return fmt.Sprintf("principalSet://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/%s/%s",
-		name.project, name.pool, key, value)
+	return "principalSet://iam.googleapis.com/" + GCPPoolName(name.project, name.pool) + "/" + key + "/" + value
 }
 
 // A policyJudgement is the policy of a service account and what it makes of an identity that came through provider.

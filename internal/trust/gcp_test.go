@@ -396,7 +396,7 @@ func TestGCPFixes(t *testing.T) {
 	}
 	id := claimsWith(t, "")
 	provider, _ := judgeGCP(t, providerWith(t, mappingOf("attribute.env", "assertion.deploymentEnvironmentUuid", "attribute.x", "assertion.sub.split(':', 2)[0]")), "", id)
-	const update = "gcloud iam workload-identity-pools providers update-oidc bitbucket --project=123456789012 --location=global --workload-identity-pool=pipelines "
+	const update = "gcloud iam workload-identity-pools providers update-oidc projects/123456789012/locations/global/workloadIdentityPools/pipelines/providers/bitbucket "
 	if got, want := find(provider, "gcp-mapping-absent-claim").Fix, update+`--attribute-mapping="^;^attribute.env=has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none';attribute.x=assertion.sub.split(':', 2)[0];google.subject=assertion.sub"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}

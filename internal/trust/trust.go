@@ -108,8 +108,7 @@ func GCPMember(c oidc.Claims, projectNumber, pool string) string {
 	if c.Environment() != "" {
 		attribute = "deployment"
 	}
-	return fmt.Sprintf("principalSet://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/attribute.%s/%s",
-		projectNumber, pool, attribute, Subject(c))
+	return fmt.Sprintf("principalSet://iam.googleapis.com/%s/attribute.%s/%s", GCPPoolName(projectNumber, pool), attribute, Subject(c))
 }
 
 func indented(v any) string {
