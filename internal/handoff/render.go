@@ -62,8 +62,10 @@ func (d *Dir) envOf(backends []backend, docker docker) []byte {
 				unset = append(unset, v.Name)
 				continue
 			case v.Contents != "":
-				// Apart from export, whose own status would hide that of cat.
-				b.WriteString(v.Name + "=\"$(cat " + Quote(d.Path(v.Contents)) + ")\"\nexport " + v.Name + "\n")
+				// A shell under `set -x` shows what it assigns, but not what it reads. read fails at a file without a line
+				// break at its end, such as these, and at none, such as one that is gone.
+				file := Quote(d.Path(v.Contents))
+				b.WriteString("IFS= read -r " + v.Name + " <" + file + " || test -s " + file + "\nexport " + v.Name + "\n")
 				continue
 			case v.File != "":
 				value = d.Path(v.File)
