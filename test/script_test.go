@@ -25,7 +25,7 @@
 //	                           fail the server's next requests. SERVER is aws, ecr (the same one), gcp (token exchange),
 //	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…,
 //	                           error CODE NAME MESSAGE (in the server's own shape), answer CODE FILE, hang, hangup,
-//	                           truncate, html, oversize, redirect URL, echo CODE, pass. With on=, those of them pass whose
+//	                           truncate, html, oversize, redirect URL, echo CODE, echo-behind CODE, pass. With on=, those of them pass whose
 //	                           path does not contain TEXT
 //	requests SERVER N [TEXT]   fail unless the server got N requests that contain TEXT (! requests: fail if so). A request
 //	                           reads: METHOD PATH OPERATION authorization=SCHEME region=REGION by=PRINCIPAL PARAMETER=VALUE…
@@ -344,6 +344,9 @@ func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.
 	case "echo":
 		want(1)
 		return cloud.Echo(number(ts, args[0]))
+	case "echo-behind":
+		want(1)
+		return cloud.EchoBehind(number(ts, args[0]))
 	}
 	want(0)
 	switch kind {

@@ -124,6 +124,7 @@ func faults() []fault {
 	add("all that was asked, 200", ends, answers(cloud.Echo(http.StatusOK)))
 	add("all that was asked, 403", ends, answers(cloud.Echo(http.StatusForbidden)))
 	add("all that was asked, 500", passes, answers(cloud.Echo(http.StatusInternalServerError)))
+	add("all that was asked, behind the answer", passes, answers(cloud.EchoBehind(http.StatusInternalServerError)))
 
 	group = "Time"
 	add("headers by the byte, one second", harmless, answers(slowHeaders(time.Second)))

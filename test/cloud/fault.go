@@ -122,9 +122,29 @@ func Oversize(size int) Fault {
 // Echo answers with a status and everything that the request said, secrets included: such a body must not be repeated.
 func Echo(status int) Fault {
 	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		body, _ := io.ReadAll(r.Body)
-		headers, _ := json.Marshal(r.Header)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, "%s\n%s\n", headers, body)
+		_, _ = w.Write(said(r))
 	}
+}
+
+// EchoBehind answers with a status and no body, and sends everything that the request said behind the answer, where nobody asked
+// for it. What net/http finds on a connection that is idle it writes to the log of the whole process.
+func EchoBehind(status int) Fault {
+	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		request := said(r)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d Echo\r\nContent-Length: 0\r\n\r\n%s", status, request)
+		_, _ = io.Copy(io.Discard, conn) // until the client leaves: closed at once, the connection would not be idle
+	}
+}
+
+// said is all that a request said.
+func said(r *http.Request) []byte {
+	body, _ := io.ReadAll(r.Body)
+	headers, _ := json.Marshal(r.Header)
+	return fmt.Appendf(nil, "%s\n%s\n", headers, body)
 }
