@@ -2,6 +2,7 @@
 package pipelines
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -17,7 +18,7 @@ const (
 	// maxFile caps what is read: a pull request controls the file.
 	maxFile = 1 << 20
 
-	// maxNodes caps what is looked at: aliases can make a small file endless.
+	// maxNodes caps what is looked at, members of mappings included: aliases can make a small file endless.
 	maxNodes = 100_000
 
 	// defaultMaxTime is Bitbucket's own, where neither the step nor the options set one (Atlassian, "Step options").
@@ -37,42 +38,27 @@ func MaxTime(cloneDir string, running Step) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	var file struct {
-		Options struct {
-			MaxTime minutes `yaml:"max-time"`
-			OIDC    any     `yaml:"oidc"`
-		} `yaml:"options"`
-		Pipelines yaml.Node `yaml:"pipelines"`
-	}
-	if yaml.Unmarshal(data, &file) != nil || file.Pipelines.IsZero() {
+	// Nothing is decoded but single values: into structs and maps, a small file can take hours and all memory.
+	var root yaml.Node
+	if yaml.Unmarshal(data, &root) != nil || len(root.Content) != 1 {
 		return 0, false
 	}
-	usual := time.Duration(file.Options.MaxTime)
-	if usual == 0 {
-		usual = defaultMaxTime
-	}
-	search := search{budget: maxNodes}
-	if search.walk(&file.Pipelines, ""); search.budget == 0 {
+	s := &search{running: running, budget: maxNodes}
+	file := s.fields(root.Content[0])
+	pipelines, found := file["pipelines"]
+	if !found {
 		return 0, false
 	}
-	told := time.Duration(0)
-	for _, s := range search.steps {
-		if !on(s.OIDC) && !(s.OIDC == nil && on(file.Options.OIDC)) || !running.couldBe(s) {
-			continue
-		}
-		limit := time.Duration(s.MaxTime)
-		if limit == 0 {
-			limit = usual
-		}
-		if told != 0 && told != limit {
-			return usual, true
-		}
-		told = limit
+	options := s.fields(file["options"])
+	s.allOIDC, s.usual = on(options["oidc"]), cmp.Or(minutes(options["max-time"]), defaultMaxTime)
+	s.walk(pipelines, "")
+	switch {
+	case s.budget == 0:
+		return 0, false
+	case s.told == 0 || s.differ:
+		return s.usual, true
 	}
-	if told == 0 {
-		told = usual
-	}
-	return told, true
+	return s.told, true
 }
 
 func read(path string) ([]byte, error) {
@@ -92,79 +78,125 @@ func read(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
-type step struct {
-	OIDC       any     `yaml:"oidc"` // true, or a mapping with audiences
-	Deployment string  `yaml:"deployment"`
-	MaxTime    minutes `yaml:"max-time"`
-}
-
-// minutes is a max-time; what is no number counts as none.
-type minutes time.Duration
-
-func (m *minutes) UnmarshalYAML(node *yaml.Node) error {
-	var n int64
-	if node.Decode(&n) == nil && n > 0 && n < 1<<20 {
-		*m = minutes(time.Duration(n) * time.Minute)
-	}
-	return nil
-}
-
-func on(oidc any) bool {
-	switch v := oidc.(type) {
-	case bool:
-		return v
-	case map[string]any:
-		return true
-	}
-	return false
-}
-
-func (running Step) couldBe(s step) bool {
-	if running.Name != "" {
-		return strings.EqualFold(s.Deployment, running.Name)
-	}
-	return running.Deployment == (s.Deployment != "")
-}
-
-// A search collects the steps below a node: in lists, in parallel groups and in stages, whose deployment is their steps'.
+// A search goes through the steps below a node: in lists, in parallel groups and in stages, whose deployment is their steps'.
 type search struct {
-	steps  []step
-	budget int
+	running Step
+	budget  int
+
+	allOIDC bool          // whether steps have a token unless they say otherwise
+	usual   time.Duration // max-time of a step without one of its own
+
+	told   time.Duration // max-time of the first step that could be the running one, or zero
+	differ bool          // whether another such step has another one
 }
 
 func (s *search) walk(node *yaml.Node, deployment string) {
-	if s.budget == 0 {
+	if s.spent() {
 		return
 	}
-	s.budget--
 	switch node.Kind {
 	case yaml.AliasNode:
 		s.walk(node.Alias, deployment)
-	case yaml.SequenceNode, yaml.DocumentNode:
+	case yaml.SequenceNode:
 		for _, child := range node.Content {
 			s.walk(child, deployment)
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			s.entry(node.Content[i].Value, node.Content[i+1], deployment)
+			switch value := node.Content[i+1]; node.Content[i].Value {
+			case "step":
+				s.step(s.fields(value), deployment)
+			case "stage":
+				s.walk(value, text(s.fields(value)["deployment"]))
+			default:
+				s.walk(value, deployment)
+			}
 		}
 	}
 }
 
-func (s *search) entry(key string, value *yaml.Node, deployment string) {
-	switch key {
-	case "step":
-		found := step{Deployment: deployment}
-		if value.Decode(&found) == nil {
-			s.steps = append(s.steps, found)
-		}
-	case "stage":
-		var stage struct {
-			Deployment string `yaml:"deployment"`
-		}
-		_ = value.Decode(&stage)
-		s.walk(value, stage.Deployment)
-	default:
-		s.walk(value, deployment)
+// step takes a step into account if it could be the running one.
+func (s *search) step(fields map[string]*yaml.Node, deployment string) {
+	oidc, said := fields["oidc"]
+	if said && !on(oidc) || !said && !s.allOIDC || !s.running.couldBe(cmp.Or(text(fields["deployment"]), deployment)) {
+		return
 	}
+	limit := cmp.Or(minutes(fields["max-time"]), s.usual)
+	s.differ = s.differ || s.told != 0 && s.told != limit
+	s.told = limit
+}
+
+func (running Step) couldBe(deployment string) bool {
+	if running.Name != "" {
+		return strings.EqualFold(deployment, running.Name)
+	}
+	return running.Deployment == (deployment != "")
+}
+
+// spent takes one from the budget, and tells whether there was none left.
+func (s *search) spent() bool {
+	if s.budget > 0 {
+		s.budget--
+	}
+	return s.budget == 0
+}
+
+// fields are the members of a mapping, with those of mappings that it merges.
+func (s *search) fields(node *yaml.Node) map[string]*yaml.Node {
+	if node != nil && node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	own := map[string]*yaml.Node{}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(node.Content) && !s.spent(); i += 2 {
+		switch key, value := node.Content[i], node.Content[i+1]; {
+		case key.Tag != "!!merge":
+			own[key.Value] = value
+		case value.Kind == yaml.SequenceNode:
+			merged = append(merged, value.Content...)
+		default:
+			merged = append(merged, value)
+		}
+	}
+	for _, from := range merged {
+		for key, value := range s.fields(from) {
+			if _, has := own[key]; !has {
+				own[key] = value
+			}
+		}
+	}
+	return own
+}
+
+// on tells whether a step has a token: oidc is true, or a mapping with audiences.
+func on(oidc *yaml.Node) bool {
+	var b bool
+	return scalar(oidc, &b) && b || oidc != nil && oidc.Kind == yaml.MappingNode
+}
+
+// minutes reads a max-time; what is no number counts as none.
+func minutes(node *yaml.Node) time.Duration {
+	var n int64
+	if !scalar(node, &n) || n <= 0 || n > 1<<20 {
+		return 0
+	}
+	return time.Duration(n) * time.Minute
+}
+
+func text(node *yaml.Node) string {
+	var s string
+	if !scalar(node, &s) {
+		return ""
+	}
+	return s
+}
+
+func scalar(node *yaml.Node, into any) bool {
+	if node != nil && node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node != nil && node.Kind == yaml.ScalarNode && node.Decode(into) == nil
 }

@@ -1,8 +1,10 @@
 package pipelines_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +36,13 @@ func TestMaxTime(t *testing.T) {
 		{"another file", "- a\n- b", pipelines.Step{}, 0},
 		{"nothing", "", pipelines.Step{}, 0},
 		{"aliases that explode", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\npipelines: {default: [{step: {oidc: true}}, *g]}", pipelines.Step{}, 0},
+		{"merged", "definitions: {a: &a {oidc: {audiences: [x]}, max-time: 5}, b: &b {deployment: test}}\npipelines: {default: [{step: {<<: [*a, *b], max-time: 45}}]}", pipelines.Step{Deployment: true, Name: "Test"}, 45},
+		{"values by aliases", "definitions: {t: &t 45, y: &y true}\npipelines: {default: [{step: {oidc: *y, max-time: *t}}]}", pipelines.Step{}, 45},
+		{"a merge of itself", "pipelines: {default: [{step: &s {<<: *s, oidc: true, max-time: 45}}]}", pipelines.Step{}, 0},
+		{"a large step, many times", "x: &s {oidc: [" + strings.Repeat("{},", 985) + "]}\npipelines: {default: [" + strings.Repeat("{step: *s},", 90_000) + "]}", pipelines.Step{}, 0},
+		{"a wide step, many times", "x: &s {" + wide(20_000) + "}\npipelines: {default: [" + strings.Repeat("{step: *s},", 50_000) + "]}", pipelines.Step{}, 0},
+		{"wide options", "options: {" + wide(80_000) + "}\npipelines: {default: [{step: {oidc: true}}]}", pipelines.Step{}, 120},
+		{"wider options", "options: {" + wide(110_000) + "}\npipelines: {default: [{step: {oidc: true}}]}", pipelines.Step{}, 0},
 		{"an alias of itself", "pipelines: &p {default: [*p, {step: {oidc: true}}]}", pipelines.Step{}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,12 +50,25 @@ func TestMaxTime(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "bitbucket-pipelines.yml"), []byte(c.file), 0o644); err != nil {
 				t.Fatal(err)
 			}
+			began := time.Now()
 			got, ok := pipelines.MaxTime(dir, c.running)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("took %v", took) // a hundred times what it takes
+			}
 			if got != time.Duration(c.want)*time.Minute || ok != (c.want != 0) {
 				t.Errorf("MaxTime = %v, %v; want %d minutes", got, ok, c.want)
 			}
 		})
 	}
+}
+
+// wide are so many members of a mapping.
+func wide(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%x: ,", i)
+	}
+	return b.String()
 }
 
 func TestMaxTimeOfWhatIsNoFile(t *testing.T) {
