@@ -2,10 +2,8 @@ package config
 
 import (
 	"cmp"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -97,7 +95,7 @@ func (p *problems) aws(env environment) *aws.Config {
 		c.ECREndpoint = p.endpoint("AWS_ENDPOINT_URL_ECR", v.EndpointECR)
 	}
 	p.awsRegion(c, v)
-	p.awsSDK(c, v)
+	p.awsSDK(c, v, env.CloneDir)
 	if len(*p) > before {
 		return nil
 	}
@@ -298,7 +296,7 @@ func isJSONObject(s string) bool {
 
 // awsSDK sets what the AWS SDK would read from the environment by itself. Only the way to STS counts: the SDK's files,
 // profiles and credentials are never looked at.
-func (p *problems) awsSDK(c *aws.Config, v awsEnvironment) {
+func (p *problems) awsSDK(c *aws.Config, v awsEnvironment, buildDir string) {
 	if v.FIPS != "" {
 		c.SDK.UseFIPSEndpoint = sdk.FIPSEndpointStateDisabled
 		if p.boolean("AWS_USE_FIPS_ENDPOINT", v.FIPS) {
@@ -311,24 +309,5 @@ func (p *problems) awsSDK(c *aws.Config, v awsEnvironment) {
 			c.SDK.UseDualStackEndpoint = sdk.DualStackEndpointStateEnabled
 		}
 	}
-	c.RootCAs = p.authorities("AWS_CA_BUNDLE", v.CABundle)
-}
-
-// authorities reads a bundle of certificates, which takes the place of the system's authorities, as the AWS SDK and Vault
-// have it.
-func (p *problems) authorities(name, file string) *x509.CertPool {
-	if file == "" {
-		return nil
-	}
-	advice := name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		p.add(hint.New(name+": the file cannot be read", advice))
-		return nil
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		p.add(hint.New(name+": no certificate in the file", advice))
-	}
-	return roots
+	c.RootCAs = p.authorities("AWS_CA_BUNDLE", inBuildDir(buildDir, v.CABundle))
 }

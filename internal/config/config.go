@@ -51,8 +51,9 @@ type General struct {
 	Warnings []string
 }
 
-// LoadGeneral reads what every command obeys. With an error, what could not be read has its default.
+// LoadGeneral reads what every command obeys, and must come first. With an error, what could not be read has its default.
 func LoadGeneral() (General, error) {
+	prepareStandard()
 	env, err := readEnvironment()
 	if err != nil {
 		return General{}, err
@@ -89,6 +90,7 @@ func Load() (Config, error) {
 		c.Services = append(c.Services, *endpoint)
 	}
 	c.Services = append(c.Services, p.services(env.Services)...)
+	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
 	if len(p) == before && len(c.Backends(nil, nil)) == 0 {
 		p.add(hint.New("no backend is configured",
 			"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend"))
@@ -118,6 +120,7 @@ func LoadRevoker(backend string, trace func(line string)) (federation.Revoker, e
 	}
 	var p problems
 	server := p.vaultServer(env.Vault, env.CloneDir)
+	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
 	server.Trace = trace
 	return vault.New(*server), errors.Join(p...)
 }

@@ -2,9 +2,13 @@ package config
 
 import (
 	"encoding/base64"
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,6 +81,52 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestStandardVariables: what Go's libraries read by themselves has the form of every other variable.
+func TestStandardVariables(t *testing.T) {
+	if _, err := load(t, "BITBUCKET_CLONE_DIR= /build ", "HTTPS_PROXY= ", "https_proxy=", "NO_PROXY= a, b ", "SSL_CERT_FILE= ci/ca.pem "); err == nil {
+		t.Error("an SSL_CERT_FILE that is not there was taken")
+	}
+	if _, err := LoadGeneral(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"HTTPS_PROXY": "", "https_proxy": "", "NO_PROXY": "a, b", "SSL_CERT_FILE": "/build/ci/ca.pem"} {
+		if got, isSet := os.LookupEnv(name); got != want || isSet != (want != "") {
+			t.Errorf("%s is %q (%t), want %q", name, got, isSet, want)
+		}
+	}
+}
+
+// TestCertificatesComeFromTheBuildDirectory: by a path that begins there, which env.sh then has in full.
+func TestCertificatesComeFromTheBuildDirectory(t *testing.T) {
+	dir := t.TempDir()
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(dir+"/ca.pem", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, "BITBUCKET_CLONE_DIR="+dir, "AWS_OIDC_ROLE_ARN="+role, "AWS_CA_BUNDLE=ca.pem",
+		"VAULT_ADDR=https://vault.example", "VAULT_ROLE=deploy", "VAULT_CACERT=ca.pem")
+	if err != nil || c.AWS.RootCAs == nil || c.Vault.RootCAs == nil || c.Vault.CACert != dir+"/ca.pem" {
+		t.Errorf("%v, %+v", err, c.Vault)
+	}
+	t.Chdir(dir)
+	if c, err = load(t, "VAULT_ADDR=https://vault.example", "VAULT_ROLE=deploy", "VAULT_CACERT=ca.pem"); err != nil || !filepath.IsAbs(c.Vault.CACert) {
+		t.Errorf("%v, %+v", err, c.Vault)
+	}
+}
+
+// TestNobodyWritesTheCertificates: a named pipe in the checkout is an error at once.
+func TestNobodyWritesTheCertificates(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(dir+"/ca.pem", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, "BITBUCKET_CLONE_DIR="+dir, "AWS_OIDC_ROLE_ARN="+role, "AWS_CA_BUNDLE=ca.pem"); err == nil || !strings.Contains(err.Error(), "AWS_CA_BUNDLE: the file cannot be read") {
+		t.Error(err)
+	}
+}
+
 // TestRefuses has a row for each thing that can be wrong before a request is sent.
 func TestRefuses(t *testing.T) {
 	aws, gcp := "AWS_OIDC_ROLE_ARN="+role, "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider
@@ -85,6 +135,7 @@ func TestRefuses(t *testing.T) {
 		says      string
 	}{
 		{nil, "no backend is configured"},
+		{[]string{"AWS_AWS_OIDC_ROLE_ARN=" + role, "SERVICES_PULUMI_ORG=acme"}, "no backend is configured"},
 		{[]string{"AWS_REGION=eu-west-1", "GCP_PROJECT=my-project", "GCP_STS_ENDPOINT=https://x.example"}, "no backend is configured"},
 		{[]string{aws, "BITBUCKET_STEP_OIDC_TOKEN="}, "BITBUCKET_STEP_OIDC_TOKEN: missing"},
 		{[]string{aws, "BITBUCKET_STEP_OIDC_TOKEN=" + canary}, "token: 1 parts"},
@@ -124,7 +175,9 @@ func TestRefuses(t *testing.T) {
 		{[]string{aws, "AWS_USE_FIPS_ENDPOINT=" + canary}, "AWS_USE_FIPS_ENDPOINT: "},
 		{[]string{aws, "AWS_SESSION_DURATION=900.5s"}, "AWS_SESSION_DURATION: 15m0.5s: expected whole seconds"},
 		{[]string{aws, "AWS_CA_BUNDLE=/nonexistent/" + canary}, "AWS_CA_BUNDLE: the file cannot be read"},
-		{[]string{aws, "AWS_CA_BUNDLE=/dev/null"}, "AWS_CA_BUNDLE: no certificate"},
+		{[]string{aws, "AWS_CA_BUNDLE=/dev/zero"}, "AWS_CA_BUNDLE: the file cannot be read"},
+		{[]string{aws, "AWS_CA_BUNDLE=config.go"}, "AWS_CA_BUNDLE: no certificate"},
+		{[]string{aws, "SSL_CERT_FILE=/nonexistent/" + canary}, "SSL_CERT_FILE: the file cannot be read"},
 		{[]string{gcp, "AWS_SESSION_NAME=x1"}, "AWS_SESSION_NAME: set without AWS_OIDC_ROLE_ARN"},
 		{[]string{gcp, "AWS_ALLOWED_ACCOUNTS_COUNT=1", "AWS_ALLOWED_ACCOUNTS_0=123456789012"}, "AWS_ALLOWED_ACCOUNTS: set without"},
 		{[]string{aws, "GCP_SERVICE_ACCOUNT=a@b.example"}, "GCP_SERVICE_ACCOUNT: set without GCP_WORKLOAD_IDENTITY_PROVIDER"},

@@ -11,8 +11,8 @@ import (
 // environment is every variable that the pipe reads, as text. envconfig fills it and does nothing else: its own parsing
 // quotes values in its errors, stops at the first problem and takes a variable that is set to nothing for a value.
 //
-// A field tagged list may also come in Bitbucket's array form. A field tagged standard belongs to a library too, which
-// reads it by itself.
+// A field tagged list may also come in Bitbucket's array form. Structs are tagged ignored because envconfig would read their
+// fields under names of its own too, made of both (AWS_AWS_REGION).
 type environment struct {
 	Command  string `envconfig:"COMMAND" default:"login"`
 	Token    string `envconfig:"BITBUCKET_STEP_OIDC_TOKEN"`
@@ -27,13 +27,12 @@ type environment struct {
 	Timeout         string `envconfig:"TIMEOUT" default:"60s"`
 	Debug           string `envconfig:"DEBUG" default:"false"`
 
-	AWS awsEnvironment
-	GCP gcpEnvironment
-
-	Vault    vaultEnvironment
-	Okta     oktaEnvironment
-	OAuth    oauthEnvironment
-	Services serviceEnvironment
+	AWS      awsEnvironment     `ignored:"true"`
+	GCP      gcpEnvironment     `ignored:"true"`
+	Vault    vaultEnvironment   `ignored:"true"`
+	Okta     oktaEnvironment    `ignored:"true"`
+	OAuth    oauthEnvironment   `ignored:"true"`
+	Services serviceEnvironment `ignored:"true"`
 
 	// What names and tags sessions, for CloudTrail. Bitbucket sets them.
 	RepositorySlug string `envconfig:"BITBUCKET_REPO_SLUG" context:"true"`
@@ -42,9 +41,9 @@ type environment struct {
 	Branch         string `envconfig:"BITBUCKET_BRANCH" context:"true"`
 	Commit         string `envconfig:"BITBUCKET_COMMIT" context:"true"`
 
-	SSLCertFile string `envconfig:"SSL_CERT_FILE" standard:"true"`
-	HTTPSProxy  string `envconfig:"HTTPS_PROXY" standard:"true"`
-	NoProxy     string `envconfig:"NO_PROXY" standard:"true"`
+	SSLCertFile string `envconfig:"SSL_CERT_FILE"`
+	HTTPSProxy  string `envconfig:"HTTPS_PROXY"`
+	NoProxy     string `envconfig:"NO_PROXY"`
 }
 
 type awsEnvironment struct {
@@ -65,12 +64,12 @@ type awsEnvironment struct {
 	Refreshable    string `envconfig:"AWS_REFRESHABLE" default:"false"`
 	Registries     string `envconfig:"AWS_ECR_REGISTRIES" list:"true"`
 
-	EndpointSTS string `envconfig:"AWS_ENDPOINT_URL_STS" standard:"true"`
-	EndpointECR string `envconfig:"AWS_ENDPOINT_URL_ECR" standard:"true"`
-	Endpoint    string `envconfig:"AWS_ENDPOINT_URL" standard:"true"`
-	FIPS        string `envconfig:"AWS_USE_FIPS_ENDPOINT" standard:"true"`
-	DualStack   string `envconfig:"AWS_USE_DUALSTACK_ENDPOINT" standard:"true"`
-	CABundle    string `envconfig:"AWS_CA_BUNDLE" standard:"true"`
+	EndpointSTS string `envconfig:"AWS_ENDPOINT_URL_STS"`
+	EndpointECR string `envconfig:"AWS_ENDPOINT_URL_ECR"`
+	Endpoint    string `envconfig:"AWS_ENDPOINT_URL"`
+	FIPS        string `envconfig:"AWS_USE_FIPS_ENDPOINT"`
+	DualStack   string `envconfig:"AWS_USE_DUALSTACK_ENDPOINT"`
+	CABundle    string `envconfig:"AWS_CA_BUNDLE"`
 }
 
 type gcpEnvironment struct {
@@ -133,10 +132,9 @@ type serviceEnvironment struct {
 
 // A Variable is one that a user may set.
 type Variable struct {
-	Name     string
-	Default  string
-	List     bool // may be in array form
-	Standard bool // read by a library too
+	Name    string
+	Default string
+	List    bool // may be in array form
 }
 
 // Variables lists what a user may set, in the order of the reference.
@@ -144,10 +142,7 @@ func Variables() []Variable {
 	var all []Variable
 	eachField(reflect.ValueOf(&environment{}).Elem(), func(f reflect.StructField, _ reflect.Value) {
 		if f.Tag.Get("context") == "" {
-			all = append(all, Variable{
-				Name: f.Tag.Get("envconfig"), Default: f.Tag.Get("default"),
-				List: f.Tag.Get("list") != "", Standard: f.Tag.Get("standard") != "",
-			})
+			all = append(all, Variable{Name: f.Tag.Get("envconfig"), Default: f.Tag.Get("default"), List: f.Tag.Get("list") != ""})
 		}
 	})
 	return all
@@ -166,8 +161,10 @@ func eachField(structure reflect.Value, visit func(reflect.StructField, reflect.
 // readEnvironment reads every variable, drops the white space around it, and puts the default in the place of nothing.
 func readEnvironment() (environment, error) {
 	var env environment
-	if err := envconfig.Process("", &env); err != nil {
-		return environment{}, err // cannot be: every field is a string
+	for _, part := range []any{&env, &env.AWS, &env.GCP, &env.Vault, &env.Okta, &env.OAuth, &env.Services} {
+		if err := envconfig.Process("", part); err != nil {
+			return environment{}, err // cannot be: every field is a string
+		}
 	}
 	eachField(reflect.ValueOf(&env).Elem(), func(f reflect.StructField, value reflect.Value) {
 		text := strings.TrimSpace(value.String())
@@ -182,4 +179,22 @@ func readEnvironment() (environment, error) {
 // isSet tells whether a variable, or its array form, has a value.
 func isSet(name string) bool {
 	return strings.TrimSpace(os.Getenv(name)) != "" || strings.TrimSpace(os.Getenv(name+"_COUNT")) != ""
+}
+
+// prepareStandard gives what Go's libraries read by themselves the form that every other variable has: without white space, and
+// the path of a file beginning in the build directory.
+func prepareStandard() {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		value, isSet := os.LookupEnv(name)
+		switch value = strings.TrimSpace(value); {
+		case !isSet:
+			continue
+		case value == "":
+			_ = os.Unsetenv(name)
+			continue
+		case name == "SSL_CERT_FILE":
+			value = inBuildDir(strings.TrimSpace(os.Getenv("BITBUCKET_CLONE_DIR")), value)
+		}
+		_ = os.Setenv(name, value) // fails for names that are none
+	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,13 +36,13 @@ func (p *problems) name(variable, value string) {
 	}
 }
 
-func (p *problems) vault(v vaultEnvironment, baseDir string) *vault.Config {
+func (p *problems) vault(v vaultEnvironment, buildDir string) *vault.Config {
 	before := len(*p)
 	if !p.together("VAULT_ADDR", "VAULT_ROLE") {
 		p.halfConfigured("VAULT_ROLE", "VAULT_AUTH_MOUNT")
 		return nil
 	}
-	c := p.vaultServer(v, baseDir)
+	c := p.vaultServer(v, buildDir)
 	c.Role = v.Role
 	if len(*p) > before {
 		return nil
@@ -52,7 +51,7 @@ func (p *problems) vault(v vaultEnvironment, baseDir string) *vault.Config {
 }
 
 // vaultServer reads where Vault is.
-func (p *problems) vaultServer(v vaultEnvironment, baseDir string) *vault.Config {
+func (p *problems) vaultServer(v vaultEnvironment, buildDir string) *vault.Config {
 	c := &vault.Config{Addr: p.endpoint("VAULT_ADDR", v.Addr), Mount: strings.Trim(v.Mount, "/"), Namespace: v.Namespace}
 	c.Mount = strings.TrimPrefix(c.Mount, "auth/")
 	if !charset.Only(c.Mount, charset.Word+"./-", 1, 200) || strings.Contains(c.Mount, "..") {
@@ -60,13 +59,8 @@ func (p *problems) vaultServer(v vaultEnvironment, baseDir string) *vault.Config
 	}
 	p.name("VAULT_ROLE", v.Role)
 	p.name("VAULT_NAMESPACE", c.Namespace)
-	if v.CACert != "" {
-		c.CACert = v.CACert
-		if !filepath.IsAbs(c.CACert) {
-			c.CACert = filepath.Join(baseDir, c.CACert)
-		}
-		c.RootCAs = p.authorities("VAULT_CACERT", c.CACert)
-	}
+	c.CACert = inBuildDir(buildDir, v.CACert)
+	c.RootCAs = p.authorities("VAULT_CACERT", c.CACert)
 	return c
 }
 

@@ -52,7 +52,7 @@ func TestMaxTime(t *testing.T) {
 			}
 			began := time.Now()
 			got, ok := pipelines.MaxTime(dir, c.running)
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("took %v", took) // a hundred times what it takes
 			}
 			if got != time.Duration(c.want)*time.Minute || ok != (c.want != 0) {

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// maxBundle caps a bundle of certificates. The one of a system has less than 300 kB.
+const maxBundle = 4 << 20
+
+// inBuildDir is the full path of a file that a variable names, which begins in the build directory or is full already.
+func inBuildDir(buildDir, file string) string {
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	file = filepath.Join(buildDir, file)
+	if full, err := filepath.Abs(file); err == nil {
+		return full
+	}
+	return file
+}
+
+// authorities reads the bundle of certificates that a variable names. AWS's and Vault's take the place of the system's, as in
+// their own clients. What SSL_CERT_FILE names Go reads by itself, and says nothing of what it cannot read.
+func (p *problems) authorities(name, file string) *x509.CertPool {
+	if file == "" {
+		return nil
+	}
+	advice := name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
+	pem, err := readBundle(file)
+	if err != nil {
+		p.add(hint.New(name+": the file cannot be read", advice))
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		p.add(hint.New(name+": no certificate in the file", advice))
+	}
+	return roots
+}
+
+// readBundle reads a regular file. The checkout may hold something that never ends, or that nobody writes to.
+func readBundle(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxBundle {
+		return nil, errors.Join(err, errors.New("not a regular file of a fair size"))
+	}
+	return io.ReadAll(io.LimitReader(f, maxBundle))
+}
