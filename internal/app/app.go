@@ -8,6 +8,7 @@ package app
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -35,25 +36,27 @@ type Program struct {
 func Main(ctx context.Context, p Program) int {
 	c := &console{version: p.Version, out: p.Stdout, err: p.Stderr}
 	general, err := config.LoadGeneral()
-	command := general.Command
+	name, from := general.Command, " in COMMAND"
 	args := p.Args
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		command, args = args[0], args[1:]
+		name, from, args = args[0], "", args[1:]
 	} else if len(args) > 0 {
 		switch args[0] {
 		case "--version":
 			c.print("bitbucket-oidc " + p.Version)
 			return done
-		case "--help", "-h":
+		case "--help", "-help", "-h":
 			c.print(strings.TrimSuffix(usage, "\n"))
 			return done
 		}
 	}
-	run, known := commands()[command]
+	run, known := commands()[name]
 	if !known {
-		return c.fail(hint.New("unknown command", "the commands are login, logout, explain and check: see pipe --help"), misused)
+		unknown := hint.New("unknown command"+from, "the commands are login, logout, explain and check: see pipe --help")
+		return c.fail(errors.Join(unknown, err), misused)
 	}
-	if len(args) > 0 && (args[0] == "--help" || args[0] == "-h") {
+	a, wrong := parseArguments(name, run.options, args)
+	if errors.Is(wrong, flag.ErrHelp) {
 		c.print(strings.TrimSuffix(run.usage(), "\n"))
 		return done
 	}
@@ -61,23 +64,30 @@ func Main(ctx context.Context, p Program) int {
 	for _, w := range general.Warnings {
 		c.warn(w)
 	}
+	a.add(err)
+	if wrong != nil {
+		a.add(wrong)
+		return c.fail(a.wrongs(), misused)
+	}
 	ctx, cancel := context.WithTimeout(ctx, general.Timeout)
 	defer cancel()
-	return run.run(ctx, c, args, err)
+	return run.run(ctx, c, a)
 }
 
-// A command runs with the problems of the variables that every command obeys, so that it can report them with its own.
+// A command runs with arguments that hold what is wrong with them and with the variables that every command obeys, so that it can
+// report that with its own.
 type command struct {
-	usage func() string
-	run   func(ctx context.Context, c *console, args []string, problems error) int
+	usage   func() string
+	options []option
+	run     func(ctx context.Context, c *console, a *arguments) int
 }
 
 func commands() map[string]command {
 	return map[string]command{
-		"login":   {loginUsage, login},
-		"logout":  {logoutUsage, logout},
-		"explain": {explainUsage, explain},
-		"check":   {checkUsage, check},
+		"login":   {loginUsage, nil, login},
+		"logout":  {logoutUsage, nil, logout},
+		"explain": {explainUsage, explainOptions(), explain},
+		"check":   {checkUsage, checkOptions(), check},
 	}
 }
 
@@ -109,13 +119,14 @@ func (c *console) line(w io.Writer, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
+// print prints what is the program's own, or has been made visible: it may have many lines.
 func (c *console) print(text string) { c.line(c.out, text) }
 
-func (c *console) warn(text string) { c.line(c.err, "warning: "+text) }
+func (c *console) warn(text string) { c.line(c.err, "warning: "+visible(text)) }
 
 func (c *console) debug(text string) {
 	if c.debugging {
-		c.line(c.err, "debug: "+text)
+		c.line(c.err, "debug: "+visible(text))
 	}
 }
 
@@ -123,18 +134,14 @@ func (c *console) debug(text string) {
 // indented.
 func (c *console) fail(err error, status int) int {
 	for _, failure := range hint.Failures(err) {
-		c.line(c.err, "✖ "+failure.Error())
+		c.line(c.err, "✖ "+visible(failure.Error()))
 		for _, advice := range hint.All(failure) {
-			c.line(c.err, "hint: "+strings.ReplaceAll(advice, "\n", "\n  "))
+			lines := strings.Split(advice, "\n")
+			for i := range lines {
+				lines[i] = visible(lines[i])
+			}
+			c.line(c.err, "hint: "+strings.Join(lines, "\n  "))
 		}
 	}
 	return status
-}
-
-// tooMany is the error of arguments to a command that takes none.
-func tooMany(command string, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return hint.With(errors.New("too many arguments"), command+" takes none: it is configured by variables")
 }

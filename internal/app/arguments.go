@@ -24,7 +24,7 @@ type option struct {
 	usage       string
 }
 
-// arguments are what a command line gives. They collect what is wrong with it, so that one run tells all of it.
+// arguments are what a command line gives. They collect what is wrong, with the variables too, so that one run tells all of it.
 type arguments struct {
 	command  string
 	values   map[string][]string
@@ -85,6 +85,15 @@ func (a *arguments) misread(err error) error {
 	return hint.New("--"+visible(name)+": "+says, a.help())
 }
 
+func (a *arguments) add(err error) {
+	if err != nil {
+		a.problems = append(a.problems, err)
+	}
+}
+
+// wrongs is all that is wrong, or nil.
+func (a *arguments) wrongs() error { return errors.Join(a.problems...) }
+
 func (a *arguments) help() string { return "see pipe " + a.command + " --help" }
 
 func (a *arguments) wrong(name, text string) {
@@ -140,21 +149,22 @@ func (a *arguments) moment(name string, otherwise time.Time) time.Time {
 	return t
 }
 
+// duration is the flag's value as AWS_SESSION_DURATION may have it.
 func (a *arguments) duration(name string, otherwise time.Duration) time.Duration {
 	if !a.given(name) {
 		return otherwise
 	}
 	d, err := config.ParseDuration(a.text(name))
-	if err != nil || d <= 0 {
-		a.wrong(name, "expected a duration such as 45m or 1h30m, or whole seconds such as 3600")
+	if err != nil || d < config.ShortestSession || d > config.LongestSession || d%time.Second != 0 {
+		a.wrong(name, "expected the duration of an AWS session, 15m to 12h, in whole seconds")
 	}
 	return d
 }
 
-// noFiles refuses what is no flag, for a command that takes nothing else.
+// noFiles refuses what is no flag.
 func (a *arguments) noFiles() {
 	if len(a.files) > 0 {
-		a.problems = append(a.problems, hint.New("too many arguments", a.command+" takes flags only: "+a.help()))
+		a.add(hint.New("too many arguments", a.command+" takes no files: "+a.help()))
 	}
 }
 

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"flag"
 	"slices"
 	"strings"
 	"time"
@@ -42,28 +41,47 @@ its kind told, or the command line is wrong. It never sends anything. Variables:
 }
 
 // check judges files.
-func check(ctx context.Context, c *console, args []string, problems error) int {
-	a, err := parseArguments("check", checkOptions(), args)
-	if errors.Is(err, flag.ErrHelp) {
-		c.print(strings.TrimSuffix(checkUsage(), "\n"))
-		return done
-	}
-	if err != nil {
-		return c.fail(errors.Join(problems, err), misused)
-	}
+func check(ctx context.Context, c *console, a *arguments) int {
 	options := trust.Options{Now: a.moment("now", time.Now()), Duration: a.duration("duration", time.Hour)}
 	id := a.identity(ctx, options.Now)
 	files := a.read(ctx)
-	if err := errors.Join(append(a.problems, problems)...); err != nil {
+	if err := a.wrongs(); err != nil {
 		return c.fail(err, misused)
 	}
-	results, err := trust.Judge(files, id, options)
-	if err != nil {
-		return c.fail(unknownKinds(err), misused)
+	// A small document can be made to take long.
+	type outcome struct {
+		results []trust.Result
+		text    string
+		err     error
 	}
-	c.sayExpired(id, options.Now)
-	c.lines(formats()[a.text("format")](judged{c.version, id, files, results, options.Now}))
-	return status(results)
+	got := make(chan outcome, 1)
+	go func() {
+		results, err := trust.Judge(files, id, options)
+		if err != nil {
+			got <- outcome{err: unknownKinds(err)}
+			return
+		}
+		got <- outcome{results: results, text: formats()[a.text("format")](judged{c.version, id, files, results, options.Now})}
+	}()
+	select {
+	case o := <-got:
+		if o.err != nil {
+			return c.fail(o.err, misused)
+		}
+		c.sayExpired(id, options.Now)
+		c.lines(o.text)
+		return status(o.results)
+	case <-ctx.Done():
+		return c.fail(hint.New("judging the files: "+ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), misused)
+	}
+}
+
+// ended says what ended a context: late, or that a signal stopped the program.
+func ended(ctx context.Context, late string) string {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return late
+	}
+	return "stopped"
 }
 
 // judged is what check has to print.

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,19 +48,11 @@ type explained struct {
 }
 
 // explain prints what to configure.
-func explain(ctx context.Context, c *console, args []string, problems error) int {
-	a, err := parseArguments("explain", explainOptions(), args)
-	if errors.Is(err, flag.ErrHelp) {
-		c.print(strings.TrimSuffix(explainUsage(), "\n"))
-		return done
-	}
-	if err != nil {
-		return c.fail(errors.Join(problems, err), misused)
-	}
+func explain(ctx context.Context, c *console, a *arguments) int {
 	a.noFiles()
 	now, duration := a.moment("now", time.Now()), a.duration("duration", time.Hour)
 	id := a.identity(ctx, now)
-	if err := errors.Join(append(a.problems, problems)...); err != nil {
+	if err := a.wrongs(); err != nil {
 		return c.fail(err, misused)
 	}
 	places := trust.Places{

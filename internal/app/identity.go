@@ -136,7 +136,7 @@ func read(ctx context.Context, name string) ([]byte, error) {
 	case r := <-got:
 		return r.data, unreadable(name, r.err)
 	case <-ctx.Done():
-		return nil, unreadable(name, errors.New("its end did not come within TIMEOUT"))
+		return nil, unreadable(name, errors.New(ended(ctx, "its end did not come within TIMEOUT")))
 	}
 }
 

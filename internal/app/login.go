@@ -19,10 +19,13 @@ import (
 const leeway = 5 * time.Minute
 
 // login is the main job: token → exchange → hand off → one line for each credential.
-func login(ctx context.Context, c *console, args []string, problems error) int {
+func login(ctx context.Context, c *console, a *arguments) int {
+	a.noFiles()
 	cfg, err := config.Load()
-	dir, dirErr := handoff.Open(cfg.Output)
-	if err := errors.Join(problems, tooMany("login", args), err, dirErr); err != nil {
+	a.add(err)
+	dir, err := handoff.Open(cfg.Output)
+	a.add(err)
+	if err := a.wrongs(); err != nil {
 		return c.fail(err, misused)
 	}
 	c.debugClaims(cfg.Token.Claims)
@@ -40,7 +43,7 @@ func login(ctx context.Context, c *console, args []string, problems error) int {
 		return c.fail(err, failed)
 	}
 	for backend, got := range each(grants) {
-		c.print(success(backend, got))
+		c.print(visible(success(backend, got)))
 	}
 	c.warnOfDrift(grants, cfg.Token.Claims, cfg.MaxTime)
 	c.print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))

@@ -10,35 +10,43 @@ import (
 )
 
 // logout removes what login wrote, and only that, and revokes what can be revoked.
-func logout(ctx context.Context, c *console, args []string, problems error) int {
+func logout(ctx context.Context, c *console, a *arguments) int {
+	a.noFiles()
 	output, err := config.LoadOutput()
-	dir, dirErr := handoff.Open(output)
-	if err := errors.Join(problems, tooMany("logout", args), err, dirErr); err != nil {
+	a.add(err)
+	dir, err := handoff.Open(output)
+	a.add(err)
+	if err := a.wrongs(); err != nil {
 		return c.fail(err, misused)
 	}
 	// What could not be revoked ends by itself; what lies around does not. So a failure here does not keep the files.
-	revokeErr := c.revoke(ctx, dir)
+	revokeErr := c.revoke(ctx, a, dir)
 	removed, foreign, err := dir.Remove(ctx)
 	if err == nil {
 		c.reportRemoval(dir, removed, foreign)
 	}
-	if err := errors.Join(revokeErr, err); err != nil {
+	wrong := a.wrongs()
+	switch err := errors.Join(wrong, revokeErr, err); {
+	case wrong != nil:
+		return c.fail(err, misused)
+	case err != nil:
 		return c.fail(err, failed)
 	}
 	return done
 }
 
-// revoke ends the credentials of every backend that login has written and that can.
-func (c *console) revoke(ctx context.Context, dir *handoff.Dir) error {
+// revoke ends the credentials of every backend that login has written and that can. Variables that are wrong for it are added to
+// the arguments' problems.
+func (c *console) revoke(ctx context.Context, a *arguments, dir *handoff.Dir) error {
 	var errs []error
 	names, err := dir.Backends()
 	errs = append(errs, err)
 	for _, name := range names {
 		backend, err := config.LoadRevoker(name, c.debug)
+		a.add(err)
 		if err == nil && backend != nil {
-			err = backend.Revoke(ctx, dir.Read)
+			errs = append(errs, backend.Revoke(ctx, dir.Read))
 		}
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -23,6 +23,10 @@ const (
 	// text (STS API Reference, AssumeRoleWithWebIdentity).
 	maxPolicies   = 10
 	maxPolicyText = 2048
+
+	// ShortestSession and LongestSession bound a session (STS API Reference, AssumeRoleWithWebIdentity).
+	ShortestSession = 15 * time.Minute
+	LongestSession  = 12 * time.Hour
 )
 
 // isProfile tells whether s can be a profile's name: without spaces and quotes, which the AWS SDK for JavaScript cannot
@@ -54,7 +58,7 @@ func (p *problems) aws(env environment) *aws.Config {
 	c := &aws.Config{
 		Roles:       p.awsRoles(v),
 		SessionName: sessionName(v.SessionName, env.RepositorySlug, env.BuildNumber),
-		Duration:    p.seconds("AWS_SESSION_DURATION", v.SessionDuration, 15*time.Minute, 12*time.Hour),
+		Duration:    p.seconds("AWS_SESSION_DURATION", v.SessionDuration, ShortestSession, LongestSession),
 		Policy:      v.SessionPolicy,
 		PolicyARNs:  p.list("AWS_SESSION_POLICY_ARNS", v.PolicyARNs),
 	}
