@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// Attempts is how often a request is sent at most.
-	Attempts = 5
+	// attempts is how often a request is sent at most.
+	attempts = 5
 
 	// maxAnswer caps an answer. The largest that is expected is an AWS session of a few kB; Google's access tokens have at
 	// most 12 kB.
@@ -43,6 +43,9 @@ const (
 	// as no pause is longer than two thirds of that. docs/herd.md shows what it brings.
 	firstThrottled = 2 * time.Second
 	nextThrottled  = 60 * time.Second
+
+	// maxAsked caps what Retry-After can ask for: it is past every deadline, and sums with it do not overflow.
+	maxAsked = 1000 * time.Hour
 )
 
 // Config says what is particular to one backend's requests.
@@ -115,7 +118,7 @@ func checkURL(raw string) (*url.URL, error) {
 		return nil, errors.New("not a URL")
 	case u.User != nil:
 		return nil, errors.New("a URL with a user name")
-	case u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+	case u.RawQuery != "", u.ForceQuery, strings.Contains(raw, "#"): // an empty fragment leaves no trace in u
 		return nil, errors.New("a URL with a query or a fragment")
 	}
 	return u, checkScheme(u)
@@ -144,6 +147,7 @@ type Error struct {
 	Reason   string
 	Advice   string // what to change, or empty
 	cause    error
+	passes   bool // whether another attempt may succeed
 }
 
 func (e *Error) Error() string {
@@ -215,7 +219,7 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			longest = longestThrottled(throttled)
 		}
 		pause, again := time.Duration(0), false
-		if fault != Lasts && attempt < Attempts {
+		if fault != Lasts && attempt < attempts {
 			pause, again = r.pause(req.Context(), longest, resp)
 		}
 		r.trace(req, attempt, time.Since(began), resp, err, pause, again)
@@ -301,7 +305,7 @@ func (r *retrier) pause(ctx context.Context, longest time.Duration, resp *http.R
 // fault is what an attempt came to; [Lasts] stands for success as well.
 func (r *retrier) fault(resp *http.Response, err *Error) Fault {
 	if err != nil {
-		if passes(err) {
+		if err.passes {
 			return Passes
 		}
 		return Lasts
@@ -323,13 +327,14 @@ func (r *retrier) fault(resp *http.Response, err *Error) Fault {
 	return max(known, r.Judge(code, body))
 }
 
-// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3).
+// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). A date that has passed asks for nothing: the
+// two clocks differ.
 func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second, true
+		return min(time.Duration(seconds)*time.Second, maxAsked), true
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now)), true
+	if date, err := http.ParseTime(value); err == nil && date.After(now) {
+		return min(date.Sub(now), maxAsked), true
 	}
 	return 0, false
 }
@@ -351,21 +356,13 @@ func (r *retrier) trace(req *http.Request, attempt int, took time.Duration, resp
 	r.Trace(line)
 }
 
-// permanent marks faults that another attempt cannot mend.
-var errPermanent = errors.New("permanent")
-
-func passes(err *Error) bool {
-	return err.cause != nil && !errors.Is(err.cause, errPermanent)
-}
-
 // failure words an error of net/http. Only the kinds that are known here are told apart, because the rest may quote
 // what a server or a proxy sent.
 func failure(req *http.Request, err error) *Error {
 	if req.Context().Err() != nil {
 		return stopped(req.Context(), req.URL.Host)
 	}
-	e := &Error{Host: req.URL.Host, Attempts: 1, cause: err}
-	permanent := func() { e.cause = errors.Join(errPermanent, err) }
+	e := &Error{Host: req.URL.Host, Attempts: 1, cause: err, passes: true}
 
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
@@ -379,27 +376,25 @@ func failure(req *http.Request, err error) *Error {
 	case errors.As(err, &refusal):
 		e.Reason = fmt.Sprintf("the proxy refuses the connection (status %d)", int(refusal))
 		e.Advice = "the proxy must let the runner reach this host: look at HTTPS_PROXY and NO_PROXY"
-		if refusal < 500 {
-			permanent()
-		}
+		e.passes = refusal >= 500
 	case errors.As(err, &unknown):
 		e.Reason = "its certificate is signed by an unknown authority"
 		e.Advice = "a proxy that opens TLS, or a server with a private authority, needs that authority in SSL_CERT_FILE (all backends), AWS_CA_BUNDLE or VAULT_CACERT, a file inside the build directory"
-		permanent()
+		e.passes = false
 	case errors.As(err, &hostname):
 		e.Reason = "its certificate is for another host"
 		e.Advice = "look at the endpoint variables and the proxy: the server that answered is not the one that was asked"
-		permanent()
+		e.passes = false
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		e.Reason = "its certificate has expired, or the runner's clock is wrong"
-		permanent()
+		e.passes = false
 	case errors.As(err, &verification), errors.As(err, &invalid):
 		e.Reason = "its certificate cannot be verified"
-		permanent()
+		e.passes = false
 	case errors.As(err, &record):
 		e.Reason = "its answer is not TLS"
 		e.Advice = "look at the endpoint variables and the proxy: the server speaks plain http"
-		permanent()
+		e.passes = false
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Reason = "no such host"
 		e.Advice = "look at the variables that name the host, such as the region or an endpoint, and whether the runner can resolve it"

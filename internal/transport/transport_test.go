@@ -103,6 +103,7 @@ func TestAttempts(t *testing.T) {
 		{"no HTTP", []http.HandlerFunc{cut("canary canary canary\r\n\r\n")}, 0, "the request failed (5 attempts)", 5},
 		{"Retry-After past the deadline", []http.HandlerFunc{status(429, "Retry-After", "3600")}, 429, "", 1},
 		{"Retry-After of a date past the deadline", []http.HandlerFunc{status(503, "Retry-After", "Fri, 01 Jan 2100 00:00:00 GMT")}, 503, "", 1},
+		{"Retry-After of the last date there is", []http.HandlerFunc{status(503, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")}, 503, "", 1},
 		{"Retry-After of now", []http.HandlerFunc{status(503, "Retry-After", "0"), status(200)}, 200, "", 2},
 		{"Retry-After of nonsense", []http.HandlerFunc{status(503, "Retry-After", "soon"), status(200)}, 200, "", 2},
 	} {
@@ -233,6 +234,7 @@ func TestCheckEndpoint(t *testing.T) {
 		"https://example.com/path":      false,
 		"https://example.com?x=1":       false,
 		"https://example.com?":          false,
+		"https://example.com#":          false,
 		"https://example.com#x":         false,
 		"https://":                      false,
 		"https://:443":                  false,
