@@ -27,7 +27,8 @@ type Backend interface {
 type Revoker interface {
 	Backend
 
-	// Revoke ends the credentials whose files read gives back. It is no error when there are none.
+	// Revoke ends the credentials whose files read gives back. A file that is not there, which is fs.ErrNotExist, is nothing to
+	// revoke.
 	Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error
 }
 

@@ -78,6 +78,9 @@ func Parse(raw string) (Token, error) {
 	if len(raw) > maxLength {
 		return Token{}, fmt.Errorf("token: %d characters, more than %d", len(raw), maxLength)
 	}
+	if strings.ContainsAny(raw, "\r\n") { // which package base64 would pass over
+		return Token{}, errors.New("token: a line break inside it")
+	}
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 || parts[2] == "" {
 		return Token{}, fmt.Errorf("token: %d parts between dots, not the 3 of a signed JWT", len(parts))
@@ -134,7 +137,8 @@ func parseClaims(data []byte) (Claims, error) {
 	case len(p.Audience) == 0:
 		return Claims{}, errors.New("claims: no aud")
 	}
-	for _, value := range append([]string{p.Issuer, p.Subject, p.Repository, p.Workspace, p.Pipeline, p.Step, p.Environment, p.Branch}, p.Audience...) {
+	// Not the branch's name, which people choose: an emoji can be joined of several signs that do not print.
+	for _, value := range append([]string{p.Issuer, p.Subject, p.Repository, p.Workspace, p.Pipeline, p.Step, p.Environment}, p.Audience...) {
 		if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return Claims{}, errors.New("claims: a value with characters that cannot be printed")
 		}

@@ -88,6 +88,13 @@ func TestParseForms(t *testing.T) {
 	}
 }
 
+func TestParseTakesAnyBranch(t *testing.T) {
+	token, err := oidc.Parse(with(t, `{"branchName":"feature/👩\u200d💻"}`))
+	if err != nil || token.Claims.BranchName != "feature/👩\u200d💻" {
+		t.Errorf("%v, %q", err, token.Claims.BranchName)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	good := jwt(`{"alg":"RS256"}`, claims)
 	for name, raw := range map[string]string{
@@ -114,7 +121,8 @@ func TestParseRefuses(t *testing.T) {
 		"exp past the years": with(t, `{"exp":1e300}`),
 		"sub of a number":    with(t, `{"sub":12345678}`),
 		"a line break":       with(t, `{"sub":"{a}\n✔ aws default: fake"}`),
-		"an escape sequence": with(t, `{"branchName":"\u001b[2J"}`),
+		"an escape sequence": with(t, `{"repositoryUuid":"\u001b[2J"}`),
+		"broken over lines":  good[:20] + "\n" + good[20:],
 		"too long":           with(t, `{"branchName":"`+strings.Repeat("x", 80<<10)+`"}`),
 	} {
 		t.Run(name, func(t *testing.T) {

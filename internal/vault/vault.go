@@ -5,7 +5,9 @@ package vault
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,11 +102,14 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 
 // Revoke implements [federation.Revoker].
 func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error {
-	token, err := read(tokenFile)
-	if err != nil {
-		return nil // nothing to revoke
-	}
 	const doing = "vault " + name + ": revoking the token"
+	token, err := read(tokenFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // nothing to revoke
+	case err != nil:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 	header := b.header()
 	header.Set("X-Vault-Token", token.Reveal())
 	answer, err := wire.Post(ctx, b.client, doing, wire.Request{URL: b.Addr + "/v1/auth/token/revoke-self", Header: header})

@@ -1,12 +1,12 @@
 package vault
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -216,7 +216,10 @@ func TestRevoke(t *testing.T) {
 		})
 	}
 	b, requests := backend(t, 204, "")
-	if err := b.Revoke(context.Background(), func(string) (secret.Text, error) { return secret.Text{}, errors.New("none") }); err != nil || requests.Load() != 0 {
-		t.Errorf("nothing to revoke: %v, %d requests", err, requests.Load())
+	for _, c := range []struct{ read, want error }{{fs.ErrNotExist, nil}, {io.ErrUnexpectedEOF, io.ErrUnexpectedEOF}} {
+		err := b.Revoke(t.Context(), func(string) (secret.Text, error) { return secret.Text{}, c.read })
+		if !errors.Is(err, c.want) || requests.Load() != 0 {
+			t.Errorf("the file cannot be read, %v: %v, %d requests", c.read, err, requests.Load())
+		}
 	}
 }

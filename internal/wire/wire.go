@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,13 +127,16 @@ func (a Answer) Token(path string) (secret.Text, bool) {
 	return secret.New(token), charset.Only(token, charset.Visible, 1, 64<<10)
 }
 
-// Lifetime reads whole seconds at path and gives the time at which they end; the zero time if there are none.
+// maxLifetime is longer than any credential lasts, in seconds. What is over it is no lifetime.
+const maxLifetime = 10 * 365 * 24 * 3600
+
+// Lifetime reads seconds at path and gives the time at which they end; the zero time if there are none.
 func (a Answer) Lifetime(path string) time.Time {
-	seconds, err := time.ParseDuration(a.Value(path) + "s")
-	if err != nil || seconds <= 0 {
+	seconds, err := strconv.ParseFloat(a.Value(path), 64)
+	if err != nil || !(seconds > 0 && seconds <= maxLifetime) {
 		return time.Time{}
 	}
-	return time.Now().Add(seconds).UTC().Truncate(time.Second)
+	return time.Now().Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Second)
 }
 
 // Unusable is the error of an answer that is a success and not what it should be.

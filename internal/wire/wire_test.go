@@ -173,7 +173,7 @@ func TestLifetime(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
 		`900`: 15 * time.Minute, `"900"`: 15 * time.Minute, `900.5`: 15 * time.Minute,
-		`0`: 0, `-1`: 0, `"soon"`: 0, `null`: 0, `"1h"`: 0, `1e400`: 0, `99999999999999`: 0, `true`: 0, `[900]`: 0,
+		`0`: 0, `-1`: 0, `"soon"`: 0, `null`: 0, `"1h"`: 0, `"15m"`: 0, `"1h2"`: 0, `"Inf"`: 0, `"NaN"`: 0, `1e400`: 0, `99999999999999`: 0, `true`: 0, `[900]`: 0,
 	} {
 		ends := Answer{200, []byte(`{"expires_in":` + text + `}`)}.Lifetime("expires_in")
 		if want == 0 {
