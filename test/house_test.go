@@ -26,7 +26,7 @@ func arrows() map[string][]string {
 		"config":     {"vault", "okta", "oauth", "secret", "charset", "pipelines", "aws", "gcp", "federation", "handoff", "hint", "oidc", "transport"},
 		"aws":        backend,
 		"gcp":        backend,
-		"federation": {"oidc", "secret"},
+		"federation": {"hint", "oidc", "secret"},
 		"handoff":    {"charset", "federation", "hint", "oidc", "secret"},
 		"trust":      {"oidc"},
 		"sarif":      {"trust"},

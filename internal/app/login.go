@@ -86,17 +86,19 @@ func checkExpiry(claims oidc.Claims) error {
 func checkLifetimes(grants []federation.Grant, least time.Duration) error {
 	var errs []error
 	for b, got := range each(grants) {
-		left := "for an unknown time"
+		left, wanted := "an unknown time", minutes(least)
 		if !got.Expires.IsZero() {
 			remaining := time.Until(got.Expires)
 			if remaining >= least {
 				continue
 			}
-			left = "for " + minutes(remaining)
+			if left = minutes(remaining); left == wanted {
+				left, wanted = remaining.Truncate(time.Second).String(), least.String()
+			}
 		}
 		if least > 0 {
 			errs = append(errs, hint.New(
-				fmt.Sprintf("%s %s: valid %s only, less than MINIMUM_LIFETIME (%s)", b, got.Name, left, minutes(least)),
+				fmt.Sprintf("%s %s: valid for %s only, less than MINIMUM_LIFETIME (%s)", b, got.Name, left, wanted),
 				got.Lengthen, "or lower MINIMUM_LIFETIME; nothing was written"))
 		}
 	}
@@ -105,13 +107,16 @@ func checkLifetimes(grants []federation.Grant, least time.Duration) error {
 
 // warnOfDrift warns of each credential that ends before the step must.
 func (c *console) warnOfDrift(grants []federation.Grant, claims oidc.Claims, maxTime time.Duration) {
+	if maxTime == 0 {
+		return // not known
+	}
 	began := claims.IssuedAt // Bitbucket mints the token when the step starts
 	if began.IsZero() {
 		began = time.Now()
 	}
 	end := began.Add(maxTime)
 	for b, got := range each(grants) {
-		if maxTime == 0 || got.Expires.IsZero() || !got.Expires.Before(end) {
+		if got.Expires.IsZero() || !got.Expires.Before(end) {
 			continue
 		}
 		c.warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,

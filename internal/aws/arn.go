@@ -1,10 +1,10 @@
 package aws
 
 import (
-	"bitbucket-oidc/internal/charset"
 	"errors"
-	"fmt"
 	"strings"
+
+	"bitbucket-oidc/internal/charset"
 )
 
 // ARN is an IAM role's Amazon Resource Name.
@@ -30,9 +30,9 @@ func isRoleName(s string) bool {
 // IsAccount tells whether s is an account's id.
 func IsAccount(s string) bool { return charset.Only(s, charset.Digit, 12, 12) }
 
-// homeRegion is the region to use in a partition when none is asked for, and whether the partition is one of AWS. The isolated
+// HomeRegion is the region to use in a partition when none is asked for, and whether the partition is one of AWS. The isolated
 // partitions have no home region here: they need an explicit one. Source: botocore, partitions.json.
-func homeRegion(partition string) (region string, known bool) {
+func HomeRegion(partition string) (region string, known bool) {
 	switch partition {
 	case "aws":
 		return "us-east-1", true
@@ -48,8 +48,8 @@ func homeRegion(partition string) (region string, known bool) {
 	return "", false
 }
 
-// partitionOf is the partition that a region belongs to.
-func partitionOf(region string) string {
+// PartitionOf is the partition that a region belongs to.
+func PartitionOf(region string) string {
 	prefix, _, _ := strings.Cut(region, "-")
 	switch {
 	case prefix == "cn":
@@ -78,7 +78,7 @@ func ParseARN(s string) (ARN, error) {
 	}
 	partition, service, region, account, resource := parts[1], parts[2], parts[3], parts[4], parts[5]
 	kind, role, _ := strings.Cut(resource, "/")
-	_, known := homeRegion(partition)
+	_, known := HomeRegion(partition)
 	switch {
 	case !isPartition(partition):
 		return ARN{}, errors.New("an ARN without a partition")
@@ -111,23 +111,4 @@ func IsRegion(s string) bool {
 		}
 	}
 	return true
-}
-
-// RegionFor is the region in which to assume a role: the one asked for, by this variable, if it is of the role's partition,
-// or the partition's home. A partition that is not AWS's has no STS of its own, so that it needs an endpoint.
-func RegionFor(role ARN, variable, asked string, endpoint bool) (string, error) {
-	home, known := homeRegion(role.Partition)
-	switch {
-	case !known && !endpoint:
-		return "", fmt.Errorf("AWS_OIDC_ROLE_ARN: partition %s is not one of AWS and needs AWS_ENDPOINT_URL_STS", role.Partition)
-	case !known && asked == "":
-		return "us-east-1", nil
-	case known && asked == "" && home == "":
-		return "", fmt.Errorf("AWS_REGION: needed for a role of partition %s", role.Partition)
-	case asked == "":
-		return home, nil
-	case known && partitionOf(asked) != role.Partition:
-		return "", fmt.Errorf("%s: %s is of partition %s, role %s of partition %s", variable, asked, partitionOf(asked), role.Role, role.Partition)
-	}
-	return asked, nil
 }

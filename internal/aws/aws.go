@@ -24,7 +24,7 @@ import (
 
 // Config says which roles to assume, and how.
 type Config struct {
-	Roles  []Role // at least one; the default role stands first
+	Roles  []Role // at least one; env.sh selects the first
 	Region string // for STS and for the files
 
 	// Endpoint and ECREndpoint are the base URLs of STS and ECR, or empty for those of the region.
@@ -200,14 +200,10 @@ func (b *Backend) allowed(account string) error {
 // env selects the written profile and unsets whatever an SDK would prefer to it: SDKs differ in whether keys in the
 // environment beat a profile.
 func (b *Backend) env() []federation.Var {
-	profile := b.Roles[0].Profile
-	if slices.ContainsFunc(b.Roles, func(r Role) bool { return r.Profile == defaultProfile }) {
-		profile = defaultProfile
-	}
 	vars := []federation.Var{
 		{Name: "AWS_SHARED_CREDENTIALS_FILE", File: "aws/credentials"},
 		{Name: "AWS_CONFIG_FILE", File: "aws/config"},
-		{Name: "AWS_PROFILE", Value: profile},
+		{Name: "AWS_PROFILE", Value: b.Roles[0].Profile},
 		{Name: "AWS_REGION", Value: b.Region},
 		{Name: "AWS_DEFAULT_REGION", Value: b.Region},
 		{Name: "AWS_STS_REGIONAL_ENDPOINTS", Value: "regional"},

@@ -187,35 +187,6 @@ func TestParseARN(t *testing.T) {
 	}
 }
 
-func TestRegionFor(t *testing.T) {
-	for _, c := range []struct {
-		partition, asked string
-		endpoint         bool
-		want             string // empty for an error
-	}{
-		{"aws", "", false, "us-east-1"},
-		{"aws", "eu-west-1", false, "eu-west-1"},
-		{"aws-cn", "", false, "cn-north-1"},
-		{"aws-cn", "cn-northwest-1", false, "cn-northwest-1"},
-		{"aws-us-gov", "", false, "us-gov-west-1"},
-		{"aws-eusc", "", false, "eusc-de-east-1"},
-		{"aws-eusc", "eusc-de-east-1", false, "eusc-de-east-1"},
-		{"aws-iso", "us-iso-east-1", false, "us-iso-east-1"},
-		{"aws-iso", "", false, ""},
-		{"aws-cn", "eu-west-1", false, ""},
-		{"aws", "cn-north-1", true, ""},
-		{"aws", "us-gov-west-1", false, ""},
-		{"minio", "eu-west-1", true, "eu-west-1"},
-		{"minio", "", true, "us-east-1"},
-		{"minio", "eu-west-1", false, ""},
-	} {
-		got, err := RegionFor(ARN{c.partition, "123456789012", "x"}, "AWS_REGION", c.asked, c.endpoint)
-		if got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("RegionFor(%s, %q) = %q, %v; want %q", c.partition, c.asked, got, err, c.want)
-		}
-	}
-}
-
 func TestIsRegion(t *testing.T) {
 	for region, ok := range map[string]bool{
 		"eu-west-1": true, "us-gov-west-1": true, "eusc-de-east-1": true, "us-isob-east-1": true, "ap-southeast-10": true,

@@ -176,7 +176,7 @@ func read(role Role, assumed ARN, c *types.Credentials, user *types.AssumedRoleU
 		principal = sdk.ToString(user.Arn)
 	}
 	if _, ok := accountOf(principal); !ok {
-		if _, known := homeRegion(assumed.Partition); known || principal != "" {
+		if _, known := HomeRegion(assumed.Partition); known || principal != "" {
 			return unusable("no ARN of an assumed role")
 		}
 		// A server that speaks STS's protocol in a partition of its own, such as MinIO, names nobody.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -64,7 +65,7 @@ func (p *problems) aws(env environment) *aws.Config {
 	}
 	listed := len(*p)
 	c.AllowedAccounts = p.list("AWS_ALLOWED_ACCOUNTS", v.AllowedAccounts)
-	if isSet("AWS_ALLOWED_ACCOUNTS") && len(c.AllowedAccounts) == 0 && len(*p) == listed {
+	if given("AWS_ALLOWED_ACCOUNTS") && len(c.AllowedAccounts) == 0 && len(*p) == listed {
 		p.add(hint.New("AWS_ALLOWED_ACCOUNTS: an empty list", "name the accounts, or remove the variable to allow any"))
 	}
 	for _, account := range c.AllowedAccounts {
@@ -83,7 +84,7 @@ func (p *problems) aws(env environment) *aws.Config {
 	if c.Refreshable = refreshable; refreshable {
 		p.refreshable(c, tags)
 	}
-	for _, host := range p.list("AWS_ECR_REGISTRIES", v.Registries) {
+	for _, host := range unique(p.list("AWS_ECR_REGISTRIES", v.Registries)) {
 		registry, err := aws.ParseRegistry(host)
 		if err != nil {
 			p.reason("AWS_ECR_REGISTRIES", err, "hosts such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com, without a repository")
@@ -140,7 +141,16 @@ func (p *problems) awsRoles(v awsEnvironment) []aws.Role {
 	if v.RoleARN == "" && len(items) == 0 && len(*p) == before {
 		p.add(hint.New("AWS_OIDC_ROLES: an empty list", "name at least one profile=role-arn, or set AWS_OIDC_ROLE_ARN"))
 	}
+	slices.SortStableFunc(roles, func(a, b aws.Role) int { return cmp.Compare(rank(a), rank(b)) })
 	return roles
+}
+
+// rank is 0 for the profile default, which is selected wherever it stands in the list.
+func rank(r aws.Role) int {
+	if r.Profile == "default" {
+		return 0
+	}
+	return 1
 }
 
 // chainVariables are those that mean nothing without a chain; the first one makes it.
@@ -223,27 +233,69 @@ func (p *problems) refreshable(c *aws.Config, tags bool) {
 	}
 }
 
-// awsRegion fills in the region and holds it against the partition of the roles.
+// awsRegion fills in the region, and holds it against the partition of the roles, which is one.
 func (p *problems) awsRegion(c *aws.Config, v awsEnvironment) {
 	name := "AWS_REGION"
 	c.Region = v.Region
 	if v.Region == "" && v.DefaultRegion != "" {
 		name, c.Region = "AWS_DEFAULT_REGION", v.DefaultRegion
 	}
-	if c.Region != "" && !aws.IsRegion(c.Region) {
-		p.value(name, c.Region, "a region such as eu-west-1")
-		return
-	}
-	for _, role := range c.Roles {
-		for _, arn := range append([]aws.ARN{role.ARN}, role.Chain...) {
-			region, err := aws.RegionFor(arn, name, c.Region, c.Endpoint != "")
-			if err != nil {
-				p.add(hint.With(err, "set "+name+" to a region of the role's partition; roles of several partitions need a call of the pipe each"))
-				continue
-			}
-			c.Region = region
+	before := len(*p)
+	for _, asked := range []struct{ name, region string }{{"AWS_REGION", v.Region}, {"AWS_DEFAULT_REGION", v.DefaultRegion}} {
+		if asked.region != "" && !aws.IsRegion(asked.region) {
+			p.value(asked.name, asked.region, "a region such as eu-west-1")
 		}
 	}
+	roles := allRoles(c, v)
+	if len(roles) == 0 {
+		return
+	}
+	first := roles[0]
+	for _, r := range roles[1:] {
+		if r.arn.Partition != first.arn.Partition {
+			p.add(hint.New(fmt.Sprintf("%s: role %s is of partition %s, role %s of partition %s", r.variable, r.arn.Role, r.arn.Partition,
+				first.arn.Role, first.arn.Partition), "roles of several partitions need a call of the pipe each"))
+		}
+	}
+	if len(*p) > before {
+		return
+	}
+	partition := first.arn.Partition
+	home, known := aws.HomeRegion(partition)
+	switch {
+	case !known && c.Endpoint == "":
+		p.add(hint.New(fmt.Sprintf("%s: partition %s is not one of AWS and needs AWS_ENDPOINT_URL_STS", first.variable, partition),
+			"correct the ARN, or name the server in AWS_ENDPOINT_URL_STS"))
+	case known && c.Region != "" && aws.PartitionOf(c.Region) != partition:
+		p.add(hint.New(fmt.Sprintf("%s: %s is of partition %s, role %s of partition %s", name, c.Region, aws.PartitionOf(c.Region), first.arn.Role, partition),
+			"set "+name+" to a region of the role's partition"))
+	case known && c.Region == "" && home == "":
+		p.add(hint.New("AWS_REGION: needed for a role of partition "+partition, "set AWS_REGION to a region of the role's partition"))
+	case c.Region == "":
+		c.Region = cmp.Or(home, "us-east-1")
+	}
+}
+
+// namedRole is a role and the variable that names it.
+type namedRole struct {
+	variable string
+	arn      aws.ARN
+}
+
+// allRoles are all that will be assumed.
+func allRoles(c *aws.Config, v awsEnvironment) []namedRole {
+	var all []namedRole
+	for i, role := range c.Roles {
+		variable := "AWS_OIDC_ROLES"
+		if i == 0 && v.RoleARN != "" {
+			variable = "AWS_OIDC_ROLE_ARN"
+		}
+		all = append(all, namedRole{variable, role.ARN})
+		for _, arn := range role.Chain {
+			all = append(all, namedRole{"AWS_CHAIN_ROLE_ARNS", arn})
+		}
+	}
+	return all
 }
 
 // sessionName is a name that AWS takes: what was asked for, or the repository and the build.

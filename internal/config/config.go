@@ -91,7 +91,7 @@ func Load() (Config, error) {
 	}
 	c.Services = append(c.Services, p.services(env.Services)...)
 	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
-	if len(p) == before && len(c.Backends(nil, nil)) == 0 {
+	if len(p) == before && c.AWS == nil && c.GCP == nil && c.Vault == nil && c.Okta == nil && len(c.Services) == 0 {
 		p.add(hint.New("no backend is configured",
 			"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend"))
 	}
@@ -153,25 +153,29 @@ func (p *problems) output(env environment) handoff.Config {
 	return handoff.Config{CloneDir: env.CloneDir, OutputDir: env.OutputDir, Owner: p.owner(env.OutputOwner)}
 }
 
-// Backends lists the backends that c configures. path tells where a file of theirs will lie; trace is told of each attempt
+// Backends makes the backends that c configures. path tells where a file of theirs will lie; trace is told of each attempt
 // of a request.
 func (c Config) Backends(path func(file string) string, trace func(line string)) []federation.Backend {
 	var all []federation.Backend
 	if c.AWS != nil {
-		c.AWS.Path, c.AWS.Trace = path, trace
-		all = append(all, aws.New(*c.AWS))
+		one := *c.AWS
+		one.Path, one.Trace = path, trace
+		all = append(all, aws.New(one))
 	}
 	if c.GCP != nil {
-		c.GCP.Path, c.GCP.Trace = path, trace
-		all = append(all, gcp.New(*c.GCP))
+		one := *c.GCP
+		one.Path, one.Trace = path, trace
+		all = append(all, gcp.New(one))
 	}
 	if c.Vault != nil {
-		c.Vault.Trace = trace
-		all = append(all, vault.New(*c.Vault))
+		one := *c.Vault
+		one.Trace = trace
+		all = append(all, vault.New(one))
 	}
 	if c.Okta != nil {
-		c.Okta.Trace = trace
-		all = append(all, okta.New(*c.Okta))
+		one := *c.Okta
+		one.Trace = trace
+		all = append(all, okta.New(one))
 	}
 	for _, service := range c.Services {
 		all = append(all, oauth.New(service, trace))

@@ -127,6 +127,35 @@ func TestNobodyWritesTheCertificates(t *testing.T) {
 	}
 }
 
+func TestRegion(t *testing.T) {
+	for _, c := range []struct {
+		partition, asked string
+		endpoint         string
+		want             string // empty for an error
+	}{
+		{"aws", "", "", "us-east-1"},
+		{"aws", "eu-west-1", "", "eu-west-1"},
+		{"aws-cn", "", "", "cn-north-1"},
+		{"aws-cn", "cn-northwest-1", "", "cn-northwest-1"},
+		{"aws-us-gov", "", "", "us-gov-west-1"},
+		{"aws-eusc", "", "", "eusc-de-east-1"},
+		{"aws-eusc", "eusc-de-east-1", "", "eusc-de-east-1"},
+		{"aws-iso", "us-iso-east-1", "", "us-iso-east-1"},
+		{"aws-iso", "", "", ""},
+		{"aws-cn", "eu-west-1", "", ""},
+		{"aws", "cn-north-1", "https://sts.example", ""},
+		{"aws", "us-gov-west-1", "", ""},
+		{"minio", "eu-west-1", "https://sts.example", "eu-west-1"},
+		{"minio", "", "https://sts.example", "us-east-1"},
+		{"minio", "eu-west-1", "", ""},
+	} {
+		got, err := load(t, "AWS_OIDC_ROLE_ARN=arn:"+c.partition+":iam::123456789012:role/x", "AWS_REGION="+c.asked, "AWS_ENDPOINT_URL_STS="+c.endpoint)
+		if (err == nil) != (c.want != "") || err == nil && got.AWS.Region != c.want {
+			t.Errorf("%s, %q: %v, want %q", c.partition, c.asked, err, c.want)
+		}
+	}
+}
+
 // TestRefuses has a row for each thing that can be wrong before a request is sent.
 func TestRefuses(t *testing.T) {
 	aws, gcp := "AWS_OIDC_ROLE_ARN="+role, "GCP_WORKLOAD_IDENTITY_PROVIDER="+provider
@@ -151,10 +180,15 @@ func TestRefuses(t *testing.T) {
 		{[]string{"AWS_OIDC_ROLES_COUNT=-1"}, "AWS_OIDC_ROLES_COUNT: "},
 		{[]string{"AWS_OIDC_ROLES_COUNT=999999999999"}, "AWS_OIDC_ROLES_COUNT: "},
 		{[]string{"AWS_OIDC_ROLES_COUNT=2", "AWS_OIDC_ROLES_0=a=" + role}, "AWS_OIDC_ROLES_1: missing"},
+		{[]string{"AWS_OIDC_ROLES_COUNT=3", "AWS_OIDC_ROLES_1=a=" + role}, "AWS_OIDC_ROLES_0, AWS_OIDC_ROLES_2: missing"},
+		{[]string{"AWS_OIDC_ROLES_COUNT=0", "AWS_ECR_REGISTRIES_COUNT=0"}, "no backend is configured"},
 		{[]string{"AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=a=" + role, "AWS_OIDC_ROLES=a=" + role}, "AWS_OIDC_ROLES: set beside AWS_OIDC_ROLES_COUNT"},
 		{[]string{aws, "AWS_REGION=" + canary}, "AWS_REGION: 7 characters"},
 		{[]string{aws, "AWS_DEFAULT_REGION=eu-west-1.evil.example"}, "AWS_DEFAULT_REGION: "},
 		{[]string{aws, "AWS_REGION=cn-north-1"}, "AWS_REGION: cn-north-1 is of partition aws-cn, role deploy of partition aws"},
+		{[]string{aws, "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=evil.example/x"}, "AWS_DEFAULT_REGION: "},
+		{[]string{"AWS_OIDC_ROLES=a=" + role + ",b=arn:aws-cn:iam::123456789012:role/x"}, "AWS_OIDC_ROLES: role x is of partition aws-cn, role deploy of partition aws"},
+		{[]string{"AWS_OIDC_ROLES=a=arn:minio:iam:::role/x"}, "AWS_OIDC_ROLES: partition minio is not one of AWS"},
 		{[]string{aws, "AWS_SESSION_DURATION=" + canary}, "AWS_SESSION_DURATION: 7 characters of letters and digits: expected a duration"},
 		{[]string{aws, "AWS_SESSION_DURATION=14m59s"}, "AWS_SESSION_DURATION: 14m59s: expected 15m to 12h"},
 		{[]string{aws, "AWS_SESSION_DURATION=12h1s"}, "AWS_SESSION_DURATION: "},
@@ -193,7 +227,7 @@ func TestRefuses(t *testing.T) {
 		{[]string{aws, "AWS_CHAIN_TAGS=yes"}, "AWS_CHAIN_TAGS: set without AWS_CHAIN_ROLE_ARNS"},
 		{[]string{aws, "AWS_CHAIN_TAGS=" + canary}, "AWS_CHAIN_TAGS: 7 characters"},
 		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=" + canary}, "AWS_CHAIN_ROLE_ARNS: not an ARN"},
-		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=arn:aws-cn:iam::123456789012:role/x"}, "AWS_REGION: us-east-1 is of partition aws, role x of partition aws-cn"},
+		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=arn:aws-cn:iam::123456789012:role/x"}, "AWS_CHAIN_ROLE_ARNS: role x is of partition aws-cn, role deploy of partition aws"},
 		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=" + role, "AWS_CHAIN_EXTERNAL_ID=a"}, "AWS_CHAIN_EXTERNAL_ID: 1 character"},
 		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=" + role, "AWS_CHAIN_EXTERNAL_ID=" + strings.Repeat("x", 1225)}, "AWS_CHAIN_EXTERNAL_ID: 1225 characters"},
 		{[]string{aws, "AWS_CHAIN_ROLE_ARNS=" + role, "AWS_CHAIN_SOURCE_IDENTITY=a b"}, "AWS_CHAIN_SOURCE_IDENTITY: 3 characters"},
@@ -273,8 +307,9 @@ func TestSessionName(t *testing.T) {
 
 func TestMisspelt(t *testing.T) {
 	_, _ = load(t, "AWS_OIDC_ROLE_ARM=x", "AWS_OIDC_ROEL_ARN=x", "GCP_SCOPE=x", "AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=x", "AWS_ROLE_ARN=x", "AWS_PROFILE=x",
-		"AWS_ENDPOINT_URL_S3=x", "AWS_SESSION_TOKEN=x", "AWS_REGION_=", "GCP_SOMETHING=x", "TIMEOUTS=x", "AWS_SHARED_CREDENTIALS_FILE=x")
+		"AWS_ENDPOINT_URL_S3=x", "AWS_SESSION_TOKEN=x", "AWS_REGION_=", "AWS_ALOWED_ACCOUNTS_COUNT=2", "AWS_ALOWED_ACCOUNTS_0=x", "AWS_ALOWED_ACCOUNTS_1=x", "GCP_SOMETHING=x", "TIMEOUTS=x", "AWS_SHARED_CREDENTIALS_FILE=x")
 	want := []string{
+		"AWS_ALOWED_ACCOUNTS is not a variable of this pipe: did you mean AWS_ALLOWED_ACCOUNTS?",
 		"AWS_OIDC_ROEL_ARN is not a variable of this pipe: did you mean AWS_OIDC_ROLE_ARN?",
 		"AWS_OIDC_ROLE_ARM is not a variable of this pipe: did you mean AWS_OIDC_ROLE_ARN?",
 		"GCP_SCOPE is not a variable of this pipe: did you mean GCP_SCOPES?",

@@ -176,8 +176,14 @@ func readEnvironment() (environment, error) {
 	return env, nil
 }
 
-// isSet tells whether a variable, or its array form, has a value.
+// isSet tells whether a variable, or its array form, has a value. An array of nothing is none.
 func isSet(name string) bool {
+	count := strings.TrimSpace(os.Getenv(name + "_COUNT"))
+	return strings.TrimSpace(os.Getenv(name)) != "" || count != "" && count != "0"
+}
+
+// given tells whether a variable, or its array form, has a value or is an array of nothing.
+func given(name string) bool {
 	return strings.TrimSpace(os.Getenv(name)) != "" || strings.TrimSpace(os.Getenv(name+"_COUNT")) != ""
 }
 

@@ -54,7 +54,7 @@ func (p *problems) gcp(v gcpEnvironment) *gcp.Config {
 		}
 		c.Delegates = append(c.Delegates, delegate)
 	}
-	c.Registries = p.list("GCP_DOCKER_REGISTRIES", v.Registries)
+	c.Registries = unique(p.list("GCP_DOCKER_REGISTRIES", v.Registries))
 	for _, host := range c.Registries {
 		if !gcp.IsRegistry(host) {
 			p.value("GCP_DOCKER_REGISTRIES", host, "registry hosts such as europe-west1-docker.pkg.dev, without a path")

@@ -19,39 +19,40 @@ func ours(name string) bool {
 // foreign tells of variables of the SDKs and tools that are at most two letters from one of the pipe's.
 func foreign(name string) bool { return strings.HasPrefix(name, "AWS_ENDPOINT_URL_") }
 
-// misspelt warns of each variable that is set, unknown, and at most two letters away from a known one.
+// misspelt warns of each variable that is set, unknown, and at most two letters away from a known one. The items of a list are told
+// by the list's name, which is what the user wrote.
 func misspelt() []string {
-	known := map[string]bool{}
-	for _, v := range Variables() {
-		known[v.Name] = true
-	}
+	known := Variables()
 	var warnings []string
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if !ours(name) || known[name] || foreign(name) || strings.TrimSpace(value) == "" {
-			continue
-		}
-		for _, v := range Variables() {
-			item, ok := strings.CutPrefix(name, v.Name+"_")
-			if v.List && ok && (item == "COUNT" || charset.Only(item, charset.Digit, 1, 4)) {
-				known[name] = true
-			}
-		}
-		if known[name] {
+		if !ours(name) || foreign(name) || strings.TrimSpace(value) == "" {
 			continue
 		}
 		nearest, best := "", 3
-		for _, v := range Variables() {
-			if d := distance(name, v.Name); d < best {
-				nearest, best = v.Name, d
+		for _, v := range known {
+			written := name
+			if v.List {
+				written = listOf(name)
+			}
+			if d := distance(written, v.Name); d < best {
+				nearest, best = fmt.Sprintf("%s is not a variable of this pipe: did you mean %s?", written, v.Name), d
 			}
 		}
-		if nearest != "" {
-			warnings = append(warnings, fmt.Sprintf("%s is not a variable of this pipe: did you mean %s?", name, nearest))
+		if best > 0 && nearest != "" {
+			warnings = append(warnings, nearest)
 		}
 	}
 	slices.Sort(warnings)
-	return warnings
+	return slices.Compact(warnings)
+}
+
+// listOf is the name of the list of which a variable can be an item or the count, or else the variable's own.
+func listOf(name string) string {
+	if i := strings.LastIndexByte(name, '_'); i > 0 && (name[i+1:] == "COUNT" || charset.Only(name[i+1:], charset.Digit, 1, 4)) {
+		return name[:i]
+	}
+	return name
 }
 
 // distance counts the letters to insert, remove, replace or swap with a neighbour (optimal string alignment).

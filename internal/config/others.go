@@ -118,14 +118,13 @@ func (p *problems) oauth(v oauthEnvironment) *oauth.Service {
 	p.name("OAUTH_AUDIENCE", e.Audience)
 	p.name("OAUTH_CLIENT_ID", e.ClientID)
 	if e.TokenVariable != "" && !isVariableName(e.TokenVariable) {
-		p.value("OAUTH_TOKEN_VARIABLE", v.TokenVariable, "the name of a variable, such as SHOP_TOKEN")
-	}
-	if len(*p) > before {
-		return nil
+		p.value("OAUTH_TOKEN_VARIABLE", v.TokenVariable, "the name of a variable that no shell, loader or cloud has, such as SHOP_TOKEN")
 	}
 	s := e.Service()
 	if name := s.Repeated(); name != "" {
 		p.add(hint.New("OAUTH_PARAMETERS: "+name+": login sends it already", "remove it from OAUTH_PARAMETERS, or set it by its own variable"))
+	}
+	if len(*p) > before {
 		return nil
 	}
 	return &s
@@ -140,13 +139,18 @@ func (p *problems) tokenType(variable, value string) string {
 }
 
 // isVariableName tells whether s can be the name of a variable that a token may be put into: not one of the shell's own,
-// one by which programs are found and loaded, or one that env.sh sets.
+// one by which programs are found and loaded, or one that signs in to a cloud. What two backends of one login would both set,
+// [federation.Exchange] refuses.
 func isVariableName(s string) bool {
 	if !charset.Only(s, charset.Word, 1, 100) || charset.Only(s[:1], charset.Digit, 1, 1) {
 		return false
 	}
-	taken := []string{"PATH", "IFS", "ENV", "HOME", "UID", "EUID", "PPID", "SHELLOPTS", "PS4", "CDPATH"}
-	prefixes := []string{"LD_", "BASH", "AWS_", "GOOGLE_", "CLOUDSDK_", "BITBUCKET_", "VAULT_", "DOCKER_"}
+	taken := []string{
+		"PATH", "IFS", "ENV", "HOME", "UID", "EUID", "PPID", "SHELLOPTS", "PS4", "CDPATH",
+		"NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT",
+		"BOTO_CONFIG", "DOCKER_CONFIG", "GCLOUD_PROJECT",
+	}
+	prefixes := []string{"LD_", "BASH", "AWS_", "GOOGLE_", "CLOUDSDK_", "BITBUCKET_", "VAULT_"}
 	return !slices.Contains(taken, s) && !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (p *problems) add(err error) {
 // value reports a variable whose value is not what was expected. The value is described and not quoted: it may be a secret
 // that was put into the wrong variable.
 func (p *problems) value(name, value, expected string) {
-	p.add(hint.New(fmt.Sprintf("%s: %s: expected %s", name, form(value), expected), "correct "+name+" in bitbucket-pipelines.yml"))
+	p.reason(name, errors.New(form(value)), expected)
 }
 
 // reason is value with a better description.
@@ -108,8 +109,7 @@ func (p *problems) duration(name, value string, least, most time.Duration) time.
 	case err != nil:
 		p.value(name, value, expectedDuration)
 	case d < least || d > most:
-		p.add(hint.New(fmt.Sprintf("%s: %s: expected %s to %s", name, d, short(least), short(most)),
-			"correct "+name+" in bitbucket-pipelines.yml"))
+		p.reason(name, errors.New(d.String()), short(least)+" to "+short(most))
 	}
 	return d
 }
@@ -119,7 +119,7 @@ func (p *problems) seconds(name, value string, least, most time.Duration) time.D
 	before := len(*p)
 	d := p.duration(name, value, least, most)
 	if len(*p) == before && d%time.Second != 0 {
-		p.add(hint.New(fmt.Sprintf("%s: %s: expected whole seconds", name, d), "correct "+name+" in bitbucket-pipelines.yml"))
+		p.reason(name, errors.New(d.String()), "whole seconds")
 	}
 	return d
 }
@@ -151,19 +151,32 @@ func (p *problems) list(name, single string) []string {
 		p.value(countName, text, fmt.Sprintf("a number from 0 to %d", maxList))
 		return nil
 	}
-	var items []string
+	var items, missing []string
 	for i := range count {
-		item, ok := os.LookupEnv(name + "_" + strconv.Itoa(i))
+		variable := name + "_" + strconv.Itoa(i)
+		item, ok := os.LookupEnv(variable)
 		if !ok {
-			p.add(hint.New(fmt.Sprintf("%s_%d: missing, though %s is %d", name, i, countName, count),
-				"Bitbucket sets the items of a YAML list by itself: write the list under "+name))
-			return nil
-		}
-		if item = strings.TrimSpace(item); item != "" {
+			missing = append(missing, variable)
+		} else if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}
 	}
+	if missing != nil {
+		p.add(hint.New(fmt.Sprintf("%s: missing, though %s is %d", strings.Join(missing, ", "), countName, count),
+			"Bitbucket sets the items of a YAML list by itself: write the list under "+name))
+	}
 	return items
+}
+
+// unique drops items that were there before.
+func unique(items []string) []string {
+	var first []string
+	for _, item := range items {
+		if !slices.Contains(first, item) {
+			first = append(first, item)
+		}
+	}
+	return first
 }
 
 // split cuts one string into items: at line breaks, or at commas where it has none.

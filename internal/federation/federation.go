@@ -5,9 +5,11 @@ package federation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 )
@@ -94,8 +96,25 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, shared(grants))...); err != nil {
 		return nil, err
 	}
 	return grants, nil
+}
+
+// shared is an error for each variable that two backends have: later commands would see one of the two.
+func shared(grants []Grant) error {
+	owner := map[string]string{}
+	var errs []error
+	for _, g := range grants {
+		for _, c := range g.Credentials {
+			for _, v := range c.Env {
+				if other, taken := owner[v.Name]; taken && other != g.Backend {
+					errs = append(errs, hint.New(fmt.Sprintf("%s: %s belongs to %s", g.Backend, v.Name, other), "name another variable in OAUTH_TOKEN_VARIABLE"))
+				}
+				owner[v.Name] = g.Backend
+			}
+		}
+	}
+	return errors.Join(errs...)
 }

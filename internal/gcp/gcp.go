@@ -343,7 +343,8 @@ func (b *Backend) credentials() secret.Text {
 
 // boto signs gsutil in, which looks at none of the other files.
 func (b *Backend) boto() secret.Text {
-	text := "[Credentials]\ngs_external_account_file = " + b.Path("gcp/credentials.json") + "\n"
+	file := strings.ReplaceAll(b.Path("gcp/credentials.json"), "%", "%%") // a value of Python's configparser
+	text := "[Credentials]\ngs_external_account_file = " + file + "\n"
 	if b.Project != "" {
 		text += "\n[GSUtil]\ndefault_project_id = " + b.Project + "\n"
 	}
