@@ -21,7 +21,11 @@ type docker struct {
 	auths map[string]json.RawMessage // by host
 }
 
+// readDocker reads what a generation has of it, which may be nothing.
 func readDocker(out *os.Root, generation string) (docker, error) {
+	if generation == "" {
+		return docker{}, nil
+	}
 	data, err := readFile(out, generation+"/"+dockerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return docker{}, nil

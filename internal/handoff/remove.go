@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/secret"
@@ -77,8 +78,11 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
 		return false, nil, cause(err)
 	}
-	for entered := false; !entered; {
-		if entered, err = w.enter(ctx); errors.Is(err, fs.ErrNotExist) {
+	for lost, entered := 0, false; !entered; lost++ {
+		if err := w.checkWay(); err != nil {
+			return false, nil, err
+		}
+		if entered, err = w.enter(ctx, lost); errors.Is(err, fs.ErrNotExist) {
 			return false, nil, nil
 		} else if err != nil {
 			return false, nil, err
@@ -89,13 +93,13 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		return false, nil, err
 	}
 	if past.generation != "" {
-		if foreign, err = w.leave(past); err != nil {
+		if foreign, err = w.leave(ctx, past); err != nil {
 			w.undo()
-			return false, nil, err
+			return false, nil, errors.Join(err, w.empty(past.generation, past))
 		}
 		removed = len(past.Backends) > 0
 	}
-	entries, err := fs.ReadDir(w.out.FS(), ".")
+	entries, err := list(w.out, ".")
 	if err != nil {
 		return removed, nil, cause(err)
 	}
@@ -122,7 +126,7 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		// Only what is empty goes.
 		_ = w.clone.Remove(w.relative)
 		for _, dir := range slices.Backward(past.Made) {
-			if strings.HasPrefix(w.relative, dir) {
+			if slices.Contains(w.way(), dir) {
 				_ = w.clone.Remove(dir)
 			}
 		}
@@ -132,12 +136,18 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 
 // leave takes away what the last login wrote, by one change of the link. Foreign files among it, which it names, move into a
 // generation that holds nothing else, and so stay where users know them, through the next login too.
-func (w *writer) leave(past past) (foreign []string, err error) {
-	generation, err := w.empty(past)
-	if err != nil {
+func (w *writer) leave(ctx context.Context, past past) (foreign []string, err error) {
+	// Also after TIMEOUT, which a revocation may have used up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	generation := newGeneration()
+	if err := w.mkdir(generation); err != nil {
 		return nil, err
 	}
-	if err := w.adopt(past, generation, "."); err != nil {
+	if err := w.keepState(generation, past); err != nil {
+		return nil, err
+	}
+	if err := w.adopt(ctx, past, generation, "."); err != nil {
 		return nil, err
 	}
 	for _, name := range w.made {
@@ -162,13 +172,27 @@ func (w *writer) leave(past past) (foreign []string, err error) {
 	return foreign, nil
 }
 
-// empty makes a generation without a backend.
-func (w *writer) empty(past past) (string, error) {
-	name := newGeneration()
-	if err := w.mkdir(name); err != nil {
-		return "", err
+// keepState makes a generation one without a backend.
+func (w *writer) keepState(generation string, past past) error {
+	return w.file(generation+"/"+stateFile, marshal(state{stateVersion, past.Subject, []backend{}, past.Made}))
+}
+
+// empty takes what the last login wrote out of its generation, where foreign files among it could not be moved: what cannot be kept
+// must not keep the credentials.
+func (w *writer) empty(generation string, past past) error {
+	files := []string{stateFile, envFile, summaryFile, dockerFile}
+	for _, b := range past.Backends {
+		for _, f := range b.files {
+			files = append(files, f.Path)
+		}
 	}
-	return name, w.file(name+"/"+stateFile, marshal(state{Version: stateVersion, Backends: []backend{}, Made: past.Made}))
+	var errs []error
+	for _, file := range files {
+		if err := w.out.Remove(generation + "/" + file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("%s: %w", file, cause(err)))
+		}
+	}
+	return errors.Join(append(errs, w.keepState(generation, past))...)
 }
 
 // holds tells whether an entry is needed to reach foreign files: the generation that has them, the links to them, and what

@@ -40,7 +40,7 @@ func marshal(v any) []byte {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(v) // strings, times and numbers: cannot fail
+	_ = enc.Encode(v) // strings, numbers, and times of years that have four digits: cannot fail
 	return b.Bytes()
 }
 

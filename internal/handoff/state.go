@@ -22,6 +22,7 @@ import (
 // anew with the backends that it does not name. It holds no secret.
 type state struct {
 	Version  int       `json:"version"`
+	Subject  string    `json:"subject"` // of the token: another one in every step
 	Backends []backend `json:"backends"`
 	Made     []string  `json:"made,omitempty"` // the folders on the way that login made, outermost first
 }
@@ -85,6 +86,10 @@ func fromGrant(g federation.Grant) (backend, error) {
 		entry := credential{Backend: g.Backend, Name: c.Name, Principal: c.Principal, Files: []string{}}
 		if !c.Expires.IsZero() {
 			expires := c.Expires.UTC().Truncate(time.Second)
+			if year := expires.Year(); year < 1970 || year > 9999 {
+				return backend{}, hint.New(fmt.Sprintf("%s %s: expires in a year that no date has", g.Backend, c.Name),
+					"something other than the service may have answered: look at the endpoint variables and the proxy")
+			}
 			entry.Expires = &expires
 		}
 		for _, f := range c.Files {
@@ -142,7 +147,6 @@ func (b backend) check() error {
 type past struct {
 	generation string // empty if there is none
 	state
-	docker docker
 }
 
 // wrote tells whether login wrote the file at a path below the generation.
@@ -169,12 +173,7 @@ var errForeign = errors.New("was not written by login")
 // earlier reads what the last login left, unless its folder has foreign permissions. A checkout could bring such files as
 // well, so that all of them are checked: those that cannot be login's are an errForeign.
 func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
-	refuse := func(what string, err error) (past, error) {
-		if fails(err) {
-			return past{}, fmt.Errorf("reading %s: %w", what, cause(err))
-		}
-		return past{}, hint.With(fmt.Errorf("%s %w", what, errForeign), "remove it from the checkout, or set OUTPUT_DIR to another folder")
-	}
+	refuse := func(what string, err error) (past, error) { return past{}, refusal(what, err) }
 	generation, err := out.Readlink(current)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -199,10 +198,15 @@ func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
 			return refuse(generation+"/"+p.Backends[i].Name, err)
 		}
 	}
-	if p.docker, err = readDocker(out, generation); err != nil {
-		return refuse("docker/config.json", err)
-	}
 	return p, nil
+}
+
+// refusal is the error of something that login cannot have written, or that the system does not let it read.
+func refusal(what string, err error) error {
+	if fails(err) {
+		return fmt.Errorf("reading %s: %w", what, cause(err))
+	}
+	return hint.With(fmt.Errorf("%s %w", what, errForeign), "remove it from the checkout, or set OUTPUT_DIR to another folder")
 }
 
 // fails tells whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.
@@ -245,6 +249,18 @@ func merge(kept, fresh []backend) []backend {
 		}
 	}
 	return all
+}
+
+// list is what a folder holds, in order. fs.ReadDir would refuse names that are not UTF-8.
+func list(root *os.Root, name string) ([]fs.DirEntry, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
 }
 
 func readFile(root *os.Root, name string) ([]byte, error) {

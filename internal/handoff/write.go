@@ -73,14 +73,20 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err != nil {
 		return err
 	}
-	if err := w.clearLeftovers(past.generation); err != nil {
+	previous := past.generation
+	if past.Subject != token.Claims.Subject {
+		// Of another step, whose build directory this one has, or brought by the checkout, which cannot know this step's
+		// subject. Nothing of it may reach this step's commands.
+		past.generation, past.state = "", state{Made: past.Made}
+	}
+	if err := w.clearLeftovers(previous); err != nil {
 		return err
 	}
 	generation, err := w.generation(token, past, fresh)
 	if err != nil {
 		return err
 	}
-	if err := w.adopt(past, generation, "."); err != nil {
+	if err := w.adopt(ctx, past, generation, "."); err != nil {
 		return err
 	}
 	if err := w.ignore(generation); err != nil {
@@ -89,6 +95,14 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	names, err := w.names(generation)
 	if err != nil {
 		return err
+	}
+	// Where an earlier login had another owner, all of it changes hands.
+	for _, dir := range past.Made {
+		if slices.Contains(w.way(), dir) {
+			if err := w.chown(w.clone, dir); err != nil {
+				return err
+			}
+		}
 	}
 	for _, name := range names {
 		if err := w.link(name); err != nil {
@@ -107,43 +121,39 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	}
 	// The change is made. What is left to clear is cleared by the next login if it cannot be cleared now.
 	w.made, w.madeDirs = nil, nil
-	if past.generation != "" {
-		_ = w.out.RemoveAll(past.generation)
+	if previous != "" {
+		_ = w.out.RemoveAll(previous)
 	}
-	if !slices.Contains(names, dockerDir) {
-		_ = w.unlink(dockerDir)
-	}
+	w.unlinkAllBut(names)
 	return nil
 }
 
 // open makes the output directory if need be, and locks it against other logins.
 func (w *writer) open(ctx context.Context) error {
-	if err := w.checkWay(); err != nil {
-		return err
-	}
 	var err error
 	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
 		return cause(err)
 	}
-	for lost := 0; ; {
+	for lost := 0; ; lost++ {
+		if err := w.checkWay(); err != nil {
+			return err
+		}
 		err := w.makeWay()
 		entered := false
 		if err == nil {
-			entered, err = w.enter(ctx)
+			entered, err = w.enter(ctx, lost)
 		}
 		switch {
 		case entered:
 			return nil
 		case err != nil && (lost == mostLost || !errors.Is(err, fs.ErrNotExist)):
 			return err
-		case err != nil:
-			lost++ // somebody removes the directory at the same time, or it is the build directory that is gone
 		}
 	}
 }
 
-// mostLost is how often a directory may vanish while it is made.
-const mostLost = 10
+// mostLost is how often the directory may vanish or be another one while it is made and entered.
+const mostLost = 100
 
 // makeWay makes the directories on the way to the output directory, and it.
 func (w *writer) makeWay() error {
@@ -166,8 +176,8 @@ func (w *writer) makeWay() error {
 }
 
 // enter opens the output directory and locks it. It returns false if the directory was removed meanwhile, by a logout or
-// by a login that failed and had made it.
-func (w *writer) enter(ctx context.Context) (bool, error) {
+// by a login that failed and had made it; after that has happened too often, it is an error.
+func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 	var err error
 	if w.out, err = w.clone.OpenRoot(w.relative); err != nil {
 		return false, cause(err)
@@ -186,7 +196,18 @@ func (w *writer) enter(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	w.closeOut()
+	if lost == mostLost {
+		return false, errors.New("it is another folder each time")
+	}
 	return false, nil
+}
+
+// ended is the error of what the end of the command has cut short: late if there was no more time.
+func ended(ctx context.Context, late string) error {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return errors.New(late)
+	}
+	return errors.New("stopped")
 }
 
 // lock waits for the lock on f. A process that is killed gives its lock up.
@@ -204,14 +225,14 @@ func lock(ctx context.Context, f *os.File) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.New("another login holds it")
+			return ended(ctx, "another login holds it")
 		}
 	}
 }
 
 // clearLeftovers removes what a login that was killed has left.
 func (w *writer) clearLeftovers(previous string) error {
-	entries, err := fs.ReadDir(w.out.FS(), ".")
+	entries, err := list(w.out, ".")
 	if err != nil {
 		return cause(err)
 	}
@@ -244,7 +265,11 @@ func (w *writer) generation(token oidc.Token, past past, fresh []backend) (strin
 			}
 		}
 	}
-	docker := past.docker.with(past.Backends, fresh)
+	docker, err := readDocker(w.out, past.generation)
+	if err != nil {
+		return "", refusal(dockerFile, err)
+	}
+	docker = docker.with(past.Backends, fresh)
 	if !docker.empty() {
 		if err := w.mkdir(name + "/" + dockerDir); err != nil {
 			return "", err
@@ -257,7 +282,7 @@ func (w *writer) generation(token oidc.Token, past past, fresh []backend) (strin
 		name string
 		data []byte
 	}{
-		{stateFile, marshal(state{stateVersion, backends, append(past.Made, w.madeDirs...)})},
+		{stateFile, marshal(state{stateVersion, token.Claims.Subject, backends, append(past.Made, w.madeDirs...)})},
 		{summaryFile, summaryOf(token, backends)},
 		{envFile, w.envOf(backends, docker)},
 	} {
@@ -270,15 +295,21 @@ func (w *writer) generation(token oidc.Token, past past, fresh []backend) (strin
 
 // adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
 // keeps beside its config.json. The old ones stay until the change is made.
-func (w *writer) adopt(past past, generation, dir string) error {
+func (w *writer) adopt(ctx context.Context, past past, generation, dir string) error {
 	if past.generation == "" {
 		return nil
 	}
-	entries, err := fs.ReadDir(w.out.FS(), path.Join(past.generation, dir))
+	if strings.Count(dir, "/") == maxDepth {
+		return hint.New("keeping "+dir+": too deep", "remove what is below it: login did not write it")
+	}
+	entries, err := list(w.out, path.Join(past.generation, dir))
 	if err != nil {
-		return cause(err)
+		return fmt.Errorf("keeping what is in %s: %w", dir, cause(err))
 	}
 	for _, e := range entries {
+		if ctx.Err() != nil {
+			return ended(ctx, "keeping what login did not write took too long")
+		}
 		name := path.Join(dir, e.Name())
 		if past.wrote(name) {
 			continue
@@ -290,13 +321,16 @@ func (w *writer) adopt(past past, generation, dir string) error {
 			}
 		}
 		if e.IsDir() {
-			if err := w.adopt(past, generation, name); err != nil {
+			if err := w.adopt(ctx, past, generation, name); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// maxDepth bounds how deep foreign folders may lie in one another. The cost of each is that of the way to it.
+const maxDepth = 50
 
 // take gives one foreign entry a second name.
 func (w *writer) take(e fs.DirEntry, from, to string) error {
@@ -328,7 +362,7 @@ func (w *writer) take(e fs.DirEntry, from, to string) error {
 
 // names are those that users know of a generation's files and folders.
 func (w *writer) names(generation string) ([]string, error) {
-	entries, err := fs.ReadDir(w.out.FS(), generation)
+	entries, err := list(w.out, generation)
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -414,7 +448,7 @@ func (w *writer) ignore(generation string) error {
 	if err != nil || strings.TrimSpace(string(data)) != strings.TrimSpace(ignoreAll) {
 		return inTheWay(ignoreFile)
 	}
-	return nil
+	return w.chown(w.out, ignoreFile)
 }
 
 // link makes one of the names that users know. Before the change it leads nowhere.
@@ -432,15 +466,18 @@ func (w *writer) link(name string) error {
 	if have, err := w.out.Readlink(name); err != nil || have != target {
 		return inTheWay(name)
 	}
-	return nil
+	return w.chown(w.out, name)
 }
 
-// unlink removes one of the names that users know, if it is login's own.
-func (w *writer) unlink(name string) error {
-	if target, err := w.out.Readlink(name); err != nil || target != current+"/"+name {
-		return nil
+// unlinkAllBut removes login's own links that lead nowhere any more.
+func (w *writer) unlinkAllBut(names []string) {
+	entries, _ := list(w.out, ".")
+	for _, e := range entries {
+		target, err := w.out.Readlink(e.Name())
+		if err == nil && target == current+"/"+e.Name() && !slices.Contains(names, e.Name()) {
+			_ = w.out.Remove(e.Name())
+		}
 	}
-	return w.out.Remove(name)
 }
 
 func inTheWay(name string) error {
