@@ -2,7 +2,7 @@
 #
 #   docker build --build-arg VERSION=1.0.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag ACCOUNT/bitbucket-oidc:1.0.0 .
 #
-# With --build-arg SOURCE_DATE_EPOCH=0 as well, the same sources make the same image, to the digest.
+# With --build-arg SOURCE_DATE_EPOCH=0 as well, the same sources and the same GO_IMAGE make the same image, to the digest.
 #
 # It needs BuildKit, which is what `docker build` uses since Docker 23; before that, set DOCKER_BUILDKIT=1. There is no
 # `# syntax=` line, because what BuildKit brings along is enough.
@@ -27,7 +27,7 @@ ENV GOMODCACHE=/cache/mod GOCACHE=/cache/build
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/cache go mod download
 
-# Without inlining (-l) the image is an eighth smaller. The standard library keeps it: every start pays for the runtime.
+# Without inlining (-l) the image is smaller. The standard library keeps it: every start pays for the runtime.
 COPY . .
 ARG TARGETOS TARGETARCH VERSION
 RUN --mount=type=cache,target=/cache \

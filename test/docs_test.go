@@ -366,9 +366,24 @@ func pipeCalls(n *yaml.Node) error {
 			return fmt.Errorf("%s is neither a string nor a list of strings", name)
 		}
 	}
-	for _, child := range n.Content {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && slices.Contains([]string{"script", "after-script"}, n.Content[i-1].Value) {
+			if err := scriptItems(child); err != nil {
+				return err
+			}
+		}
 		if err := pipeCalls(child); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// scriptItems checks that each item of a script is a command or a pipe: a colon in a command makes it a mapping.
+func scriptItems(script *yaml.Node) error {
+	for _, item := range script.Content {
+		if item.Kind == yaml.MappingNode && item.Content[0].Value != "pipe" || item.Kind == yaml.SequenceNode {
+			return fmt.Errorf("line %d: neither a command nor a pipe", item.Line)
 		}
 	}
 	return nil

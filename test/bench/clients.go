@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/test/cloud"
@@ -156,8 +157,9 @@ func (s *step) firstLine(ctx context.Context, command ...string) string {
 		return "version unknown"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
-	line, _, _ = strings.Cut(line, " (") // curl goes on with all that it was built with
-	return strings.TrimSpace(line)
+	line, _, _ = strings.Cut(line, " (")                                                                                  // curl goes on with all that it was built with
+	words := slices.DeleteFunc(strings.Fields(line), func(word string) bool { return strings.HasPrefix(word, "Linux/") }) // AWS's
+	return strings.Join(words, " ")
 }
 
 func sameFile(a, b string) bool {

@@ -32,7 +32,8 @@ func describeMachine() machine {
 		m.memory = kilobytes << 10
 	}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.kernel = "Linux " + strings.TrimSpace(string(release))
+		version, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-") // what follows names the host's own build
+		m.kernel = "Linux " + version
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.load, _, _ = strings.Cut(string(load), " ")
