@@ -12,8 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep a document nests. What the clouds' tools print has about ten levels.
-const maxDepth = 100
+// maxDepth bounds how deep a document nests: what the clouds' tools print has about ten levels. maxNodes bounds how many values it
+// has: those of an account's 5,000 roles, the most that AWS grants, are half as many.
+const (
+	maxDepth = 100
+	maxNodes = 500_000
+)
 
 // A node is a JSON value of a file, with its place.
 type node struct {
@@ -41,7 +45,7 @@ func parseDocument(data []byte) (*node, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return nil, errors.New("it is not a JSON object")
 	}
-	r := reader{json.NewDecoder(bytes.NewReader(data)), data}
+	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), data: data}
 	root, err := r.value(0)
 	if err == nil {
 		if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
@@ -52,19 +56,23 @@ func parseDocument(data []byte) (*node, error) {
 }
 
 type reader struct {
-	dec  *json.Decoder
-	data []byte
+	dec   *json.Decoder
+	data  []byte
+	nodes int // read so far
 }
 
 // wrong is an error at the place that was reached.
-func (r reader) wrong(text string) error {
+func (r *reader) wrong(text string) error {
 	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.dec.InputOffset()], []byte("\n")), text)
 }
 
 // value reads the next value.
-func (r reader) value(depth int) (*node, error) {
+func (r *reader) value(depth int) (*node, error) {
 	if depth > maxDepth {
 		return nil, r.wrong(fmt.Sprintf("nested deeper than %d levels", maxDepth))
+	}
+	if r.nodes++; r.nodes > maxNodes {
+		return nil, r.wrong(fmt.Sprintf("more than %d values", maxNodes))
 	}
 	start := r.next()
 	token, err := r.dec.Token()
@@ -91,7 +99,7 @@ func (r reader) value(depth int) (*node, error) {
 	return n, nil
 }
 
-func (r reader) items(n *node, depth int) error {
+func (r *reader) items(n *node, depth int) error {
 	for r.dec.More() {
 		item, err := r.value(depth)
 		if err != nil {
@@ -102,7 +110,7 @@ func (r reader) items(n *node, depth int) error {
 	return nil
 }
 
-func (r reader) members(n *node, depth int) error {
+func (r *reader) members(n *node, depth int) error {
 	seen := map[string]bool{}
 	for r.dec.More() {
 		start := r.next()
@@ -125,7 +133,7 @@ func (r reader) members(n *node, depth int) error {
 }
 
 // next is where the next token begins.
-func (r reader) next() int {
+func (r *reader) next() int {
 	offset := int(r.dec.InputOffset())
 	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
 		offset++
@@ -175,8 +183,13 @@ func (n *node) get(name string) *node {
 type Index struct {
 	data  []byte
 	lines []int // where each begins, in bytes
+	runes []int // how many characters begin before each block of blockSize bytes
 	root  *node // nil if the file is no document
+	roles map[string]*node
 }
+
+// blockSize is how much of a file is counted for a place in it. A tool may print all of it on one line.
+const blockSize = 4 << 10
 
 // NewIndex reads a file once, for any number of places.
 func NewIndex(data []byte) Index {
@@ -186,8 +199,29 @@ func NewIndex(data []byte) Index {
 			x.lines = append(x.lines, i+1)
 		}
 	}
+	count := 0
+	for i, b := range data {
+		if i%blockSize == 0 {
+			x.runes = append(x.runes, count)
+		}
+		if utf8.RuneStart(b) {
+			count++
+		}
+	}
 	x.root, _ = parseDocument(data)
+	x.roles = rolesOf(x.root)
 	return x
+}
+
+// before is how many characters begin before a place.
+func (x Index) before(place int) int {
+	count := x.runes[place/blockSize]
+	for _, b := range x.data[place/blockSize*blockSize : place] {
+		if utf8.RuneStart(b) {
+			count++
+		}
+	}
+	return count
 }
 
 // Locate tells where a finding's path stands, or, where the file does not have it as such, what is nearest to it. Lines and
@@ -196,7 +230,7 @@ func (x Index) Locate(r Result, path string) (line, column int) {
 	if x.root == nil {
 		return 1, 1
 	}
-	around := holderOf(x.root, r.Name)
+	around := x.holderOf(r.Name)
 	inner := around
 	for _, name := range []string{"AssumeRolePolicyDocument", "data"} { // the second: vault read
 		if n := around.get(name); n != nil {
@@ -210,20 +244,29 @@ func (x Index) Locate(r Result, path string) (line, column int) {
 		}
 	}
 	line, _ = slices.BinarySearch(x.lines, start+1) // the lines that begin at start or before
-	return line, 1 + utf8.RuneCount(x.data[x.lines[line-1]:start])
+	return line, 1 + x.before(start) - x.before(x.lines[line-1])
 }
 
 // holderOf is what the document that paths are relative to is a member of, in what the clouds' tools print.
-func holderOf(root *node, name string) *node {
-	if role := root.get("Role"); role != nil { // aws iam get-role
+func (x Index) holderOf(name string) *node {
+	if role := x.root.get("Role"); role != nil { // aws iam get-role
 		return role
 	}
-	if roles := root.get("Roles"); roles != nil { // aws iam list-roles
+	if role, ok := x.roles[name]; ok {
+		return role
+	}
+	return x.root
+}
+
+// rolesOf are the roles of aws iam list-roles by their names, of which the first counts.
+func rolesOf(root *node) map[string]*node {
+	all := map[string]*node{}
+	if roles := root.get("Roles"); roles != nil {
 		for _, role := range roles.items {
-			if n := role.get("RoleName"); n != nil && n.text == name {
-				return role
+			if n := role.get("RoleName"); n != nil && all[n.text] == nil {
+				all[n.text] = role
 			}
 		}
 	}
-	return root
+	return all
 }
