@@ -68,6 +68,10 @@ func hasAny(object map[string]json.RawMessage, names ...string) bool {
 
 // misfit words an error of encoding/json without quoting the document.
 func misfit(err error) error {
+	var other misnamed
+	if errors.As(err, &other) {
+		return other
+	}
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		kind, _, _ := strings.Cut(wrong.Value, " ")

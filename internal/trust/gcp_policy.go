@@ -59,7 +59,7 @@ func parseGCPPolicy(data []byte) (gcpPolicyFile, bool, error) {
 		return gcpPolicyFile{}, false, nil
 	}
 	var policy gcpPolicyFile
-	if err := json.Unmarshal(data, &policy); err != nil {
+	if err := decode(data, &policy); err != nil {
 		return gcpPolicyFile{}, true, fmt.Errorf("gcp-policy: %w", misfit(err))
 	}
 	return policy, true, nil

@@ -76,7 +76,7 @@ func gcpProvider(data []byte, id Identity, o Options) (providerJudgement, bool, 
 	if !named {
 		p.name.provider = name // without its pool, as in a file that a person wrote
 	}
-	if err := json.Unmarshal(data, &p.file); err != nil {
+	if err := decode(data, &p.file); err != nil {
 		return providerJudgement{}, true, fmt.Errorf("gcp-provider: %w", misfit(err))
 	}
 	var err error

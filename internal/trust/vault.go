@@ -56,9 +56,7 @@ func vaultRole(data []byte, id Identity, _ Options) (Result, bool, error) {
 		return Result{}, false, nil
 	}
 	v := vaultJudgement{id: id}
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.UseNumber()
-	if err := decoder.Decode(&v.role); err != nil {
+	if err := decode(data, &v.role); err != nil {
 		return Result{}, true, fmt.Errorf("vault-role: %w", misfit(err))
 	}
 	for _, check := range []func(*vaultJudgement){
