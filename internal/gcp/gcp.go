@@ -242,7 +242,7 @@ func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secr
 	return grant{secret.New(got.Reveal()), got.Claims.Expires}, nil
 }
 
-// delegates in the form that the API wants, whichever form they were given in.
+// delegates are the accounts as the API names them.
 func (b *Backend) delegates() []string {
 	var names []string
 	for _, d := range b.Delegates {
