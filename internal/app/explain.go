@@ -145,12 +145,10 @@ func (x explained) seconds() int { return int(x.duration.Seconds()) }
 
 func (x explained) gcpProvider() string {
 	pool := trust.GCPPoolName(x.places.GCPProjectNumber, x.places.GCPPool)
-	return "gcloud iam workload-identity-pools create " + pool + "\n" +
-		trust.GCPProviderCommand("create-oidc", pool+"/providers/"+x.places.GCPProvider,
-			"\\\n  --issuer-uri="+x.GCP.IssuerURI,
-			"\\\n  --allowed-audiences="+strings.Join(x.GCP.AllowedAudiences, ","),
-			"\\\n  --attribute-mapping=\""+trust.GCPMapping()+"\"",
-			"\\\n  --attribute-condition=\""+x.GCP.AttributeCondition+"\"")
+	const newLine = " \\\n  "
+	return "gcloud iam workload-identity-pools create " + trust.ShellWord(pool) + "\n" +
+		trust.GCPProviderCommand("create-oidc", pool+"/providers/"+x.places.GCPProvider) +
+		newLine + strings.Join(trust.GCPProviderFlags(x.id.Claims), newLine)
 }
 
 func (x explained) gcpBinding() string {
@@ -158,7 +156,8 @@ func (x explained) gcpBinding() string {
 }
 
 func (x explained) vault() string {
-	return "vault write auth/jwt/config oidc_discovery_url=" + x.GCP.IssuerURI + " \\\n  bound_issuer=" + x.GCP.IssuerURI + "\n" +
+	issuer := trust.ShellWord(x.id.Claims.Issuer)
+	return "vault write auth/jwt/config oidc_discovery_url=" + issuer + " \\\n  bound_issuer=" + issuer + "\n" +
 		hereDocument("vault write auth/jwt/role/"+trust.RoleName+" -", x.Vault.Role)
 }
 

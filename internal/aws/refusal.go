@@ -75,7 +75,7 @@ func meanings() []meaning {
 		{"ValidationError", "MaxSessionDuration", "the role does not allow sessions as long as asked for", func(r refusal) []string {
 			return []string{
 				fmt.Sprintf("lower AWS_SESSION_DURATION (now %s), or raise the role's maximum: aws iam update-role --role-name %s --max-session-duration %d",
-					r.duration, r.roleName(), int(r.duration/time.Second)),
+					r.duration, trust.ShellWord(r.roleName()), int(r.duration/time.Second)),
 			}
 		}},
 		{"ValidationError", "", "AWS does not accept a parameter", func(refusal) []string {
@@ -249,8 +249,7 @@ func (r refusal) createProvider() []string {
 func (r refusal) addAudience() []string {
 	return []string{
 		r.identity(),
-		fmt.Sprintf("add the audience to the provider:\naws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn %s --client-id %s",
-			r.providerARN(), trust.WorkspaceAudience(r.claims)),
+		"add the audience to the provider:\n" + trust.AWSAddAudience(r.providerARN(), r.claims),
 	}
 }
 

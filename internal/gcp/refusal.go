@@ -133,8 +133,7 @@ func (r refusal) update(flags string) string {
 }
 
 func (r refusal) trustSettings() string {
-	return fmt.Sprintf("the provider lets in this repository with:\n--attribute-mapping=\"%s\"\n--attribute-condition=\"%s\"",
-		trust.GCPMapping(), trust.GCPCondition(r.claims))
+	return "the provider lets in this repository with:\n" + strings.Join(trust.GCPScopeFlags(r.claims), "\n")
 }
 
 func (r refusal) memberText() string {
@@ -152,7 +151,7 @@ func (r refusal) memberText() string {
 
 func (r refusal) allowedAudience() string {
 	return fmt.Sprintf("the provider must allow the audience %s (the command replaces the list: add the audiences that it has):\n%s",
-		trust.WorkspaceAudience(r.claims), r.update("--allowed-audiences="+trust.WorkspaceAudience(r.claims)))
+		trust.WorkspaceAudience(r.claims), r.update("--allowed-audiences="+trust.ShellWord(trust.WorkspaceAudience(r.claims))))
 }
 
 func (r refusal) condition() []string {
@@ -169,7 +168,7 @@ func (r refusal) issuer() []string {
 	return []string{
 		r.identity(),
 		"the provider's issuer must be exactly the token's; it changes when the Bitbucket workspace is renamed:\n" +
-			r.update("--issuer-uri="+r.claims.Issuer),
+			r.update("--issuer-uri="+trust.ShellWord(r.claims.Issuer)),
 	}
 }
 

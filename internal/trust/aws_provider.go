@@ -19,8 +19,7 @@ func awsProvider(data []byte, id Identity, _ Options) ([]Result, bool, error) {
 	if !slices.ContainsFunc(clients, func(client string) bool { return slices.Contains(id.Claims.Audience, client) }) {
 		r.Verdict, r.Reason = Deny, "The provider takes none of the token's audiences."
 		j.find("aws-aud-mismatch", Error, "ClientIDList", "None of the provider's client ids is an audience of the token.",
-			"aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn "+shellWord(j.provider().String())+
-				" --client-id "+shellWord(WorkspaceAudience(id.Claims)))
+			AWSAddAudience(j.provider().String(), id.Claims))
 	}
 	if strings.TrimPrefix(url, "https://") != j.request.issuer {
 		r.Verdict, r.Reason = Deny, "The provider is another one than the token's issuer."

@@ -66,7 +66,7 @@ func Wanted(kind string, id Identity) string {
 	c, p := id.Claims, Places{}.Known()
 	switch kind {
 	case "gcp-provider":
-		return "--attribute-condition=\"" + GCPCondition(c) + "\""
+		return "--attribute-condition=" + ShellWord(GCPCondition(c))
 	case "gcp-policy":
 		return "the member " + GCPMember(c, p.GCPProjectNumber, p.GCPPool)
 	case "vault-role":

@@ -211,26 +211,11 @@ const Azure = "Azure cannot be offered: Entra compares the whole subject, and Bi
 
 // AWSCreateProvider is the command that makes the workspace's OIDC provider in an account.
 func AWSCreateProvider(c oidc.Claims) string {
-	return "aws iam create-open-id-connect-provider --url " + c.Issuer + " --client-id-list " + WorkspaceAudience(c)
+	return "aws iam create-open-id-connect-provider --url " + ShellWord(c.Issuer) + " --client-id-list " + ShellWord(WorkspaceAudience(c))
 }
 
-// GCPBinding is the command that lets a member act as a service account. Without the account's project gcloud takes the one that
-// it is configured with, or stops.
-func GCPBinding(account, member string) string {
-	command := "gcloud iam service-accounts add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser \\\n  --member='" + member + "'"
-	if project, ok := GCPProjectOf(account); ok {
-		command += " --project=" + project
-	}
-	return command
-}
-
-// GCPProjectOf is the project in a service account's e-mail. A project of a domain of its own,
-// name@project.example.com.iam.gserviceaccount.com, is example.com:project.
-func GCPProjectOf(email string) (project string, ok bool) {
-	_, host, _ := strings.Cut(email, "@")
-	id, ok := strings.CutSuffix(host, ".iam.gserviceaccount.com")
-	if project, domain, scoped := strings.Cut(id, "."); scoped {
-		id = domain + ":" + project
-	}
-	return id, ok
+// AWSAddAudience is the command that lets an OIDC provider take the workspace's audience.
+func AWSAddAudience(providerARN string, c oidc.Claims) string {
+	return "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn " + ShellWord(providerARN) +
+		" --client-id " + ShellWord(WorkspaceAudience(c))
 }

@@ -125,7 +125,7 @@ func (n gcpName) known() gcpName {
 // command is a gcloud command for the provider.
 func (n gcpName) command(verb string, flags ...string) string {
 	n = n.known()
-	return GCPProviderCommand(verb, shellWord(GCPPoolName(n.project, n.pool)+"/providers/"+n.provider), flags...)
+	return GCPProviderCommand(verb, GCPPoolName(n.project, n.pool)+"/providers/"+n.provider, flags...)
 }
 
 // GCPPoolName is the resource name of a workload identity pool.
@@ -134,33 +134,51 @@ func GCPPoolName(projectNumber, pool string) string {
 }
 
 // GCPProviderCommand is a gcloud command for the provider with this resource name. Only in a resource name does gcloud take the
-// project's number: as --project it refuses it, and wants the id, which neither token nor provider tell.
+// project's number: as --project it refuses it, and wants the id, which neither token nor provider tell. Flags are words of a shell.
 func GCPProviderCommand(verb, name string, flags ...string) string {
-	return strings.Join(append([]string{"gcloud iam workload-identity-pools providers", verb, name}, flags...), " ")
+	return strings.Join(append([]string{"gcloud iam workload-identity-pools providers", verb, ShellWord(name)}, flags...), " ")
 }
 
-// shellWord is s as one word of a shell.
-func shellWord(s string) string {
-	special := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:=,@", r)
-	}
-	switch {
-	case s != "" && !strings.ContainsFunc(s, special):
-		return s
-	case !strings.ContainsAny(s, "\"$`\\!"): // reads better around CEL, which has single quotes
-		return `"` + s + `"`
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+// GCPProviderFlags are the flags of gcloud that make a provider let in exactly this repository.
+func GCPProviderFlags(c oidc.Claims) []string {
+	return append([]string{"--issuer-uri=" + ShellWord(c.Issuer), "--allowed-audiences=" + ShellWord(WorkspaceAudience(c))}, GCPScopeFlags(c)...)
 }
 
-// grant is the command that gives the service account to a member.
-func grant(member string) string {
-	return "gcloud iam service-accounts add-iam-policy-binding " + ServiceAccount + " --role=" + workloadIdentityUser + " --member=" + shellWord(member)
+// GCPScopeFlags are those of them that tell the repository from others.
+func GCPScopeFlags(c oidc.Claims) []string {
+	return []string{"--attribute-mapping=" + ShellWord(GCPMapping()), "--attribute-condition=" + ShellWord(GCPCondition(c))}
+}
+
+// GCPBinding is the command that lets a member act as a service account.
+func GCPBinding(account, member string) string {
+	return bindingCommand("add", account, workloadIdentityUser, member)
 }
 
 // revoke is the command that takes a role from a member.
 func revoke(role, member string) string {
-	return "gcloud iam service-accounts remove-iam-policy-binding " + ServiceAccount + " --role=" + shellWord(role) + " --member=" + shellWord(member)
+	return bindingCommand("remove", ServiceAccount, role, member)
+}
+
+// bindingCommand changes who holds a role on a service account. Without the account's project gcloud takes the one that it is
+// configured with, or stops.
+func bindingCommand(verb, account, role, member string) string {
+	command := "gcloud iam service-accounts " + verb + "-iam-policy-binding " + ShellWord(account) +
+		" --role=" + ShellWord(role) + " \\\n  --member=" + ShellWord(member)
+	if project, ok := GCPProjectOf(account); ok {
+		command += " --project=" + ShellWord(project)
+	}
+	return command
+}
+
+// GCPProjectOf is the project in a service account's e-mail. A project of a domain of its own,
+// name@project.example.com.iam.gserviceaccount.com, is example.com:project.
+func GCPProjectOf(email string) (project string, ok bool) {
+	_, host, _ := strings.Cut(email, "@")
+	id, ok := strings.CutSuffix(host, ".iam.gserviceaccount.com")
+	if project, domain, scoped := strings.Cut(id, "."); scoped {
+		id = domain + ":" + project
+	}
+	return id, ok
 }
 
 // stepUUID is the step's UUID without braces: the claim, or else the subject's last part.

@@ -350,13 +350,14 @@ func (p *policyJudgement) fix(m gcpMember) string {
 			m.project = ""
 		}
 		name := m.known()
-		return grant(GCPMember(p.id.Claims, name.project, name.pool))
+		return GCPBinding(ServiceAccount, GCPMember(p.id.Claims, name.project, name.pool))
 	}
 	member, mapped := p.provider.repositoryMember(p.id.Claims)
-	if mapped {
-		return grant(member)
+	command := GCPBinding(ServiceAccount, member)
+	if !mapped {
+		command = p.provider.name.command("update-oidc", "--attribute-mapping="+ShellWord(GCPMapping())) + "\n" + command
 	}
-	return p.provider.name.command("update-oidc", "--attribute-mapping="+shellWord(GCPMapping())) + "\n" + grant(member)
+	return command
 }
 
 // twoAttributes tells whether the value goes on with another attribute.

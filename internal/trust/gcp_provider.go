@@ -97,7 +97,7 @@ func gcpProvider(data []byte, id Identity, o Options) (providerJudgement, bool, 
 func (p *providerJudgement) conclude() {
 	beside := p.ruling
 	beside.findings = slices.Clone(p.findings)
-	fix := p.name.command("update-oidc", "--attribute-condition="+shellWord(GCPCondition(p.id.Claims)))
+	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(GCPCondition(p.id.Claims)))
 	const path = "attributeCondition"
 	switch missing := strings.TrimSpace(p.file.AttributeCondition) == ""; {
 	case missing && !p.narrowed:
@@ -125,16 +125,7 @@ func (p *providerJudgement) state() {
 		p.refuse(rule, "disabled", "the provider is disabled", p.name.command("update-oidc", "--no-disabled"))
 	}
 	if t := p.file.ExpireTime; t != nil && !p.now.Before(*t) {
-		p.refuse(rule, "expireTime", "the provider expired at "+t.Format(time.RFC3339), p.name.command("create-oidc", p.settings()...))
-	}
-}
-
-// settings are the flags of a provider that lets in exactly the identity.
-func (p *providerJudgement) settings() []string {
-	c := p.id.Claims
-	return []string{
-		"--issuer-uri=" + shellWord(c.Issuer), "--allowed-audiences=" + shellWord(WorkspaceAudience(c)),
-		"--attribute-mapping=" + shellWord(GCPMapping()), "--attribute-condition=" + shellWord(GCPCondition(c)),
+		p.refuse(rule, "expireTime", "the provider expired at "+t.Format(time.RFC3339), p.name.command("create-oidc", GCPProviderFlags(p.id.Claims)...))
 	}
 }
 
@@ -142,10 +133,10 @@ func (p *providerJudgement) issuer() {
 	const rule = "gcp-issuer-mismatch"
 	want := p.id.Claims.Issuer
 	if p.file.OIDC == nil {
-		p.refuse(rule, "oidc", "the provider takes no OIDC tokens", p.name.command("create-oidc", p.settings()...))
+		p.refuse(rule, "oidc", "the provider takes no OIDC tokens", p.name.command("create-oidc", GCPProviderFlags(p.id.Claims)...))
 	} else if p.file.OIDC.IssuerURI != want {
 		p.refuse(rule, "oidc.issuerUri", fmt.Sprintf("the provider's issuer is %q and the token's is %q", p.file.OIDC.IssuerURI, want),
-			p.name.command("update-oidc", "--issuer-uri="+shellWord(want)))
+			p.name.command("update-oidc", "--issuer-uri="+ShellWord(want)))
 	}
 }
 
@@ -176,7 +167,7 @@ func (p *providerJudgement) audience() {
 	list := append(slices.Clone(allowed), WorkspaceAudience(p.id.Claims))
 	p.refuse("gcp-audience-mismatch", "oidc.allowedAudiences",
 		fmt.Sprintf("the provider allows %s and the token's audience is %s", wanted, quotedAll(has)),
-		p.name.command("update-oidc", "--allowed-audiences="+shellWord(strings.Join(list, ","))))
+		p.name.command("update-oidc", "--allowed-audiences="+ShellWord(strings.Join(list, ","))))
 }
 
 // gcpAudienceName reads the default audience, which is the provider's name, with or without https:.
@@ -189,7 +180,7 @@ func gcpAudienceName(audience string) (gcpName, bool) {
 // mapping evaluates every expression of the mapping.
 func (p *providerJudgement) mapping() {
 	const rule = "gcp-mapping-invalid"
-	fix := p.name.command("update-oidc", "--attribute-mapping="+shellWord(GCPMapping()))
+	fix := p.name.command("update-oidc", "--attribute-mapping="+ShellWord(GCPMapping()))
 	if _, ok := p.file.AttributeMapping["google.subject"]; !ok {
 		p.refuse(rule, "attributeMapping", "the mapping has no google.subject, which an OIDC provider must map", fix)
 	}
@@ -287,7 +278,7 @@ func (p *providerJudgement) subject(value, path, fix string) {
 func (p *providerJudgement) guarded(key, claim string) string {
 	mapping := maps.Clone(p.file.AttributeMapping)
 	mapping[key] = fmt.Sprintf("has(assertion.%s) ? %s : 'none'", claim, mapping[key])
-	return p.name.command("update-oidc", "--attribute-mapping="+shellWord(gcpMappingFlag(mapping)))
+	return p.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFlag(mapping)))
 }
 
 // gcpMappingFlag is a mapping in the form of gcloud's --attribute-mapping. Where an expression has a comma, another delimiter is
@@ -354,7 +345,7 @@ func (p *providerJudgement) condition() {
 	if strings.TrimSpace(source) == "" {
 		return
 	}
-	fix := p.name.command("update-oidc", "--attribute-condition="+shellWord(GCPCondition(p.id.Claims)))
+	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(GCPCondition(p.id.Claims)))
 	if n := utf8.RuneCountInString(source); n > gcpConditionLength {
 		p.refuse(rule, path, fmt.Sprintf("the condition has %d characters, more than %d", n, gcpConditionLength), fix)
 		return

@@ -405,14 +405,14 @@ func TestGCPFixes(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	_, policy := judgeGCP(t, providerWith(t, mappingOf("attribute.repo", "assertion.repositoryUuid")), policyWith(set("attribute.repo/x"), set("attribute.nope/x")), id)
-	if got, want := find(policy, "gcp-binding-unmapped").Fix, "gcloud iam service-accounts add-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser --member=\""+set("attribute.repo/"+testRepository)+`"`; got != want {
+	if got, want := find(policy, "gcp-binding-unmapped").Fix, "gcloud iam service-accounts add-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+set("attribute.repo/"+testRepository)+"'"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	if got := find(policy, "gcp-binding-unmapped").Path; got != "bindings[0].members[1]" {
 		t.Errorf("path %s", got)
 	}
 	_, policy = judgeGCP(t, providerWith(t, ""), policyWith(set("*")), id)
-	if got, want := find(policy, "gcp-binding-pool-wide").Fix, "\ngcloud iam service-accounts remove-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser --member='"+set("*")+"'"; !strings.HasSuffix(strings.ReplaceAll(got, `"`, "'"), want) {
+	if got, want := find(policy, "gcp-binding-pool-wide").Fix, "\ngcloud iam service-accounts remove-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+set("*")+"'"; !strings.HasSuffix(got, want) {
 		t.Errorf("%s\nwant, at its end,%s", got, want)
 	}
 	id.Claims.RepositoryUUID = "{$(x)}"

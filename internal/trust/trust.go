@@ -108,7 +108,7 @@ func GCPMember(c oidc.Claims, projectNumber, pool string) string {
 	if c.Environment() != "" {
 		attribute = "deployment"
 	}
-	return fmt.Sprintf("principalSet://iam.googleapis.com/%s/attribute.%s/%s", GCPPoolName(projectNumber, pool), attribute, Subject(c))
+	return gcpMemberName(gcpName{project: projectNumber, pool: pool}, "attribute."+attribute, Subject(c))
 }
 
 func indented(v any) string {

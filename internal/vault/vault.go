@@ -18,6 +18,7 @@ import (
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
+	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/wire"
 )
 
@@ -167,19 +168,20 @@ type meaning struct {
 func meanings() []meaning {
 	return []meaning{
 		{"could not be found", "the role does not exist", func(b *Backend, _ oidc.Claims) string {
-			return "correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list auth/" + b.Mount + "/role"
+			return "correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + trust.ShellWord("auth/"+b.Mount+"/role")
 		}},
 		{"invalid audience (aud) claim", "the role does not bind the token's audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; add it to the role's own: %s bound_audiences=%s,…", strings.Join(c.Audience, " and "), b.write(), c.Audience[0])
+			return fmt.Sprintf("the token's audience is %s; add it to the role's own: %s bound_audiences=%s,…", strings.Join(c.Audience, " and "), b.write(), trust.ShellWord(c.Audience[0]))
 		}},
 		{"audience claim found in JWT but no audiences bound", "the role binds no audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; bind it: %s bound_audiences=%s", strings.Join(c.Audience, " and "), b.write(), c.Audience[0])
+			return fmt.Sprintf("the token's audience is %s; bind it: %s bound_audiences=%s", strings.Join(c.Audience, " and "), b.write(), trust.ShellWord(c.Audience[0]))
 		}},
 		{"invalid subject (sub) claim", "the role binds another subject", func(*Backend, oidc.Claims) string {
 			return "the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject"
 		}},
 		{"invalid issuer (iss) claim", "the mount trusts another issuer", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("set the mount's issuer: vault write auth/%s/config oidc_discovery_url=%s bound_issuer=%s", b.Mount, c.Issuer, c.Issuer)
+			issuer := trust.ShellWord(c.Issuer)
+			return fmt.Sprintf("set the mount's issuer: vault write %s oidc_discovery_url=%s bound_issuer=%s", trust.ShellWord("auth/"+b.Mount+"/config"), issuer, issuer)
 		}},
 		{"is expired", "the token has expired", nil},
 		{"not found in token", "the token lacks the role's user_claim", func(b *Backend, _ oidc.Claims) string {
@@ -192,17 +194,19 @@ func meanings() []meaning {
 			return "the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE"
 		}},
 		{"", "Vault does not accept the token", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the mount must trust the issuer %s; see what the role wants: vault read %s", c.Issuer, b.read())
+			return fmt.Sprintf("the mount must trust the issuer %s; see what the role wants: %s", c.Issuer, b.read())
 		}},
 	}
 }
 
-// read is the role's path on the command line of vault.
-func (b *Backend) read() string { return b.path() }
+// read shows the role on the command line of vault.
+func (b *Backend) read() string { return "vault read " + trust.ShellWord(b.path()) }
 
 // write begins a change of the role on the command line of vault. Without its type a role becomes one for browsers.
 // Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
-func (b *Backend) write() string { return "vault write " + b.path() + " role_type=jwt" }
+func (b *Backend) write() string {
+	return "vault write " + trust.ShellWord(b.path()) + " role_type=jwt"
+}
 
 // refusal words an error. Of what Vault wrote only the name of a claim that the token has goes into it.
 func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
@@ -215,7 +219,7 @@ func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
 	text := strings.Join(answer.Errors, "\n")
 	if name, value, ok := boundClaim(text, c); ok {
 		return hint.New(fmt.Sprintf("%s: the role binds another %s than the token's", doing, name),
-			fmt.Sprintf("the token's %s is %s; the role's is in bound_claims of: vault read %s", name, value, b.read()),
+			fmt.Sprintf("the token's %s is %s; the role's is in bound_claims of: %s", name, value, b.read()),
 			"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob")
 	}
 	for _, m := range meanings() {
