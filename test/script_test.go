@@ -25,8 +25,9 @@
 //	                           fail the server's next requests. SERVER is aws, ecr (the same one), gcp (token exchange),
 //	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…,
 //	                           error CODE NAME MESSAGE (in the server's own shape), answer CODE FILE, hang, hangup,
-//	                           truncate, html, oversize, redirect URL, echo CODE, echo-behind CODE, pass. With on=, those of them pass whose
-//	                           path does not contain TEXT
+//	                           truncate, html, oversize, redirect URL, echo CODE, echo-behind CODE, pass. With on=, those of
+//	                           them pass whose path does not contain TEXT. A story with a fault that no request met fails at
+//	                           its end
 //	requests SERVER N [TEXT]   fail unless the server got N requests that contain TEXT (! requests: fail if so). A request
 //	                           reads: METHOD PATH OPERATION authorization=SCHEME region=REGION by=PRINCIPAL PARAMETER=VALUE…
 //	await SERVER N [TEXT]      wait for that many requests at least, for a program in the background
@@ -58,6 +59,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -66,6 +68,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,6 +123,26 @@ type othersKey struct{}
 
 func othersOf(ts *testscript.TestScript) *cloud.Others { return ts.Value(othersKey{}).(*cloud.Others) }
 
+// faultsKey finds the script's own faults.
+type faultsKey struct{}
+
+// A fault is one of a script's, and whether a request met it.
+type fault struct {
+	line string // as it stands in the script
+	met  atomic.Bool
+}
+
+// unmet is an error if no request met one of the faults: the story would be another than it says.
+func unmet(faults []*fault) error {
+	var errs []error
+	for _, f := range faults {
+		if !f.met.Load() {
+			errs = append(errs, fmt.Errorf("no request met %q", f.line))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // setUp makes a step and a world for one script. The issuer's key is shared, as making one takes longer than most scripts.
 func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched) error {
 	world, err := cloud.Start(issuer.At(issuer.URL()))
@@ -134,6 +157,8 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 	}
 	env.Defer(others.Close)
 	env.Values[othersKey{}] = others
+	var faults []*fault
+	env.Values[faultsKey{}] = &faults
 	record, err := startRecording()
 	if err != nil {
 		return err
@@ -147,7 +172,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 	env.Defer(func() {
 		story := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 		secrets := append(world.Secrets(), others.Secrets()...)
-		if err := errors.Join(record.end(story, secrets), cloud.CheckTree(env.WorkDir, clone, secrets)); err != nil {
+		if err := errors.Join(unmet(faults), record.end(story, secrets), cloud.CheckTree(env.WorkDir, clone, secrets)); err != nil {
 			env.T().Log("at the end of the story: ", err)
 			env.T().FailNow()
 		}
@@ -282,6 +307,7 @@ func cmdUmask(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	affirm(ts, neg, "fault")
+	placed := &fault{line: "fault " + strings.Join(args, " ")}
 	times, on := 1, ""
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
 		name, value, _ := strings.Cut(arg, "=")
@@ -298,14 +324,17 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N] [on=TEXT]")
 	}
-	fault := faultOf(ts, args[0], args[1], args[2:])
-	server(ts, args[0]).Inject(cloud.Repeat(times, func(w http.ResponseWriter, r *http.Request, fake http.Handler) {
+	target, fail := server(ts, args[0]), faultOf(ts, args[0], args[1], args[2:])
+	target.Inject(cloud.Repeat(times, func(w http.ResponseWriter, r *http.Request, fake http.Handler) {
 		if !strings.Contains(r.URL.Path, on) {
 			fake.ServeHTTP(w, r)
 			return
 		}
-		fault(w, r, fake)
+		placed.met.Store(true)
+		fail(w, r, fake)
 	})...)
+	faults := ts.Value(faultsKey{}).(*[]*fault)
+	*faults = append(*faults, placed)
 }
 
 func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.Fault {
@@ -328,13 +357,16 @@ func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.
 	case "error":
 		want(3)
 		others := othersOf(ts)
-		shape := map[string]func(int, string, string) cloud.Fault{
+		shape, ok := map[string]func(int, string, string) cloud.Fault{
 			"aws": cloud.AWSError, "ecr": cloud.ECRError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
 			"vault": cloud.VaultError, "okta": cloud.OktaError, "oauth": cloud.OAuthError,
 			"jfrog": others.JFrog.Error, "cloudsmith": others.Cloudsmith.Error, "databricks": others.Databricks.Error,
 			"pulumi": others.Pulumi.Error,
+		}[name]
+		if !ok {
+			ts.Fatalf("no error has the shape of %s", name)
 		}
-		return shape[name](number(ts, args[0]), args[1], args[2])
+		return shape(number(ts, args[0]), args[1], args[2])
 	case "answer":
 		want(2)
 		return cloud.Answer(number(ts, args[0]), nil, ts.ReadFile(args[1]))
