@@ -129,11 +129,13 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 	}
 	r.say(2, fmt.Sprintf("%s %s:", c.Path, state))
 	r.say(4, c.Key)
+	operator := strings.ToLower(c.Operator)
+	wild := strings.Contains(operator, "like") || strings.Contains(operator, "arn") // to the others a * is a character
 	wants := "wants  "
-	if strings.Contains(strings.ToLower(c.Operator), "not") {
+	if strings.Contains(operator, "not") {
 		wants = "bars   "
 	}
-	want, has := closest(c.Expected, c.Actual)
+	want, has := closest(c.Expected, c.Actual, wild)
 	want, has = visible(want), visible(has)
 	if len(c.Actual) == 0 {
 		r.paste(4, wants+visible(few(c.Expected)))
@@ -141,7 +143,7 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 			r.paste(4, "has    nothing: AWS sees no such key")
 		}
 	} else {
-		from, to := difference(want, has)
+		from, to := difference(want, has, wild)
 		want, has, from, to = window(want, has, from, to)
 		r.paste(4, wants+want)
 		r.paste(4, "has    "+has)
@@ -167,11 +169,11 @@ func few(values []string) string {
 }
 
 // closest is the pair of values that begin with the most in common.
-func closest(expected, actual []string) (want, has string) {
+func closest(expected, actual []string, wild bool) (want, has string) {
 	best := -1
 	for _, w := range expected {
 		for _, h := range actual {
-			if from, _ := difference(w, h); from > best {
+			if from, _ := difference(w, h, wild); from > best {
 				best, want, has = from, w, h
 			}
 		}
@@ -179,22 +181,21 @@ func closest(expected, actual []string) (want, has string) {
 	return want, has
 }
 
-// difference is the part of has, in characters, at which it departs from the pattern.
-func difference(want, has string) (from, to int) {
+// difference is the part of has, in characters, at which it departs from want. If want can have wildcards, that part ends
+// where the first of them stands: what a wildcard takes is not wrong, and behind it anything may be right.
+func difference(want, has string, wild bool) (from, to int) {
 	w, h := []rune(want), []rune(has)
+	if at := slices.IndexFunc(w, func(r rune) bool { return r == '*' || r == '?' }); wild && at >= 0 {
+		w, h = w[:at], h[:min(at, len(h))]
+	}
 	for from < len(w) && from < len(h) && w[from] == h[from] {
 		from++
 	}
 	to = len(h)
-	if !strings.ContainsAny(string(w[from:]), "*?") {
-		for end := len(w); to > from && end > from && w[end-1] == h[to-1]; end-- {
-			to--
-		}
-		return from, max(to, min(from+1, len(h)))
+	for end := len(w); to > from && end > from && w[end-1] == h[to-1]; end-- {
+		to--
 	}
-	// What stands before the wildcard is what differs; behind it anything may be right.
-	literal := strings.IndexAny(string(w[from:]), "*?")
-	return from, min(to, from+max(1, len([]rune(string(w[from:])[:literal]))))
+	return from, max(to, min(from+1, len(h)))
 }
 
 // room is what is left of a line for a condition's value.
