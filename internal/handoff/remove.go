@@ -93,7 +93,7 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		return false, nil, err
 	}
 	if past.generation != "" {
-		if foreign, err = w.leave(ctx, past); err != nil {
+		if foreign, err = w.leave(past); err != nil {
 			w.undo()
 			return false, nil, errors.Join(err, w.empty(past.generation, past))
 		}
@@ -136,10 +136,15 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 
 // leave takes away what the last login wrote, by one change of the link. Foreign files among it, which it names, move into a
 // generation that holds nothing else, and so stay where users know them, through the next login too.
-func (w *writer) leave(ctx context.Context, past past) (foreign []string, err error) {
+func (w *writer) leave(past past) (foreign []string, err error) {
 	// Also after TIMEOUT, which a revocation may have used up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
+	end := time.Now().Add(time.Second)
+	inTime := func() error {
+		if time.Now().After(end) {
+			return errors.New(tooSlow)
+		}
+		return nil
+	}
 	generation := newGeneration()
 	if err := w.mkdir(generation); err != nil {
 		return nil, err
@@ -147,7 +152,7 @@ func (w *writer) leave(ctx context.Context, past past) (foreign []string, err er
 	if err := w.keepState(generation, past); err != nil {
 		return nil, err
 	}
-	if err := w.adopt(ctx, past, generation, "."); err != nil {
+	if err := w.adopt(inTime, past, generation, "."); err != nil {
 		return nil, err
 	}
 	for _, name := range w.made {

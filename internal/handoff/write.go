@@ -86,7 +86,13 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err != nil {
 		return err
 	}
-	if err := w.adopt(ctx, past, generation, "."); err != nil {
+	inTime := func() error {
+		if ctx.Err() != nil {
+			return ended(ctx, tooSlow)
+		}
+		return nil
+	}
+	if err := w.adopt(inTime, past, generation, "."); err != nil {
 		return err
 	}
 	if err := w.ignore(generation); err != nil {
@@ -295,7 +301,7 @@ func (w *writer) generation(token oidc.Token, past past, fresh []backend) (strin
 
 // adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
 // keeps beside its config.json. The old ones stay until the change is made.
-func (w *writer) adopt(ctx context.Context, past past, generation, dir string) error {
+func (w *writer) adopt(inTime func() error, past past, generation, dir string) error {
 	if past.generation == "" {
 		return nil
 	}
@@ -307,8 +313,8 @@ func (w *writer) adopt(ctx context.Context, past past, generation, dir string) e
 		return fmt.Errorf("keeping what is in %s: %w", dir, cause(err))
 	}
 	for _, e := range entries {
-		if ctx.Err() != nil {
-			return ended(ctx, "keeping what login did not write took too long")
+		if err := inTime(); err != nil {
+			return err
 		}
 		name := path.Join(dir, e.Name())
 		if past.wrote(name) {
@@ -321,7 +327,7 @@ func (w *writer) adopt(ctx context.Context, past past, generation, dir string) e
 			}
 		}
 		if e.IsDir() {
-			if err := w.adopt(ctx, past, generation, name); err != nil {
+			if err := w.adopt(inTime, past, generation, name); err != nil {
 				return err
 			}
 		}
@@ -331,6 +337,9 @@ func (w *writer) adopt(ctx context.Context, past past, generation, dir string) e
 
 // maxDepth bounds how deep foreign folders may lie in one another. The cost of each is that of the way to it.
 const maxDepth = 50
+
+// tooSlow is why keeping foreign files was given up.
+const tooSlow = "keeping what login did not write took too long"
 
 // take gives one foreign entry a second name.
 func (w *writer) take(e fs.DirEntry, from, to string) error {
