@@ -61,7 +61,7 @@ func explain(ctx context.Context, c *console, a *arguments) int {
 	}
 	e, err := trust.Explain(id, places)
 	if err != nil {
-		return c.fail(hint.With(err, "nothing that is safe to paste can be made of it: see where the claims come from"), misused)
+		return c.fail(hint.With(err, "nothing that lets in exactly this identity can be made of it: see where the claims come from"), misused)
 	}
 	c.sayExpired(id, now)
 	c.sayMissing(id)
@@ -77,13 +77,13 @@ func explain(ctx context.Context, c *console, a *arguments) int {
 	return done
 }
 
-// sayMissing warns where the configuration reads a claim that only the subject has.
+// sayMissing warns of claims that a step's token has by itself, and these have in the subject only.
 func (c *console) sayMissing(id trust.Identity) {
 	for _, claim := range []struct{ name, value string }{
 		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
 	} {
 		if claim.value != "" && id.All[claim.name] != claim.value {
-			c.warn("the claims have no " + claim.name + ": AWS can tell the identity all the same, Google Cloud, Vault and Okta cannot")
+			c.warn("the claims have no " + claim.name + ": Google Cloud, Vault and Okta are told to look at sub in its place")
 		}
 	}
 }

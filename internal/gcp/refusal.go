@@ -133,7 +133,8 @@ func (r refusal) update(flags string) string {
 }
 
 func (r refusal) trustSettings() string {
-	return "the provider lets in this repository with:\n" + strings.Join(trust.GCPScopeFlags(r.claims), "\n")
+	return fmt.Sprintf("the provider lets in this repository with:\n--attribute-mapping=%s\n--attribute-condition=%s",
+		trust.ShellWord(trust.GCPMapping()), trust.ShellWord(trust.GCPCondition(r.claims)))
 }
 
 func (r refusal) memberText() string {

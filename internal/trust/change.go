@@ -66,15 +66,16 @@ func Wanted(kind string, id Identity) string {
 	c, p := id.Claims, Places{}.Known()
 	switch kind {
 	case "gcp-provider":
-		return "--attribute-condition=" + ShellWord(GCPCondition(c))
+		return "--attribute-condition=" + ShellWord(gcpConditionFor(c))
 	case "gcp-policy":
 		return "the member " + GCPMember(c, p.GCPProjectNumber, p.GCPPool)
 	case "vault-role":
 		role := vaultRoleFor(c)
 		return indented(struct {
-			BoundAudiences []string          `json:"bound_audiences"`
-			BoundClaims    map[string]string `json:"bound_claims"`
-		}{role.BoundAudiences, role.BoundClaims})
+			BoundAudiences  []string          `json:"bound_audiences"`
+			BoundClaimsType string            `json:"bound_claims_type,omitempty"`
+			BoundClaims     map[string]string `json:"bound_claims"`
+		}{role.BoundAudiences, role.BoundClaimsType, role.BoundClaims})
 	}
 	return AWSStatement(c, "aws", p.AWSAccount)
 }

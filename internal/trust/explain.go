@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -77,12 +78,13 @@ type GCPTrust struct {
 //
 // Source: HashiCorp, "JWT/OIDC auth method (API)", Create/Update Role.
 type VaultRole struct {
-	RoleType       string            `json:"role_type"`
-	UserClaim      string            `json:"user_claim"`
-	BoundAudiences []string          `json:"bound_audiences"` // any of them
-	BoundClaims    map[string]string `json:"bound_claims"`    // all of them
-	ClaimMappings  map[string]string `json:"claim_mappings"`  // for Vault's audit log
-	TokenTTL       int               `json:"token_ttl"`       // seconds
+	RoleType        string            `json:"role_type"`
+	UserClaim       string            `json:"user_claim"`
+	BoundAudiences  []string          `json:"bound_audiences"`             // any of them
+	BoundClaimsType string            `json:"bound_claims_type,omitempty"` // glob, where a value is a pattern
+	BoundClaims     map[string]string `json:"bound_claims"`                // all of them
+	ClaimMappings   map[string]string `json:"claim_mappings"`              // for Vault's audit log
+	TokenTTL        int               `json:"token_ttl"`                   // seconds
 }
 
 // OktaConnection is a workload connection of Okta Privileged Access.
@@ -116,7 +118,7 @@ const tokenTTL = 15 * 60
 // quoted in each cloud's own way, and a wildcard among them would let in others.
 func Explain(id Identity, p Places) (Explanation, error) {
 	c := id.Claims
-	if err := plain(c); err != nil {
+	if err := plain(id); err != nil {
 		return Explanation{}, err
 	}
 	p = p.Known()
@@ -128,8 +130,8 @@ func Explain(id Identity, p Places) (Explanation, error) {
 			TrustPolicy: AWSPolicy{Version: "2012-10-17", Statement: []json.RawMessage{json.RawMessage(AWSStatement(c, "aws", p.AWSAccount))}},
 		},
 		GCP: GCPTrust{
-			IssuerURI: c.Issuer, AllowedAudiences: []string{WorkspaceAudience(c)}, AttributeMapping: gcpAttributes(),
-			AttributeCondition: GCPCondition(c), Member: GCPMember(c, p.GCPProjectNumber, p.GCPPool),
+			IssuerURI: c.Issuer, AllowedAudiences: []string{WorkspaceAudience(c)}, AttributeMapping: gcpAttributes(c),
+			AttributeCondition: gcpConditionFor(c), Member: GCPMember(c, p.GCPProjectNumber, p.GCPPool),
 		},
 	}
 	e.Vault.Role = vaultRoleFor(c)
@@ -137,65 +139,99 @@ func Explain(id Identity, p Places) (Explanation, error) {
 	return e, nil
 }
 
-// plain refuses claims whose values are not the kind of text that Bitbucket writes.
-func plain(c oidc.Claims) error {
-	const uuid = `\{[0-9A-Za-z-]+\}`
+// plain refuses claims whose values are not the kind of text that Bitbucket writes, and those that contradict each other. AWS takes
+// 255 characters of an issuer or an audience (IAM API, CreateOpenIDConnectProvider).
+func plain(id Identity) error {
+	const uuid = `\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}`
+	c := id.Claims
 	for _, claim := range []struct{ name, value, pattern string }{
-		{"iss", c.Issuer, `https://[0-9A-Za-z._~:/-]+`},
-		{"aud", WorkspaceAudience(c), `[0-9A-Za-z._~:/-]+`},
-		{"repositoryUuid", c.Repository(), uuid},
-		{"deploymentEnvironmentUuid", c.Environment(), "|" + uuid},
+		{"iss", c.Issuer, `https://[0-9A-Za-z._~:/-]{1,247}`},
+		{"aud", WorkspaceAudience(c), `[0-9A-Za-z._~:/-]{1,255}`},
+		{"repositoryUuid", c.RepositoryUUID, "|" + uuid},
+		{"deploymentEnvironmentUuid", c.DeploymentEnvironmentUUID, "|" + uuid},
+		{"sub", c.Subject, uuid + ":(" + uuid + ":)?" + uuid},
 	} {
-		if !regexp.MustCompile("^(?:" + claim.pattern + ")$").MatchString(claim.value) {
+		// Package json takes a name in any case, and null for nothing; the clouds do not.
+		said, there := id.All[claim.name]
+		misread := there && said != claim.value || !there && claim.value != ""
+		if claim.name != "aud" && misread || !regexp.MustCompile("^(?:"+claim.pattern+")$").MatchString(claim.value) {
 			return errors.New("claims: " + claim.name + ": not as Bitbucket writes it")
 		}
+	}
+	if scope, _, _ := cutLast(c.Subject); scope != Subject(c) {
+		return errors.New("claims: sub: not of the repository and the deployment environment beside it")
 	}
 	return nil
 }
 
-// gcpAttributes is [GCPMapping] in the form of the API.
-func gcpAttributes() map[string]string {
+// onlySubject tells whether claims have the repository or the deployment environment in the subject alone. A step's have each by
+// itself as well; those that someone wrote down may not.
+func onlySubject(c oidc.Claims) bool {
+	return c.RepositoryUUID == "" || c.DeploymentEnvironmentUUID != c.Environment()
+}
+
+// gcpMappingFor is [GCPMapping] in words that c has: where only the subject tells the identity, it reads that.
+func gcpMappingFor(c oidc.Claims) string {
+	if !onlySubject(c) {
+		return GCPMapping()
+	}
+	const repository = "assertion.sub.extract('{repository}:')"
+	return "google.subject=assertion.sub," +
+		"attribute.repository_uuid=" + repository + "," +
+		"attribute.deployment=" + repository + " + ':' + assertion.sub.extract(':{environment}:')" // empty off deployments
+}
+
+// gcpConditionFor is [GCPCondition] in words that c has.
+func gcpConditionFor(c oidc.Claims) string {
+	if !onlySubject(c) {
+		return GCPCondition(c)
+	}
+	return fmt.Sprintf("assertion.sub.startsWith('%s:')", c.Repository())
+}
+
+// gcpAttributes is [gcpMappingFor] in the form of the API.
+func gcpAttributes(c oidc.Claims) map[string]string {
 	all := map[string]string{}
-	for _, entry := range strings.Split(GCPMapping(), ",") {
+	for _, entry := range strings.Split(gcpMappingFor(c), ",") {
 		attribute, expression, _ := strings.Cut(entry, "=")
 		all[attribute] = expression
 	}
 	return all
 }
 
-// boundClaims are the claims that tell this repository, and its deployment environment when there is one, from all
-// others.
-func boundClaims(c oidc.Claims) map[string]string {
-	bound := map[string]string{"repositoryUuid": c.Repository()}
-	if env := c.Environment(); env != "" {
-		bound["deploymentEnvironmentUuid"] = env
-	}
-	return bound
-}
-
 func vaultRoleFor(c oidc.Claims) VaultRole {
-	return VaultRole{
+	role := VaultRole{
 		RoleType: "jwt",
 		// The entity is the repository: a claim that changes in every step would be a new entity each time.
 		UserClaim:      "repositoryUuid",
 		BoundAudiences: []string{WorkspaceAudience(c)},
-		BoundClaims:    boundClaims(c),
+		BoundClaims:    map[string]string{"repositoryUuid": c.Repository()},
 		ClaimMappings:  map[string]string{"pipelineUuid": "pipeline", "stepUuid": "step"},
 		TokenTTL:       tokenTTL,
 	}
+	if env := c.Environment(); env != "" {
+		role.BoundClaims["deploymentEnvironmentUuid"] = env
+	}
+	if onlySubject(c) {
+		role.BoundClaims, role.BoundClaimsType = map[string]string{"sub": Subject(c) + ":*"}, "glob"
+	}
+	if c.RepositoryUUID == "" {
+		role.UserClaim = "iss" // the entity is the workspace: no other claim is sure to be there and to stay
+	}
+	return role
 }
 
 func oktaConnection(c oidc.Claims) OktaConnection {
-	conditions := []OktaCondition{{"iss", "EQUALS", c.Issuer}, {"aud", "EQUALS", WorkspaceAudience(c)}}
-	bound := boundClaims(c)
-	for _, name := range []string{"repositoryUuid", "deploymentEnvironmentUuid"} {
-		if value := bound[name]; value != "" {
-			conditions = append(conditions, OktaCondition{name, "EQUALS", value})
-		}
+	bound := []OktaCondition{{"repositoryUuid", "EQUALS", c.Repository()}}
+	if env := c.Environment(); env != "" {
+		bound = append(bound, OktaCondition{"deploymentEnvironmentUuid", "EQUALS", env})
+	}
+	if onlySubject(c) {
+		bound = []OktaCondition{{"sub", "STARTS_WITH", Subject(c) + ":"}}
 	}
 	return OktaConnection{
-		Name: "bitbucket-" + slug(c), Type: "JWT", Config: OktaJWTConfig{KeysURL: c.Issuer + "/keys.json"},
-		TTL: tokenTTL, Conditions: conditions,
+		Name: "bitbucket-" + slug(c), Type: "JWT", Config: OktaJWTConfig{KeysURL: c.Issuer + "/keys.json"}, TTL: tokenTTL,
+		Conditions: append([]OktaCondition{{"iss", "EQUALS", c.Issuer}, {"aud", "EQUALS", WorkspaceAudience(c)}}, bound...),
 	}
 }
 

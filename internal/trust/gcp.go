@@ -141,12 +141,10 @@ func GCPProviderCommand(verb, name string, flags ...string) string {
 
 // GCPProviderFlags are the flags of gcloud that make a provider let in exactly this repository.
 func GCPProviderFlags(c oidc.Claims) []string {
-	return append([]string{"--issuer-uri=" + ShellWord(c.Issuer), "--allowed-audiences=" + ShellWord(WorkspaceAudience(c))}, GCPScopeFlags(c)...)
-}
-
-// GCPScopeFlags are those of them that tell the repository from others.
-func GCPScopeFlags(c oidc.Claims) []string {
-	return []string{"--attribute-mapping=" + ShellWord(GCPMapping()), "--attribute-condition=" + ShellWord(GCPCondition(c))}
+	return []string{
+		"--issuer-uri=" + ShellWord(c.Issuer), "--allowed-audiences=" + ShellWord(WorkspaceAudience(c)),
+		"--attribute-mapping=" + ShellWord(gcpMappingFor(c)), "--attribute-condition=" + ShellWord(gcpConditionFor(c)),
+	}
 }
 
 // GCPBinding is the command that lets a member act as a service account.

@@ -355,7 +355,7 @@ func (p *policyJudgement) fix(m gcpMember) string {
 	member, mapped := p.provider.repositoryMember(p.id.Claims)
 	command := GCPBinding(ServiceAccount, member)
 	if !mapped {
-		command = p.provider.name.command("update-oidc", "--attribute-mapping="+ShellWord(GCPMapping())) + "\n" + command
+		command = p.provider.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFor(p.id.Claims))) + "\n" + command
 	}
 	return command
 }

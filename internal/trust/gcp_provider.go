@@ -97,7 +97,7 @@ func gcpProvider(data []byte, id Identity, o Options) (providerJudgement, bool, 
 func (p *providerJudgement) conclude() {
 	beside := p.ruling
 	beside.findings = slices.Clone(p.findings)
-	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(GCPCondition(p.id.Claims)))
+	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(gcpConditionFor(p.id.Claims)))
 	const path = "attributeCondition"
 	switch missing := strings.TrimSpace(p.file.AttributeCondition) == ""; {
 	case missing && !p.narrowed:
@@ -180,7 +180,7 @@ func gcpAudienceName(audience string) (gcpName, bool) {
 // mapping evaluates every expression of the mapping.
 func (p *providerJudgement) mapping() {
 	const rule = "gcp-mapping-invalid"
-	fix := p.name.command("update-oidc", "--attribute-mapping="+ShellWord(GCPMapping()))
+	fix := p.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFor(p.id.Claims)))
 	if _, ok := p.file.AttributeMapping["google.subject"]; !ok {
 		p.refuse(rule, "attributeMapping", "the mapping has no google.subject, which an OIDC provider must map", fix)
 	}
@@ -345,7 +345,7 @@ func (p *providerJudgement) condition() {
 	if strings.TrimSpace(source) == "" {
 		return
 	}
-	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(GCPCondition(p.id.Claims)))
+	fix := p.name.command("update-oidc", "--attribute-condition="+ShellWord(gcpConditionFor(p.id.Claims)))
 	if n := utf8.RuneCountInString(source); n > gcpConditionLength {
 		p.refuse(rule, path, fmt.Sprintf("the condition has %d characters, more than %d", n, gcpConditionLength), fix)
 		return
@@ -451,7 +451,7 @@ func (p *providerJudgement) bind(file []byte) {
 	p.conclude()
 }
 
-// repositoryMember is a member that is the identity: on an attribute that the provider maps, or else on those of [GCPMapping].
+// repositoryMember is a member that is the identity: on an attribute that the provider maps, or else on those of [gcpMappingFor].
 func (p *providerJudgement) repositoryMember(c oidc.Claims) (member string, mapped bool) {
 	name := p.name.known()
 	for _, value := range []string{Subject(c), c.Repository()} {

@@ -66,7 +66,7 @@ func providerWith(t testing.TB, changes string) string {
 		"state":              "ACTIVE",
 		"displayName":        "Bitbucket",
 		"oidc":               map[string]any{"issuerUri": testIssuer, "allowedAudiences": []string{testWorkspace}},
-		"attributeMapping":   gcpAttributes(),
+		"attributeMapping":   gcpAttributes(oidc.Claims{RepositoryUUID: testRepository}),
 		"attributeCondition": GCPCondition(oidc.Claims{RepositoryUUID: testRepository}),
 	}, changes)
 }

@@ -3,10 +3,13 @@ package trust
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"bitbucket-oidc/internal/oidc"
 )
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -40,6 +43,24 @@ func someone(t *testing.T, r *rand.Rand) Identity {
 	return id
 }
 
+// altered is an identity without some claims, and with each text of replace turned into the one behind it.
+func altered(t *testing.T, id Identity, without []string, replace ...string) Identity {
+	t.Helper()
+	all := maps.Clone(id.All)
+	for _, name := range without {
+		delete(all, name)
+	}
+	data, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err = FromClaims([]byte(strings.NewReplacer(replace...).Replace(string(data))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // documents are the files that stand for an explanation, as the clouds' tools would print them.
 func documents(t *testing.T, e Explanation) []File {
 	t.Helper()
@@ -65,12 +86,23 @@ func documents(t *testing.T, e Explanation) []File {
 	return files
 }
 
-// What explain prints lets in exactly whom it was printed for.
+// What explain prints lets in exactly whom it was printed for, also where only the subject tells who that is.
 func TestExplainPassesJudge(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 1))
-	for range 30 {
-		id, other := someone(t, r), someone(t, r)
+	for i := range 60 {
+		missing := [][]string{
+			nil, nil, {"repositoryUuid"}, {"deploymentEnvironmentUuid"}, {"repositoryUuid", "deploymentEnvironmentUuid"},
+			{"repositoryUuid", "deploymentEnvironmentUuid", "stepUuid", "workspaceUuid", "pipelineUuid", "iat", "exp"},
+		}[i%6]
+		full, other := someone(t, r), someone(t, r)
+		id := altered(t, full, missing)
+		if another := other.Claims.Environment(); another != "" && id.Claims.Environment() != "" && r.IntN(2) == 0 {
+			other = altered(t, full, missing, id.Claims.Environment(), another)
+		} else if r.IntN(2) == 0 {
+			other = altered(t, full, missing, id.Claims.Repository(), other.Claims.Repository())
+		}
+		next := altered(t, full, missing, madeUpStep, "{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}")
 		places := Places{}
 		if r.IntN(2) == 0 {
 			places = Places{AWSAccount: "123456789012", GCPProjectNumber: "210987654321", GCPPool: "pipelines", GCPProvider: "bitbucket"}
@@ -97,12 +129,22 @@ func TestExplainPassesJudge(t *testing.T) {
 				}
 			}
 		}
+		results, err = Judge(files, next, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, res := range results {
+			if res.Verdict != Allow {
+				t.Errorf("%s for %v does not let in the next step, %v: %s", res.File, id.All, next.All, res.Reason)
+			}
+		}
 		results, err = Judge(files, other, options())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, res := range results {
-			if res.Verdict == Allow && res.Kind != "aws-provider" {
+			neighbour := other.Claims.Repository() == id.Claims.Repository() // for a provider of Google's no stranger
+			if res.Verdict == Allow && res.Kind != "aws-provider" && !(res.Kind == "gcp-provider" && neighbour) {
 				t.Errorf("%s for %v lets in %v", res.File, id.All, other.All)
 			}
 		}
@@ -112,44 +154,54 @@ func TestExplainPassesJudge(t *testing.T) {
 	}
 }
 
-// What cannot be pasted safely is not printed.
+// What cannot be pasted safely, or would let in others or nobody, is not printed.
 func TestExplainRefuses(t *testing.T) {
-	good := map[string]any{
-		"iss": "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "aud": "ari:cloud:bitbucket::workspace/7baee083",
-		"sub": "{a}:{b}", "repositoryUuid": "{a}",
-	}
-	for claim, value := range map[string]string{
-		"iss": "https://x$(id)", "aud": "a b", "repositoryUuid": "{*}", "deploymentEnvironmentUuid": "{a}' || true || '", "sub": "*:{b}",
+	long := strings.Repeat("x", 256)
+	for changes, names := range map[string]string{
+		`{"iss":"https://x$(id)"}`:                           "iss",
+		`{"iss":"https://` + long + `"}`:                     "iss",
+		`{"aud":"a b"}`:                                      "aud",
+		`{"aud":"` + long + `"}`:                             "aud",
+		`{"repositoryUuid":"{*}"}`:                           "repositoryUuid",
+		`{"repositoryUuid":"{a}"}`:                           "repositoryUuid",
+		`{"deploymentEnvironmentUuid":"{a}' || true || '"}`:  "deploymentEnvironmentUuid",
+		`{"repositoryUuid":null,"sub":"*:` + testStep + `"}`: "sub",
+		`{"sub":"` + testRepository + `"}`:                   "sub",
+		`{"sub":"` + testRepository + ":" + testStep + ":" + testStep + ":" + testStep + `"}`: "sub",
+
+		// claims that contradict each other: AWS would look at one, the others at another
+		`{"repositoryUuid":"` + testOther + `"}`:                            "sub",
+		`{"deploymentEnvironmentUuid":"` + testEnvironment + `"}`:           "sub",
+		`{"repositoryUuid":null,"RepositoryUUID":"` + testRepository + `"}`: "repositoryUuid", // package json reads it all the same
+		`{"sub":null,"Sub":"` + testRepository + ":" + testStep + `"}`:      "sub",
 	} {
-		claims := map[string]any{claim: value}
-		for k, v := range good {
-			if claims[k] == nil && (claim != "sub" || k != "repositoryUuid") {
-				claims[k] = v
-			}
+		_, err := Explain(claimsWith(t, changes), Places{})
+		if err == nil || !strings.HasPrefix(err.Error(), "claims: "+names+": ") || strings.ContainsAny(err.Error(), "{*$") {
+			t.Errorf("%s: %v", changes, err)
 		}
-		data, _ := json.Marshal(claims)
-		id, err := FromClaims(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Explain(id, Places{}); err == nil {
-			t.Errorf("%s %q: explained", claim, value)
-		} else if strings.Contains(err.Error(), value) {
-			t.Errorf("%s: %v quotes the claim", claim, err)
-		}
+	}
+	// null is a claim that is there, for has() as well
+	id, err := FromClaims([]byte(`{"iss":"` + testIssuer + `","aud":"` + testWorkspace + `","sub":"` + testRepository + ":" + testStep + `","deploymentEnvironmentUuid":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Explain(id, Places{}); err == nil {
+		t.Error("null: explained")
 	}
 }
 
 // The API's form of the mapping is gcloud's, taken apart.
 func TestGCPAttributes(t *testing.T) {
-	got := gcpAttributes()
-	for name, expression := range got {
-		if !strings.Contains(","+GCPMapping()+",", ","+name+"="+expression+",") || strings.Contains(expression, ",") {
-			t.Errorf("%s: %s", name, expression)
+	for _, c := range []oidc.Claims{{RepositoryUUID: testRepository}, {Subject: testRepository + ":" + testStep}} {
+		got, flag := gcpAttributes(c), gcpMappingFor(c)
+		for name, expression := range got {
+			if !strings.Contains(","+flag+",", ","+name+"="+expression+",") || strings.Contains(expression, ",") {
+				t.Errorf("%s: %s", name, expression)
+			}
 		}
-	}
-	if len(got) != 3 {
-		t.Errorf("%d attributes", len(got))
+		if len(got) != 3 {
+			t.Errorf("%d attributes", len(got))
+		}
 	}
 }
 

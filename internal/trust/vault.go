@@ -78,7 +78,7 @@ func (v *vaultJudgement) kind() {
 func (v *vaultJudgement) audience() {
 	const rule, path = "vault-audience-mismatch", "bound_audiences"
 	want, has := v.role.BoundAudiences, v.id.Claims.Audience
-	fix := v.write("bound_audiences", append(slices.Clone(want), WorkspaceAudience(v.id.Claims)))
+	fix := vaultWrite(map[string]any{"bound_audiences": append(slices.Clone(want), WorkspaceAudience(v.id.Claims))})
 	if len(want) == 0 {
 		v.refuse(rule, path, fmt.Sprintf("the role binds no audience, and the token has %s, which Vault then refuses", quotedAll(has)), fix)
 	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
@@ -96,7 +96,7 @@ func (v *vaultJudgement) subject() {
 		v.deny(fmt.Sprintf("bound_subject is %q and the token's subject is %q", want, has))
 	}
 	v.find(Error, "vault-sub-bound", "bound_subject", "bound_subject is compared with the whole subject, which ends in the step's UUID: it fits one step and then none",
-		v.write("bound_claims", boundClaims(v.id.Claims), "bound_subject"))
+		v.bind("bound_subject"))
 }
 
 // claims compares bound_claims. All of them must fit, each with one of its values.
@@ -112,7 +112,7 @@ func (v *vaultJudgement) claims() {
 		}
 		if slices.ContainsFunc(vaultTexts(want), func(value string) bool { return v.pins(name, value) }) {
 			v.find(Error, "vault-sub-bound", "bound_claims."+name, name+" is bound to a step's UUID: it fits one step and then none",
-				v.write("bound_claims", boundClaims(v.id.Claims)))
+				v.bind())
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (v *vaultJudgement) repository() {
 		}
 	}
 	v.find(Error, "vault-repository-unbound", "bound_claims", "nothing binds the repository: every repository of the workspace gets in",
-		v.write("bound_claims", boundClaims(v.id.Claims)))
+		v.bind())
 }
 
 // wide tells whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
@@ -191,7 +191,7 @@ func (v *vaultJudgement) user() {
 	// pipelineUuid stays for one pipeline, which is a new entity each run as well.
 	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
 		v.find(Warning, "vault-user-claim-per-step", "user_claim", "user_claim "+name+" is another one in every run, so that each run is a new entity in Vault",
-			v.write("user_claim", vaultRoleFor(v.id.Claims).UserClaim))
+			vaultWrite(map[string]any{"user_claim": vaultRoleFor(v.id.Claims).UserClaim}))
 	}
 }
 
@@ -207,12 +207,22 @@ func (v *vaultJudgement) rest() {
 	}
 }
 
-// write is the command that changes one field of the role and empties others. Without its type Vault would make it an oidc role.
-func (v *vaultJudgement) write(field string, value any, empty ...string) string {
-	change := map[string]any{"role_type": "jwt", field: value}
+// bind is the command that makes the role bind the identity, and empties other fields.
+func (v *vaultJudgement) bind(empty ...string) string {
+	role := vaultRoleFor(v.id.Claims)
+	change := map[string]any{"bound_claims": role.BoundClaims}
+	if role.BoundClaimsType != "" {
+		change["bound_claims_type"] = role.BoundClaimsType
+	}
 	for _, name := range empty {
 		change[name] = ""
 	}
+	return vaultWrite(change)
+}
+
+// vaultWrite is the command that changes fields of the role. Without its type Vault would make it an oidc role.
+func vaultWrite(change map[string]any) string {
+	change["role_type"] = "jwt"
 	return "vault write auth/jwt/role/" + RoleName + " - <<'EOF'\n" + indented(change) + "\nEOF"
 }
 
