@@ -23,10 +23,14 @@ func foreign(name string) bool { return strings.HasPrefix(name, "AWS_ENDPOINT_UR
 // by the list's name, which is what the user wrote.
 func misspelt() []string {
 	known := Variables()
+	isKnown := map[string]bool{}
+	for _, v := range known {
+		isKnown[v.Name] = true
+	}
 	var warnings []string
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if !ours(name) || foreign(name) || strings.TrimSpace(value) == "" {
+		if !ours(name) || isKnown[name] || foreign(name) || strings.TrimSpace(value) == "" {
 			continue
 		}
 		nearest, best := "", 3
