@@ -99,7 +99,7 @@ func (x explained) text() string {
 		{"Google Cloud: let the step act as a service account", x.gcpBinding()},
 		{"Vault: the issuer of the JWT auth method, and a role; token_policies is for you to add", x.vault()},
 		{"Okta Privileged Access: a workload connection, for POST /v1/teams/TEAM/connections/workloads", x.okta()},
-		{"Azure", wrapped(trust.Azure)},
+		{"Azure", trust.Azure},
 	} {
 		sections = append(sections, "# "+s.title+"\n"+s.body)
 	}

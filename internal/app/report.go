@@ -39,13 +39,6 @@ func (r *report) say(indent int, text string) {
 	r.lines = append(r.lines, line)
 }
 
-// wrapped is text in lines that fit.
-func wrapped(text string) string {
-	var r report
-	r.say(0, text)
-	return strings.Join(r.lines, "\n")
-}
-
 // paste adds text as it is, indented.
 func (r *report) paste(indent int, text string) {
 	for _, line := range strings.Split(text, "\n") {

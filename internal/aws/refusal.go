@@ -56,14 +56,14 @@ func meanings() []meaning {
 			return []string{"this passes: run the step again; AWS waits 5 seconds for https://api.bitbucket.org to answer"}
 		}},
 		{"InvalidIdentityToken", "", "AWS cannot verify the token", func(r refusal) []string {
-			return []string{r.identity(), "the OIDC provider in account " + r.account() + " must have exactly the token's issuer as its URL, without a slash at the end; remove an outdated thumbprint"}
+			return []string{r.claims.Identity(), "the OIDC provider in account " + r.account() + " must have exactly the token's issuer as its URL, without a slash at the end; remove an outdated thumbprint"}
 		}},
 		{"ExpiredTokenException", "", "the token has expired", refusal.expired},
 		{"IDPCommunicationError", "", "AWS could not reach Bitbucket's identity provider", func(refusal) []string {
 			return []string{"this passes: run the step again; https://bitbucket.status.atlassian.com tells of outages"}
 		}},
 		{"IDPRejectedClaim", "", "the identity provider rejected the token", func(r refusal) []string {
-			return []string{r.identity(), "run the step again for a new token"}
+			return []string{r.claims.Identity(), "run the step again for a new token"}
 		}},
 		{"MalformedPolicyDocument", "", "AWS does not accept the session policy", func(refusal) []string {
 			return []string{"check AWS_SESSION_POLICY with `aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY`"}
@@ -173,11 +173,6 @@ func throttled(code string) bool {
 	return ok
 }
 
-func (r refusal) identity() string {
-	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s",
-		r.claims.Issuer, strings.Join(r.claims.Audience, " and "), r.claims.Subject)
-}
-
 func (r refusal) account() string {
 	if r.role.Account == "" {
 		return trust.AccountID
@@ -200,7 +195,7 @@ func (r refusal) trustPolicy() []string {
 		scope = "this deployment environment of this repository"
 	}
 	return []string{
-		r.identity(),
+		r.claims.Identity(),
 		fmt.Sprintf("the trust policy of role %s lets in %s with this statement:\n%s", r.roleName(), scope,
 			trust.AWSStatement(r.claims, r.role.Partition, r.account())),
 		"usual causes: a UUID without its braces in :sub; a :sub of another shape than {repository}:{step}, or {repository}:{environment}:{step} on a deployment; " +
@@ -241,14 +236,14 @@ func (r refusal) tooLarge() []string {
 
 func (r refusal) createProvider() []string {
 	return []string{
-		r.identity(),
+		r.claims.Identity(),
 		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\n%s", r.account(), trust.AWSCreateProvider(r.claims)),
 	}
 }
 
 func (r refusal) addAudience() []string {
 	return []string{
-		r.identity(),
+		r.claims.Identity(),
 		"add the audience to the provider:\n" + trust.AWSAddAudience(r.providerARN(), r.claims),
 	}
 }

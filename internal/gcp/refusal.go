@@ -116,15 +116,10 @@ func (r refusal) explain(ctx context.Context, doing, endpoint string, err error)
 			"this passes as a rule: run the step again, or raise TIMEOUT; https://status.cloud.google.com tells of outages")
 	}
 	if isCode(code) {
-		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, answer.Code), r.identity(),
+		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, answer.Code), r.claims.Identity(),
 			"the code is explained in Google Cloud's \"Troubleshoot Workload Identity Federation\"")
 	}
 	return unusable(doing, fmt.Sprintf("status %d without an error that Google has", answer.Code))
-}
-
-func (r refusal) identity() string {
-	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s",
-		r.claims.Issuer, strings.Join(r.claims.Audience, " and "), r.claims.Subject)
 }
 
 // update is a gcloud command that changes the provider.
@@ -156,18 +151,18 @@ func (r refusal) allowedAudience() string {
 }
 
 func (r refusal) condition() []string {
-	return []string{r.identity(), r.trustSettings(), r.allowedAudience(), r.memberText()}
+	return []string{r.claims.Identity(), r.trustSettings(), r.allowedAudience(), r.memberText()}
 }
 
 func (r refusal) mapping() []string { return []string{r.trustSettings()} }
 
 func (r refusal) audience() []string {
-	return []string{r.identity(), r.allowedAudience(), r.trustSettings(), r.memberText()}
+	return []string{r.claims.Identity(), r.allowedAudience(), r.trustSettings(), r.memberText()}
 }
 
 func (r refusal) issuer() []string {
 	return []string{
-		r.identity(),
+		r.claims.Identity(),
 		"the provider's issuer must be exactly the token's; it changes when the Bitbucket workspace is renamed:\n" +
 			r.update("--issuer-uri="+trust.ShellWord(r.claims.Issuer)),
 	}
@@ -183,11 +178,11 @@ func (r refusal) describe() []string {
 func (r refusal) expired() []string { return []string{r.claims.Age(time.Now())} }
 
 func (r refusal) rejected() []string {
-	return []string{r.identity(), r.allowedAudience(), r.trustSettings(), r.memberText()}
+	return []string{r.claims.Identity(), r.allowedAudience(), r.trustSettings(), r.memberText()}
 }
 
 func (r refusal) member() []string {
-	advice := []string{r.identity(), r.memberText()}
+	advice := []string{r.claims.Identity(), r.memberText()}
 	for i, account := range r.delegates {
 		next := r.account
 		if i+1 < len(r.delegates) {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
@@ -155,7 +154,6 @@ const trustTheToken = "the service must trust the token's issuer and audience, a
 
 // refusal words an error. Of what the server wrote only a code from the table goes into it.
 func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
-	identity := fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
 	code := a.Value("error")
 	i := slices.IndexFunc(meanings(), func(m meaning) bool { return m.code == code })
 	switch {
@@ -165,9 +163,9 @@ func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
 		if b.Name() == Generic {
 			advice = m.do
 		}
-		return hint.New(fmt.Sprintf("%s: %s: %s", doing, m.code, m.says), advice, identity)
+		return hint.New(fmt.Sprintf("%s: %s: %s", doing, m.code, m.says), advice, c.Identity())
 	case slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity}, a.Status):
-		return hint.New(fmt.Sprintf("%s: status %d: the service does not accept the step's token", doing, a.Status), b.Setup, identity)
+		return hint.New(fmt.Sprintf("%s: status %d: the service does not accept the step's token", doing, a.Status), b.Setup, c.Identity())
 	}
 	return wire.Refused(doing, a, b.Variable)
 }

@@ -206,6 +206,11 @@ func (c Claims) Environment() string {
 	return ""
 }
 
+// Identity is what a service's trust has to fit.
+func (c Claims) Identity() string {
+	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
+}
+
 // Age is the advice for an expired token: when it expired, how old the step is, and what to do.
 func (c Claims) Age(now time.Time) string {
 	text := "the token expired at " + c.Expires.Format(time.RFC3339)

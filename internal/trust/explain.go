@@ -243,7 +243,7 @@ func slug(c oidc.Claims) string {
 }
 
 // Azure is why there is nothing to configure there.
-const Azure = "Azure cannot be offered: Entra compares the whole subject, and Bitbucket's subject ends in the step's UUID, another one in every step."
+const Azure = "Azure cannot be offered: Entra compares the whole subject, and Bitbucket's ends in the UUID of the step."
 
 // AWSCreateProvider is the command that makes the workspace's OIDC provider in an account.
 func AWSCreateProvider(c oidc.Claims) string {

@@ -229,8 +229,7 @@ func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
 		if m.do == nil {
 			return hint.New(doing+": "+m.says, c.Age(time.Now()))
 		}
-		return hint.New(doing+": "+m.says, m.do(b, c),
-			fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject))
+		return hint.New(doing+": "+m.says, m.do(b, c), c.Identity())
 	}
 	return wire.Refused(doing, a, "VAULT_ADDR")
 }
