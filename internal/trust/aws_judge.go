@@ -64,12 +64,12 @@ func (p iamPolicy) trustsBitbucket(id Identity) bool {
 
 // A roleJudgement is a role's policy while it is judged.
 type roleJudgement struct {
+	findings
 	id         Identity
 	o          Options
 	request    iamRequest
 	role       iamRole
 	statements []judgedStatement
-	findings   []Finding
 }
 
 // A judgedStatement is a statement and what became of it.
@@ -98,7 +98,7 @@ func judgeRole(role iamRole, id Identity, o Options) Result {
 		j.statements = append(j.statements, j.statement(s))
 	}
 	j.applyRules()
-	r := Result{Kind: "aws-role", Name: role.name, Steps: []Step{}, Findings: append([]Finding{}, j.findings...)}
+	r := Result{Kind: "aws-role", Name: role.name, Findings: j.findings}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
@@ -300,11 +300,11 @@ func reconcile(conditions []judgedCondition) {
 
 // step is the statement in the output.
 func (s judgedStatement) step() Step {
-	step := Step{Path: s.path, Effect: s.effect, Matches: s.matches.pointer(), Conditions: []Condition{}}
+	step := Step{Path: s.path, Effect: s.effect, Matches: s.matches.pointer()}
 	for _, c := range s.conditions {
 		step.Conditions = append(step.Conditions, Condition{
 			Path: c.path, Operator: c.name, Key: c.key, Holds: c.holds.pointer(),
-			Expected: append([]string{}, c.values...), Actual: append([]string{}, c.actual...),
+			Expected: c.values, Actual: c.actual,
 		})
 	}
 	return step

@@ -151,18 +151,8 @@ func FuzzAWSRoles(f *testing.F) {
 
 func checkResult(t *testing.T, r Result) {
 	t.Helper()
-	if r.Steps == nil || r.Findings == nil || r.Reason == "" || rank(r.Verdict) < 0 {
+	if r.Reason == "" || rank(r.Verdict) < 0 {
 		t.Errorf("%+v", r)
-	}
-	for _, s := range r.Steps {
-		if s.Conditions == nil {
-			t.Errorf("%s has no list of conditions", s.Path)
-		}
-		for _, c := range s.Conditions {
-			if c.Expected == nil || c.Actual == nil {
-				t.Errorf("%s has no lists", c.Path)
-			}
-		}
 	}
 	if r.Verdict == Allow && !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Effect == "Allow" && s.Matches != nil && *s.Matches }) && r.Kind == "aws-role" {
 		t.Errorf("allowed by nothing: %s", jsonText(r))

@@ -14,17 +14,14 @@ func awsProvider(data []byte, id Identity, _ Options) ([]Result, bool, error) {
 	}
 	url := root.get("Url").text
 	clients, _ := d.texts(root.get("ClientIDList"))
-	j := roleJudgement{id: id, request: newIAMRequest(id.Claims)}
-	r := Result{Kind: "aws-provider", Name: url, Verdict: Allow, Reason: "The provider is the token's issuer, and takes its audience.", Steps: []Step{}}
+	issuer := AWSProviderPath(id.Claims)
+	var r ruling
+	if strings.TrimPrefix(url, "https://") != issuer {
+		r.refuse("aws-principal", "Url", "The provider's URL is not the token's issuer.", AWSCreateProvider(id.Claims))
+	}
 	if !slices.ContainsFunc(clients, func(client string) bool { return slices.Contains(id.Claims.Audience, client) }) {
-		r.Verdict, r.Reason = Deny, "The provider takes none of the token's audiences."
-		j.find("aws-aud-mismatch", Error, "ClientIDList", "None of the provider's client ids is an audience of the token.",
-			AWSAddAudience(j.provider().String(), id.Claims))
+		r.refuse("aws-aud-mismatch", "ClientIDList", "None of the provider's client ids is an audience of the token.",
+			AWSAddAudience(providerARN{"aws", AccountID, issuer}.String(), id.Claims))
 	}
-	if strings.TrimPrefix(url, "https://") != j.request.issuer {
-		r.Verdict, r.Reason = Deny, "The provider is another one than the token's issuer."
-		j.find("aws-principal", Error, "Url", "The provider's URL is not the token's issuer.", AWSCreateProvider(id.Claims))
-	}
-	r.Findings = append([]Finding{}, j.findings...)
-	return []Result{r}, true, nil
+	return []Result{r.result("aws-provider", url, "The provider is the token's issuer, and takes its audience.")}, true, nil
 }

@@ -12,11 +12,11 @@ import (
 func (j *roleJudgement) applyRules() {
 	for _, r := range j.role.policy.refusals {
 		if r.rule != "" {
-			j.find(r.rule, Error, r.path, "AWS would not store this policy: "+r.why+".", j.refusalFix(r))
+			j.find(Error, r.rule, r.path, "AWS would not store this policy: "+r.why+".", j.refusalFix(r))
 		}
 	}
 	if size := j.role.policy.size; size > defaultPolicy && size <= longestPolicy {
-		j.find("aws-policy-too-long", Warning, "", fmt.Sprintf("The policy has %d characters, more than the %d of the default quota.", size, defaultPolicy), j.statementFix())
+		j.find(Warning, "aws-policy-too-long", "", fmt.Sprintf("The policy has %d characters, more than the %d of the default quota.", size, defaultPolicy), j.statementFix())
 	}
 	j.sessionRule()
 	for _, s := range j.statements {
@@ -37,10 +37,6 @@ func (j *roleJudgement) applyRules() {
 	}
 }
 
-func (j *roleJudgement) find(rule string, severity Severity, path, message, fix string) {
-	j.findings = append(j.findings, Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
-}
-
 func (j *roleJudgement) refusalFix(r iamRefusal) string {
 	if strings.HasSuffix(r.path, "rincipal") {
 		return j.principalFix()
@@ -54,7 +50,7 @@ func (j *roleJudgement) sessionRule() {
 	if err != nil || j.o.Duration <= time.Duration(limit)*time.Second {
 		return
 	}
-	j.find("aws-session-too-long", Warning, "MaxSessionDuration",
+	j.find(Warning, "aws-session-too-long", "MaxSessionDuration",
 		fmt.Sprintf("A session of %s is longer than the %d seconds that the role allows.", j.o.Duration, limit),
 		fmt.Sprintf("AWS_SESSION_DURATION: %q", strconv.Itoa(limit)))
 }
@@ -63,11 +59,11 @@ func (j *roleJudgement) sessionRule() {
 func (j *roleJudgement) principalRules(s judgedStatement) {
 	path := s.path + ".Principal"
 	if s.effect == "Allow" && s.principals.everyone && s.covers == yes {
-		j.find("aws-principal", Error, path, `The principal {"AWS": "*"} is everyone, in AWS and perhaps out of it.`, j.principalFix())
+		j.find(Error, "aws-principal", path, `The principal {"AWS": "*"} is everyone, in AWS and perhaps out of it.`, j.principalFix())
 	}
 	for _, name := range s.principals.federated {
 		if p, ok := parseProviderARN(name); ok && p.path == j.request.issuer && !j.role.canTrust(p) {
-			j.find("aws-principal", Error, path, fmt.Sprintf("%.300q is no identity provider of the role's own account, and IAM takes no other.", name), j.principalFix())
+			j.find(Error, "aws-principal", path, fmt.Sprintf("%.300q is no identity provider of the role's own account, and IAM takes no other.", name), j.principalFix())
 		}
 	}
 }
@@ -87,7 +83,7 @@ func (j *roleJudgement) missingPrincipalRule() {
 		}
 	}
 	if !slices.ContainsFunc(j.findings, func(f Finding) bool { return f.Rule == "aws-principal" }) {
-		j.find("aws-principal", Error, path, "No Allow statement names the identity provider of the token's issuer.", j.principalFix())
+		j.find(Error, "aws-principal", path, "No Allow statement names the identity provider of the token's issuer.", j.principalFix())
 	}
 }
 
@@ -96,13 +92,13 @@ func (j *roleJudgement) actionRules(s judgedStatement) {
 	path := s.path + ".Action"
 	switch {
 	case s.notAction && (s.effect == "Allow" || s.covers == no):
-		j.find("aws-action", Error, s.path+".NotAction", "NotAction leaves open which actions the statement is about.", actionFix())
+		j.find(Error, "aws-action", s.path+".NotAction", "NotAction leaves open which actions the statement is about.", actionFix())
 	case s.covers == no:
-		j.find("aws-action", Error, path, "The statement is not about sts:AssumeRoleWithWebIdentity.", actionFix())
+		j.find(Error, "aws-action", path, "The statement is not about sts:AssumeRoleWithWebIdentity.", actionFix())
 	case s.effect == "Allow":
 		for _, action := range s.actions {
 			if lower := strings.ToLower(action); lower == "*" || lower == "sts:*" {
-				j.find("aws-action", Warning, path, fmt.Sprintf("%q allows more than sts:AssumeRoleWithWebIdentity.", action), actionFix())
+				j.find(Warning, "aws-action", path, fmt.Sprintf("%q allows more than sts:AssumeRoleWithWebIdentity.", action), actionFix())
 			}
 		}
 	}
@@ -151,10 +147,10 @@ func (j *roleJudgement) keyRules(s judgedStatement) {
 		}
 		known := slices.Contains(issuers, k.prefix)
 		if !known {
-			j.find("aws-key-prefix", Error, c.path, fmt.Sprintf("The key %.200q is not the issuer without https://, a colon and a claim, so that no request has it.", c.key), j.claimFix(c.iamCondition))
+			j.find(Error, "aws-key-prefix", c.path, fmt.Sprintf("The key %.200q is not the issuer without https://, a colon and a claim, so that no request has it.", c.key), j.claimFix(c.iamCondition))
 		}
 		if k.claim != "sub" && k.claim != "aud" && (known || j.isTokenClaim(k.claim)) {
-			j.find("aws-claim-unavailable", Error, c.path, fmt.Sprintf("AWS does not read the claim of %.200q from Bitbucket's tokens, only sub and aud.", c.key), j.subjectFix(c.negated))
+			j.find(Error, "aws-claim-unavailable", c.path, fmt.Sprintf("AWS does not read the claim of %.200q from Bitbucket's tokens, only sub and aud.", c.key), j.subjectFix(c.negated))
 		}
 	}
 }
@@ -164,7 +160,7 @@ func (j *roleJudgement) valueRules(s judgedStatement) {
 	for _, c := range s.conditions {
 		for _, value := range c.values {
 			if c.literal && wildcards(value).wild() && !c.meets(value) && !strings.Contains(value, "${") {
-				j.find("aws-equals-wildcard", Error, c.path, fmt.Sprintf("%s takes the * or ? in %.200q literally.", c.name, value), likeFix(c.iamCondition, value))
+				j.find(Error, "aws-equals-wildcard", c.path, fmt.Sprintf("%s takes the * or ? in %.200q literally.", c.name, value), likeFix(c.iamCondition, value))
 			}
 			switch c.lower {
 			case j.key("sub"):
@@ -201,7 +197,7 @@ func (j *roleJudgement) subjectRules(effect string, c judgedCondition, value str
 		faults = matchesTooMuch(value, p)
 	}
 	for _, f := range faults {
-		j.find(f.rule, f.severity, c.path, fmt.Sprintf("%.200q %s.", value, f.message), j.subjectFix(c.negated))
+		j.find(f.severity, f.rule, c.path, fmt.Sprintf("%.200q %s.", value, f.message), j.subjectFix(c.negated))
 	}
 }
 
@@ -216,9 +212,9 @@ func (j *roleJudgement) audienceRule(c judgedCondition, value string) {
 	switch {
 	case slices.ContainsFunc(j.id.Claims.Audience, p.matches), folded && c.anyCase:
 	case folded:
-		j.find("aws-uuid-case", Error, c.path, fmt.Sprintf("%.200q has a UUID in another case than the token's, and the operator minds the case.", value), j.audienceFix(c.negated))
+		j.find(Error, "aws-uuid-case", c.path, fmt.Sprintf("%.200q has a UUID in another case than the token's, and the operator minds the case.", value), j.audienceFix(c.negated))
 	default:
-		j.find("aws-aud-mismatch", Error, c.path, fmt.Sprintf("No token of this workspace has the audience %.200q.", value), j.audienceFix(c.negated))
+		j.find(Error, "aws-aud-mismatch", c.path, fmt.Sprintf("No token of this workspace has the audience %.200q.", value), j.audienceFix(c.negated))
 	}
 }
 
@@ -233,13 +229,13 @@ func (j *roleJudgement) guardRules(s judgedStatement) {
 	sub, aud := j.guardRule(s, "sub"), j.guardRule(s, "aud")
 	failsOpen := sub == holdsWithout || aud == holdsWithout
 	if sub == unguarded && !failsOpen && !j.misspelt(s, "sub") {
-		j.find("aws-sub-missing", Error, s.path, "No :sub condition guards the statement, so that every repository of the workspace gets in.", j.subjectFix(false))
+		j.find(Error, "aws-sub-missing", s.path, "No :sub condition guards the statement, so that every repository of the workspace gets in.", j.subjectFix(false))
 	}
 	if aud == unguarded && !j.misspelt(s, "aud") {
-		j.find("aws-aud-missing", Warning, s.path, "No :aud condition guards the statement, so that tokens for other services get in too.", j.audienceFix(false))
+		j.find(Warning, "aws-aud-missing", s.path, "No :aud condition guards the statement, so that tokens for other services get in too.", j.audienceFix(false))
 	}
 	if sub == unguarded && aud == unguarded && onlyAddresses(s.conditions) {
-		j.find("aws-source-ip-only", Warning, s.conditions[0].path, "An address range is the only guard, and Bitbucket's addresses are shared by everyone.", j.subjectFix(false))
+		j.find(Warning, "aws-source-ip-only", s.conditions[0].path, "An address range is the only guard, and Bitbucket's addresses are shared by everyone.", j.subjectFix(false))
 	}
 }
 
@@ -281,11 +277,11 @@ func (j *roleJudgement) guardRule(s judgedStatement, claim string) guard {
 	best, open := unguarded, ""
 	for _, c := range conditions {
 		if claim == "aud" && c.set != forAnyValue && !c.null && len(c.actual) > 1 {
-			j.find("aws-aud-multivalued", Warning, c.path, "The token has several audiences, and AWS compares those with ForAnyValue: only.", fix())
+			j.find(Warning, "aws-aud-multivalued", c.path, "The token has several audiences, and AWS compares those with ForAnyValue: only.", fix())
 		}
 		g := c.guards(claim, required)
 		if g == holdsWithoutSet {
-			j.find("aws-forallvalues", Error, c.path, fmt.Sprintf("%s on :%s holds where the token has no such claim.", c.name, claim), fix())
+			j.find(Error, "aws-forallvalues", c.path, fmt.Sprintf("%s on :%s holds where the token has no such claim.", c.name, claim), fix())
 		}
 		if g == holdsWithout && open == "" {
 			open = c.path
@@ -296,7 +292,7 @@ func (j *roleJudgement) guardRule(s judgedStatement, claim string) guard {
 		return guarded
 	}
 	if best == holdsWithout {
-		j.find("aws-fails-open", Error, open, fmt.Sprintf("Only operators that hold for a missing or another claim are about :%s.", claim), fix())
+		j.find(Error, "aws-fails-open", open, fmt.Sprintf("Only operators that hold for a missing or another claim are about :%s.", claim), fix())
 	}
 	return best
 }

@@ -126,7 +126,7 @@ func rulesOf(t testing.TB, r Result) string {
 			t.Errorf("a finding that says too little: %+v", f)
 		}
 	}
-	if r.Kind != "" && (r.Reason == "" || r.Steps == nil || r.Findings == nil) {
+	if r.Kind != "" && r.Reason == "" {
 		t.Errorf("a result that says too little: %+v", r)
 	}
 	slices.Sort(rules)

@@ -292,6 +292,16 @@ func FuzzJudge(f *testing.F) {
 			if r.Reason == "" || r.Steps == nil || r.Findings == nil || r.Verdict != Allow && r.Verdict != Deny && r.Verdict != Undecided {
 				t.Errorf("half a result: %+v", r)
 			}
+			for _, s := range r.Steps {
+				if s.Conditions == nil {
+					t.Errorf("%s has no list of conditions", s.Path)
+				}
+				for _, c := range s.Conditions {
+					if c.Expected == nil || c.Actual == nil {
+						t.Errorf("%s has no lists", c.Path)
+					}
+				}
+			}
 			for _, f := range r.Findings {
 				if line, column := index.Locate(r, f.Path); line < 1 || column < 1 {
 					t.Errorf("%s is at %d:%d", f.Path, line, column)
