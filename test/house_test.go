@@ -34,6 +34,7 @@ func arrows() map[string][]string {
 		"oidc":       {"secret"},
 		"transport":  {},
 		"hint":       {},
+		"hinttest":   {"hint"},
 		"secret":     {},
 		"charset":    {},
 		"pipelines":  {},

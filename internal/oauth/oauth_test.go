@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 )
@@ -101,23 +102,9 @@ func TestMeanings(t *testing.T) {
 			t.Parallel()
 			b, requests := backend(t, c.service, c.status, c.answer)
 			_, err := b.Exchange(t.Context(), token(t))
-			if err == nil {
-				t.Fatal("no error")
-			}
-			hints := strings.Join(hint.All(err), "\n")
-			if !strings.HasPrefix(err.Error(), b.Name()+" default: exchanging the token at 127.0.0.1:") || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("error %q, want one that says %q", err, c.says)
-			}
-			for _, want := range c.hints {
-				if !strings.Contains(hints, want) {
-					t.Errorf("no hint with %q in:\n%s", want, hints)
-				}
-			}
-			if b.Name() != Generic && strings.Contains(hints, "OAUTH_") {
+			hinttest.Check(t, err, b.Name()+" default: exchanging the token at 127.0.0.1:", c.says, c.hints...)
+			if hints := strings.Join(hint.All(err), "\n"); b.Name() != Generic && strings.Contains(hints, "OAUTH_") {
 				t.Errorf("a hint is about another backend:\n%s", hints)
-			}
-			if strings.Contains(err.Error()+hints, "canary") || strings.Contains(err.Error()+hints, "eyJ") {
-				t.Errorf("what the server said, or a secret, is repeated: %v\n%s", err, hints)
 			}
 			if requests.Load() != c.requests {
 				t.Errorf("%d requests, want %d", requests.Load(), c.requests)
@@ -143,12 +130,10 @@ func TestUnusableAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, requests := backend(t, endpoint(), 200, answer)
-			got, err := b.Exchange(t.Context(), token(t))
-			if err == nil {
-				t.Fatalf("it was used: %v", got)
-			}
-			if strings.Contains(err.Error(), "canary") || !strings.Contains(strings.Join(hint.All(err), ""), "OAUTH_TOKEN_URL") || requests.Load() != 1 {
-				t.Errorf("error %q with hints %q after %d requests", err, hint.All(err), requests.Load())
+			_, err := b.Exchange(t.Context(), token(t))
+			hinttest.Check(t, err, b.Name()+" default: ", "", "OAUTH_TOKEN_URL")
+			if requests.Load() != 1 {
+				t.Errorf("%d requests, want 1", requests.Load())
 			}
 		})
 	}

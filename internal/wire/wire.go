@@ -52,7 +52,7 @@ func Post(ctx context.Context, client *http.Client, doing string, r Request) (An
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(body))
 	if err != nil {
-		return Answer{}, errors.New(doing + ": the request cannot be written")
+		return Answer{}, hint.New(doing+": the address cannot be used", "look at the service's address")
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values
