@@ -131,6 +131,9 @@ func endpoint(url string) *string {
 
 // Exchange implements [federation.Backend]. Roles are assumed side by side, and then the registries logged in to.
 func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+	if err := b.guard(); err != nil {
+		return nil, err
+	}
 	sessions, err := sideBySide(b.Roles, func(r Role) (session, error) {
 		s, err := b.obtain(ctx, token, r)
 		if err != nil {
@@ -183,7 +186,18 @@ func sideBySide[In, Out any](items []In, do func(In) (Out, error)) ([]Out, error
 	return results, errors.Join(errs...)
 }
 
-// allowed is the account guard. It speaks before anything is sent, and again about the answer's ARN.
+// guard refuses roles of other accounts before anything is sent, for any of them.
+func (b *Backend) guard() error {
+	var errs []error
+	for _, r := range b.Roles {
+		if err := b.allowed(r.last().Account); err != nil {
+			errs = append(errs, fmt.Errorf("aws %s: %w", r.Profile, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// allowed is the account guard, which also speaks about the answer's ARN.
 func (b *Backend) allowed(account string) error {
 	if len(b.AllowedAccounts) == 0 || slices.Contains(b.AllowedAccounts, account) {
 		return nil

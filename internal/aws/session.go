@@ -37,9 +37,6 @@ func (s session) provider() sdk.CredentialsProvider {
 
 // obtain assumes a role, and after it the roles of its chain.
 func (b *Backend) obtain(ctx context.Context, token oidc.Token, role Role) (session, error) {
-	if err := b.allowed(role.last().Account); err != nil {
-		return session{}, err
-	}
 	s, err := b.assumeWithToken(ctx, token, role)
 	for i := range role.Chain {
 		if err == nil {

@@ -4,8 +4,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"bitbucket-oidc/internal/hint"
@@ -43,6 +46,25 @@ func (p *problems) authorities(name, file string) *x509.CertPool {
 		p.add(hint.New(name+": no certificate in the file", advice))
 	}
 	return roots
+}
+
+// network checks what Go's libraries read by themselves, and pass over where they cannot read it: requests would go past the proxy.
+func (p *problems) network(env environment) {
+	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
+	name, value := "HTTPS_PROXY", env.HTTPSProxy
+	if value == "" {
+		name, value = "https_proxy", os.Getenv("https_proxy")
+	}
+	if value == "" {
+		return
+	}
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		p.reason(name, errors.New("not the URL of a proxy"), "a URL such as http://proxy.example.com:3128, with signs of a password encoded (% as %25)")
+	}
 }
 
 // readBundle reads a regular file. The checkout may hold something that never ends, or that nobody writes to.

@@ -90,7 +90,8 @@ func Load() (Config, error) {
 		c.Services = append(c.Services, *endpoint)
 	}
 	c.Services = append(c.Services, p.services(env.Services)...)
-	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
+	p.network(env)
+	p.ownVariable(env.OAuth.TokenVariable, c)
 	if len(p) == before && c.AWS == nil && c.GCP == nil && c.Vault == nil && c.Okta == nil && len(c.Services) == 0 {
 		p.add(hint.New("no backend is configured",
 			"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend"))
@@ -98,15 +99,13 @@ func Load() (Config, error) {
 	return c, errors.Join(p...)
 }
 
-// LoadOutput reads where the files are.
+// LoadOutput reads where the files are. Whose they become is nothing to whom removes them.
 func LoadOutput() (handoff.Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
 		return handoff.Config{}, err
 	}
-	var p problems
-	output := p.output(env)
-	return output, errors.Join(p...)
+	return handoff.Config{CloneDir: env.CloneDir, OutputDir: env.OutputDir}, nil
 }
 
 // LoadRevoker reads what it takes to revoke a backend's credentials. It is nil for a backend that cannot.
@@ -120,7 +119,7 @@ func LoadRevoker(backend string, trace func(line string)) (federation.Revoker, e
 	}
 	var p problems
 	server := p.vaultServer(env.Vault, env.CloneDir)
-	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
+	p.network(env)
 	server.Trace = trace
 	return vault.New(*server), errors.Join(p...)
 }
@@ -183,20 +182,22 @@ func (c Config) Backends(path func(file string) string, trace func(line string))
 	return all
 }
 
+// nobody stands for no user and no group where the system is asked for a change.
+const nobody = 1<<32 - 1
+
 func (p *problems) owner(text string) *handoff.Owner {
 	if text == "" {
 		return nil
 	}
 	user, group, both := strings.Cut(text, ":")
-	uid, err := strconv.ParseUint(user, 10, 31)
+	uid, err := strconv.ParseUint(user, 10, 32)
 	gid := int64(-1)
 	if err == nil && both {
-		gid, err = strconv.ParseInt(group, 10, 32)
-		if gid < 0 {
-			err = strconv.ErrRange
-		}
+		var id uint64
+		id, err = strconv.ParseUint(group, 10, 32)
+		gid = int64(id)
 	}
-	if err != nil {
+	if err != nil || uid == nobody || gid == nobody {
 		p.value("OUTPUT_OWNER", text, "a numeric user, or user:group, such as 1000:1000")
 		return nil
 	}

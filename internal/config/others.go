@@ -130,6 +130,27 @@ func (p *problems) oauth(v oauthEnvironment) *oauth.Service {
 	return &s
 }
 
+// ownVariable reports that another backend of this login sets OAUTH_TOKEN_VARIABLE: later commands would see one of the two.
+func (p *problems) ownVariable(variable string, c Config) {
+	taken := map[string]string{}
+	for _, s := range c.Services {
+		if s.Name == oauth.Generic {
+			continue
+		}
+		for _, v := range s.Env {
+			taken[v.Name] = s.Name
+		}
+	}
+	if c.Okta != nil {
+		for _, name := range okta.Variables() {
+			taken[name] = "okta"
+		}
+	}
+	if backend, ok := taken[variable]; ok {
+		p.add(hint.New("OAUTH_TOKEN_VARIABLE: "+variable+" belongs to "+backend, "name another variable in OAUTH_TOKEN_VARIABLE"))
+	}
+}
+
 func (p *problems) tokenType(variable, value string) string {
 	uri, err := oauth.TokenType(value)
 	if err != nil {
@@ -139,8 +160,7 @@ func (p *problems) tokenType(variable, value string) string {
 }
 
 // isVariableName tells whether s can be the name of a variable that a token may be put into: not one of the shell's own,
-// one by which programs are found and loaded, or one that signs in to a cloud. What two backends of one login would both set,
-// [federation.Exchange] refuses.
+// one by which programs are found and loaded, or one that signs in to a cloud.
 func isVariableName(s string) bool {
 	if !charset.Only(s, charset.Word, 1, 100) || charset.Only(s[:1], charset.Digit, 1, 1) {
 		return false

@@ -181,12 +181,12 @@ func unique(items []string) []string {
 
 // split cuts one string into items: at line breaks, or at commas where it has none.
 func split(s string) []string {
-	separator := ","
+	separators := ","
 	if strings.ContainsAny(s, "\r\n") {
-		separator = "\n"
+		separators = "\r\n"
 	}
 	var items []string
-	for item := range strings.SplitSeq(s, separator) {
+	for item := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}

@@ -8,14 +8,16 @@ import (
 	"testing"
 
 	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
 )
 
 // backend waits for the others before it answers: it gets nowhere unless all run at once.
 type backend struct {
-	name string
-	err  error
-	all  *sync.WaitGroup
+	name     string
+	variable string
+	err      error
+	all      *sync.WaitGroup
 }
 
 func (b backend) Name() string { return b.name }
@@ -26,7 +28,7 @@ func (b backend) Exchange(context.Context, oidc.Token) ([]federation.Credentials
 	if b.err != nil {
 		return nil, b.err
 	}
-	return []federation.Credentials{{Name: "default"}}, nil
+	return []federation.Credentials{{Name: "default", Env: []federation.Var{{Name: b.variable}}}}, nil
 }
 
 func exchange(t *testing.T, errs ...error) ([]federation.Grant, error) {
@@ -35,7 +37,8 @@ func exchange(t *testing.T, errs ...error) ([]federation.Grant, error) {
 	var backends []federation.Backend
 	for i, err := range errs {
 		all.Add(1)
-		backends = append(backends, backend{string(rune('a' + i)), err, &all})
+		name := string(rune('a' + i))
+		backends = append(backends, backend{name, "TOKEN_" + name, err, &all})
 	}
 	return federation.Exchange(t.Context(), oidc.Token{}, backends)
 }
@@ -63,4 +66,16 @@ func TestExchangeIsAllOrNothing(t *testing.T) {
 	if !errors.Is(err, first) || !errors.Is(err, second) {
 		t.Errorf("error %v, want both failures", err)
 	}
+}
+
+func TestExchangeRefusesAVariableOfTwo(t *testing.T) {
+	var all sync.WaitGroup
+	all.Add(2)
+	grants, err := federation.Exchange(t.Context(), oidc.Token{}, []federation.Backend{
+		backend{"a", "TOKEN", nil, &all}, backend{"b", "TOKEN", nil, &all},
+	})
+	if grants != nil {
+		t.Errorf("grants beside an error: %v", grants)
+	}
+	hinttest.Check(t, err, "b: ", "TOKEN belongs to a")
 }

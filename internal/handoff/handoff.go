@@ -89,7 +89,7 @@ func absolute(dir string) (string, error) {
 	if !filepath.IsAbs(dir) {
 		wd, err := os.Getwd()
 		if err != nil {
-			return "", errors.New("BITBUCKET_CLONE_DIR: the working directory cannot be told")
+			return "", hint.New("BITBUCKET_CLONE_DIR: the working directory cannot be told", "set BITBUCKET_CLONE_DIR to the checkout's full path")
 		}
 		dir = wd + "/" + dir
 	}

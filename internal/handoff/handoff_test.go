@@ -19,6 +19,7 @@ import (
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 )
@@ -276,6 +277,38 @@ func TestWriteStopped(t *testing.T) {
 	}
 	if got := listing(t, clone); len(got) != 1 {
 		t.Errorf("traces are left: %v", got)
+	}
+}
+
+// TestLocked holds the lock for another login. Who waits for it gives up when its time is over, or when it is stopped.
+func TestLocked(t *testing.T) {
+	clone := build(t)
+	put(t, clone, "out/mine", "x")
+	before := listing(t, clone)
+	other, err := os.Open(filepath.Join(clone, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	late, cancelLate := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancelLate()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for says, ctx := range map[string]context.Context{"another login holds it": late, "stopped": stopped} {
+		dir := open(t, clone, "out")
+		err := dir.Write(ctx, token(t), []federation.Grant{grant("aws", "x")})
+		hinttest.Check(t, err, "writing to out: ", says)
+		if raise := strings.Contains(strings.Join(hint.All(err), ""), "TIMEOUT"); raise != (ctx == late) {
+			t.Errorf("%q: hints %q", says, hint.All(err))
+		}
+		_, _, err = dir.Remove(ctx)
+		hinttest.Check(t, err, "removing from out: ", says)
+	}
+	if after := listing(t, clone); !same(before, after) {
+		t.Errorf("the directory changed:\n%v\n%v", before, after)
 	}
 }
 

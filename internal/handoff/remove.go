@@ -20,7 +20,9 @@ func (d *Dir) Remove(ctx context.Context) (removed bool, foreign []string, err e
 	w := &writer{Dir: d}
 	defer w.close()
 	removed, foreign, err = w.remove(ctx)
-	if err != nil {
+	if err != nil && len(hint.All(err)) > 0 {
+		err = fmt.Errorf("removing from %s: %w", d.relative, err)
+	} else if err != nil {
 		err = hint.With(fmt.Errorf("removing from %s: %w", d.relative, err),
 			"the build directory must be writable for the pipe's user: mend that and call logout again; until they are removed, or expire, later commands can use the credentials")
 	}
@@ -141,7 +143,7 @@ func (w *writer) leave(past past) (foreign []string, err error) {
 	end := time.Now().Add(time.Second)
 	inTime := func() error {
 		if time.Now().After(end) {
-			return errors.New(tooSlow)
+			return errTooSlow
 		}
 		return nil
 	}

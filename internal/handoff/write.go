@@ -88,7 +88,7 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	}
 	inTime := func() error {
 		if ctx.Err() != nil {
-			return ended(ctx, tooSlow)
+			return ended(ctx, errTooSlow)
 		}
 		return nil
 	}
@@ -209,9 +209,9 @@ func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 }
 
 // ended is the error of what the end of the command has cut short: late if there was no more time.
-func ended(ctx context.Context, late string) error {
+func ended(ctx context.Context, late error) error {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		return errors.New(late)
+		return late
 	}
 	return errors.New("stopped")
 }
@@ -231,7 +231,8 @@ func lock(ctx context.Context, f *os.File) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ended(ctx, "another login holds it")
+			return ended(ctx, hint.New("another login holds it",
+				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))
 		}
 	}
 }
@@ -338,8 +339,8 @@ func (w *writer) adopt(inTime func() error, past past, generation, dir string) e
 // maxDepth bounds how deep foreign folders may lie in one another. The cost of each is that of the way to it.
 const maxDepth = 50
 
-// tooSlow is why keeping foreign files was given up.
-const tooSlow = "keeping what login did not write took too long"
+// errTooSlow is why keeping foreign files was given up.
+var errTooSlow = errors.New("keeping what login did not write took too long")
 
 // take gives one foreign entry a second name.
 func (w *writer) take(e fs.DirEntry, from, to string) error {

@@ -113,6 +113,27 @@ func TestMeanings(t *testing.T) {
 	}
 }
 
+// TestQuery: a token endpoint may have a query, which is kept (RFC 6749, section 3.2), and which no error repeats.
+func TestQuery(t *testing.T) {
+	t.Parallel()
+	var query atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query.Store(r.URL.RawQuery)
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	defer server.Close()
+	s := endpoint()
+	s.Endpoint = server.URL + "/token?key=canary"
+	_, err := New(s, nil).Exchange(t.Context(), token(t))
+	hinttest.Check(t, err, "oauth default: ", "status 400")
+	server.Close()
+	_, err = New(s, nil).Exchange(t.Context(), token(t))
+	hinttest.Check(t, err, "oauth default: ", "connection refused")
+	if query.Load() != "key=canary" {
+		t.Errorf("query %q", query.Load())
+	}
+}
+
 func TestUnusableAnswers(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{

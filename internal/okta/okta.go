@@ -45,6 +45,16 @@ func New(c Config) *Backend {
 	return &Backend{c, transport.New(transport.Config{Trace: c.Trace})}
 }
 
+// The variables that Okta's client reads.
+const (
+	addrVariable  = "OPA_ADDR"
+	teamVariable  = "SFT_TEAM"
+	tokenVariable = "OPA_TOKEN"
+)
+
+// Variables are those that later commands get.
+func Variables() []string { return []string{addrVariable, teamVariable, tokenVariable} }
+
 // Name implements [federation.Backend].
 func (b *Backend) Name() string { return "okta" }
 
@@ -80,9 +90,9 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 		Lengthen: "raise token_ttl_in_seconds of the workload connection",
 		Files:    []federation.File{{Path: "okta/token", Data: got}},
 		Env: []federation.Var{
-			{Name: "OPA_ADDR", Value: b.OrgURL},
-			{Name: "SFT_TEAM", Value: b.Team},
-			{Name: "OPA_TOKEN", Contents: "okta/token"},
+			{Name: addrVariable, Value: b.OrgURL},
+			{Name: teamVariable, Value: b.Team},
+			{Name: tokenVariable, Contents: "okta/token"},
 		},
 	}
 	if parsed, err := oidc.Parse(got.Reveal()); err == nil {

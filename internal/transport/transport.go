@@ -99,13 +99,19 @@ func New(c Config) *http.Client {
 // CheckEndpoint tells why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
 func CheckEndpoint(raw string) error {
 	u, err := checkURL(raw)
-	if err == nil && u.Path != "" && u.Path != "/" {
+	switch {
+	case err != nil:
+		return err
+	case u.RawQuery != "", u.ForceQuery:
+		return errors.New("a URL with a query")
+	case u.Path != "" && u.Path != "/":
 		return errors.New("a URL with a path")
 	}
-	return err
+	return nil
 }
 
-// CheckURL tells why raw cannot be the address of a request, or returns nil. The reason does not quote raw.
+// CheckURL tells why raw cannot be the address of a request, or returns nil. The reason does not quote raw. It may have a query
+// (RFC 6749, section 3.2).
 func CheckURL(raw string) error {
 	_, err := checkURL(raw)
 	return err
@@ -118,8 +124,8 @@ func checkURL(raw string) (*url.URL, error) {
 		return nil, errors.New("not a URL")
 	case u.User != nil:
 		return nil, errors.New("a URL with a user name")
-	case u.RawQuery != "", u.ForceQuery, strings.Contains(raw, "#"): // an empty fragment leaves no trace in u
-		return nil, errors.New("a URL with a query or a fragment")
+	case strings.Contains(raw, "#"): // an empty fragment leaves no trace in u
+		return nil, errors.New("a URL with a fragment")
 	}
 	return u, checkScheme(u)
 }
@@ -132,7 +138,7 @@ func checkScheme(u *url.URL) error {
 }
 
 func loopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
@@ -395,14 +401,14 @@ func failure(req *http.Request, err error) *Error {
 		e.Reason = "its answer is not TLS"
 		e.Advice = "look at the endpoint variables and the proxy: the server speaks plain http"
 		e.passes = false
+	case errors.As(err, &op) && op.Op == "proxyconnect": // before its own name, which is not this host's
+		e.Reason = "the proxy could not be reached"
+		e.Advice = "look at HTTPS_PROXY and NO_PROXY"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Reason = "no such host"
 		e.Advice = "look at the variables that name the host, such as the region or an endpoint, and whether the runner can resolve it"
 	case errors.As(err, &dns):
 		e.Reason = "its name could not be looked up"
-	case errors.As(err, &op) && op.Op == "proxyconnect":
-		e.Reason = "the proxy could not be reached"
-		e.Advice = "look at HTTPS_PROXY and NO_PROXY"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		e.Reason = "no answer in time"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -217,6 +217,21 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestCheckURL: the address of a token endpoint may have a path and a query, but no fragment (RFC 6749, section 3.2).
+func TestCheckURL(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"https://idp.example.com/oauth/token?tenant=acme": true,
+		"http://LOCALHOST:1/token":                        true,
+		"http://idp.example.com/token":                    false,
+		"https://user@idp.example.com/token":              false,
+		"https://idp.example.com/token#":                  false,
+	} {
+		if err := transport.CheckURL(address); (err == nil) != ok {
+			t.Errorf("CheckURL(%q) = %v, want ok: %v", address, err, ok)
+		}
+	}
+}
+
 func TestCheckEndpoint(t *testing.T) {
 	for endpoint, ok := range map[string]bool{
 		"https://sts.example.com":       true,
