@@ -45,8 +45,8 @@ const contentsHead = `# What the image holds
 
 Written by ` + "`make contents`" + `. ` + "`make image`" + ` fails when the image holds another file, or one of another mode or owner. The pipeline of
 each release keeps, as an artifact, a bill of materials in CycloneDX's form for each platform, made by ` + "`.ci/sbom`" + `, with the hashes
-of the modules and of the program. The same sources, the same image of Go (` + "`GO_IMAGE`" + `, by its digest) and the build arguments of
-` + "`bitbucket-pipelines.yml`" + ` make the same image, to the digest: build it yourself and compare.
+of the modules and of the program. The same sources, the same image of Go (` + "`GO_IMAGE`" + `, with the digest that the release's log has) and the
+build arguments of ` + "`bitbucket-pipelines.yml`" + ` make the same image, to the digest: build it yourself and compare.
 
 | File | Mode | Owner | What |
 |---|---|---|---|

@@ -65,9 +65,10 @@ the story. Written by `+"`make canary`"+`; `+"`make test`"+` searches the same.
 The command lines of %d stories are not searched: they give a token to the program there, to see that it does not take it
 (%s).
 
-Beside the stories, TestCrash looks into cores and traces of a login that a signal ends with keys at hand; TestPanicPrintsNoSecret,
-TestErrorsPrintNoSecret and TestValuesPrintNoSecret at what panics, errors and values show under verbs that tell more than the
-program does.
+Beside the stories, TestCrash ends logins with keys at hand by signals: none leaves a core, and no trace shows a secret. It is
+skipped, by name, on a machine that leads cores elsewhere than into the working directory. TestPanicPrintsNoSecret,
+TestErrorsPrintNoSecret and TestValuesPrintNoSecret look at what panics, errors and values show under verbs that tell more than
+the program does.
 `, len(tokenGiven), "`"+strings.Join(slices.Sorted(maps.Keys(tokenGiven)), "`, `")+"`")
 	if err := os.WriteFile(*writeSecrets, []byte(b.String()), 0o644); err != nil {
 		t.Error(err)

@@ -190,7 +190,7 @@ func given(name string) bool {
 // prepareStandard gives what Go's libraries read by themselves the form that every other variable has: without white space, and
 // the path of a file beginning in the build directory.
 func prepareStandard() {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"} {
 		value, isSet := os.LookupEnv(name)
 		switch value = strings.TrimSpace(value); {
 		case !isSet:

@@ -119,8 +119,8 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err := w.symlink(generation, staged); err != nil {
 		return err
 	}
-	if err := context.Cause(ctx); err != nil {
-		return errors.New("stopped before the change was made")
+	if ctx.Err() != nil {
+		return ended(ctx, hint.New("TIMEOUT ran out before the change was made", "raise TIMEOUT; nothing was changed"))
 	}
 	if err := w.out.Rename(staged, current); err != nil {
 		return fmt.Errorf("%s: %w", current, cause(err))
@@ -213,7 +213,7 @@ func ended(ctx context.Context, late error) error {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return late
 	}
-	return errors.New("stopped")
+	return hint.New("stopped", "somebody or something stopped the step: run it again")
 }
 
 // lock waits for the lock on f. A process that is killed gives its lock up.

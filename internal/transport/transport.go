@@ -184,7 +184,7 @@ func Unreachable(ctx context.Context, endpoint string, err error) *Error {
 
 // stopped is the error of a request that the end of the whole command has ended.
 func stopped(ctx context.Context, host string) *Error {
-	e := &Error{Host: host, Reason: "stopped", cause: context.Cause(ctx)}
+	e := &Error{Host: host, Reason: "stopped", Advice: "somebody or something stopped the step: run it again", cause: context.Cause(ctx)}
 	if errors.Is(e.cause, context.DeadlineExceeded) {
 		e.Reason = "no answer before TIMEOUT ran out"
 		e.Advice = "raise TIMEOUT if the service is only slow; otherwise look at the proxy and at what the runner may reach"

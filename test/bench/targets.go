@@ -75,7 +75,8 @@ func (r report) find(subject id) (row, bool) {
 func reasons() map[string]string {
 	return map[string]string{
 		targetAWSWall: "what is over curl is for the most part the start of the program, see [below](#starting-a-program)",
-		targetVersion: "the clouds' libraries take most of it before main, whatever the command. CEL, which only `check` uses, is linked in " +
-			"and takes its part: a program of its own for `check` would not fit into the image's limit. No command but `check` compiles an expression",
+		targetVersion: "the start of Go and of the libraries that are linked in takes most of it, before main and whatever the command, see " +
+			"[below](#starting-a-program). CEL, which only `check` uses, has its part: a program of its own for `check` would not fit into " +
+			"the image's limit. No command but `check` compiles an expression",
 	}
 }

@@ -152,6 +152,9 @@ func (c *cell) judge(r run, before string) error {
 	if r.attempts != attempts && attempts != 0 && !(c.once && c.late && r.attempts > attempts) && !(c.shared && r.attempts < attempts) {
 		return fmt.Errorf("%d attempts, want %d:\n%s", r.attempts, attempts, r.stderr)
 	}
+	if c.verdict == throttles && !c.once && !c.shared && (r.attempts < 2 || r.attempts > 5) {
+		return fmt.Errorf("%d attempts, want 2 to 5:\n%s", r.attempts, r.stderr)
+	}
 	after, err := tree(c.clone())
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"bitbucket-oidc/test/cloud"
@@ -21,6 +22,9 @@ import (
 
 // grace is how far past TIMEOUT a command may run.
 const grace = 2 * time.Second
+
+// mostMemory is what a command may take, whatever comes: three times what a login takes.
+const mostMemory = 64 << 20
 
 // A stand is a step of its own in a world of its own, for one cell of the matrix.
 type stand struct {
@@ -137,6 +141,9 @@ func (s *stand) run(variables, through []string, name string, limit time.Duratio
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return r, err
 	}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > mostMemory>>10 { // in KiB: getrusage(2)
+		return r, fmt.Errorf("it took %d KiB of memory:\n%s", usage.Maxrss, r.stderr)
+	}
 	if r.took > limit+grace {
 		return r, fmt.Errorf("it took %v, with a TIMEOUT of %v:\n%s", r.took.Round(time.Millisecond), limit, r.stderr)
 	}
@@ -145,13 +152,18 @@ func (s *stand) run(variables, through []string, name string, limit time.Duratio
 
 // checkSecrets fails if the run printed a secret, or left one where it may not lie.
 func (s *stand) checkSecrets(r run) error {
+	return errors.Join(s.checkOutput(r), cloud.CheckTree(s.dir, s.clone(), s.secrets()))
+}
+
+// checkOutput fails if the run printed a secret.
+func (s *stand) checkOutput(r run) error {
 	secrets := s.secrets()
 	for name, text := range map[string]string{"standard output": r.stdout, "standard error": r.stderr} {
 		if err := cloud.CheckText(text, secrets); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return cloud.CheckTree(s.dir, s.clone(), secrets)
+	return nil
 }
 
 // checkFailure fails unless the run failed as a user can bear: its status, who failed, and what to change.
