@@ -51,8 +51,11 @@ func (p *problems) authorities(name, file string) *x509.CertPool {
 // network checks what Go's libraries read by themselves, and pass over where they cannot read it: requests would go past the proxy.
 func (p *problems) network(env environment) {
 	p.authorities("SSL_CERT_FILE", env.SSLCertFile)
-	if os.Getenv("SSL_CERT_DIR") != "" { // Go would read whatever lies there, to its end
-		p.add(hint.New("SSL_CERT_DIR: a folder of certificates is not supported", "put the certificates into one PEM file in the build directory and name it in SSL_CERT_FILE"))
+	for _, dir := range filepath.SplitList(os.Getenv("SSL_CERT_DIR")) {
+		if inside, err := filepath.Rel(inBuildDir(env.CloneDir, "."), inBuildDir(env.CloneDir, dir)); err == nil && filepath.IsLocal(inside) {
+			// Go would read whatever the checkout has there, to its end.
+			p.add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))
+		}
 	}
 	name, value := "HTTPS_PROXY", env.HTTPSProxy
 	if value == "" {
