@@ -193,12 +193,38 @@ func (j *roleJudgement) subjectRules(effect string, c judgedCondition, value str
 		p = nil // a variable without a value: nothing matches
 	}
 	faults := neverMatches(value, p, c.iamOperator, j.id.Claims)
-	if len(faults) == 0 && effect == "Allow" && c.like && !c.negated {
-		faults = matchesTooMuch(value, p)
+	if len(faults) == 0 && effect == "Allow" && !c.negated {
+		faults = j.letsInTooMuch(c.iamCondition, value, p)
 	}
 	for _, f := range faults {
 		j.find(f.severity, f.rule, c.path, fmt.Sprintf("%.200q %s.", value, f.message), j.subjectFix(c.negated))
 	}
+}
+
+// letsInTooMuch finds what a value for the subject lets in beyond one environment of one repository.
+func (j *roleJudgement) letsInTooMuch(c iamCondition, value string, p pattern) []subjectFault {
+	switch {
+	case j.isItself(c, value):
+		return []subjectFault{{"aws-sub-wildcard", Error, "stands for whatever subject the token has, so that every repository of the workspace gets in"}}
+	case c.like:
+		return matchesTooMuch(value, p)
+	}
+	return nil
+}
+
+// isItself tells whether a value has a policy variable for the very key that it is compared with.
+func (j *roleJudgement) isItself(c iamCondition, value string) bool {
+	if !c.variable || !j.role.policy.variables {
+		return false
+	}
+	for _, after, found := strings.Cut(value, "${"); found; _, after, found = strings.Cut(after, "${") {
+		name, _, _ := strings.Cut(after, "}")
+		name, _, _ = strings.Cut(name, ",")
+		if strings.ToLower(strings.TrimSpace(name)) == c.lower {
+			return true
+		}
+	}
+	return false
 }
 
 // audienceRule looks at a value for the audience. Only what cannot be a custom audience is judged: another step may ask for
@@ -250,7 +276,7 @@ const (
 )
 
 // guards tells how well a condition guards a claim; required says whether another condition makes sure that it is there.
-func (c judgedCondition) guards(claim string, required bool) guard {
+func (j *roleJudgement) guards(c judgedCondition, claim string, required bool) guard {
 	switch {
 	case c.requiresKey():
 		return unguarded
@@ -258,8 +284,8 @@ func (c judgedCondition) guards(claim string, required bool) guard {
 		return holdsWithoutSet
 	case c.null || c.negated || c.ifExists && !required:
 		return holdsWithout
-	case claim == "aud" && slices.ContainsFunc(c.values, matchesEverything): // for a subject that has a rule of its own
-		return unguarded
+	case claim == "aud" && slices.ContainsFunc(c.values, func(v string) bool { return matchesEverything(v) || j.isItself(c.iamCondition, v) }):
+		return unguarded // for a subject that has a rule of its own
 	}
 	return guarded
 }
@@ -279,7 +305,7 @@ func (j *roleJudgement) guardRule(s judgedStatement, claim string) guard {
 		if claim == "aud" && c.set != forAnyValue && !c.null && len(c.actual) > 1 {
 			j.find(Warning, "aws-aud-multivalued", c.path, "The token has several audiences, and AWS compares those with ForAnyValue: only.", fix())
 		}
-		g := c.guards(claim, required)
+		g := j.guards(c, claim, required)
 		if g == holdsWithoutSet {
 			j.find(Error, "aws-forallvalues", c.path, fmt.Sprintf("%s on :%s holds where the token has no such claim.", c.name, claim), fix())
 		}
@@ -316,7 +342,7 @@ func (j *roleJudgement) deniesOthers(claim string) bool {
 		guards := false
 		for _, c := range s.conditions {
 			own := c.lower == j.key(claim) && c.negated && c.variable
-			if own && !slices.ContainsFunc(c.values, func(v string) bool { return wildcards(v).matchesAnyRepository() && c.like }) {
+			if own && !slices.ContainsFunc(c.values, func(v string) bool { return j.spares(c.iamCondition, claim, v) }) {
 				guards = true
 			} else if c.holds != yes {
 				return false
@@ -324,6 +350,15 @@ func (j *roleJudgement) deniesOthers(claim string) bool {
 		}
 		return guards
 	})
+}
+
+// spares tells whether a value of a Deny that denies all others spares too many to be a guard.
+func (j *roleJudgement) spares(c iamCondition, claim, value string) bool {
+	if claim == "aud" {
+		return j.isItself(c, value) || c.like && matchesEverything(value)
+	}
+	p, state := j.request.expand(value, c.like, j.role.policy.variables)
+	return state == yes && slices.ContainsFunc(j.letsInTooMuch(c, value, p), func(f subjectFault) bool { return f.severity == Error })
 }
 
 // misspelt tells whether a statement has a condition on a claim under a key that no request has, so that it lets in nobody.

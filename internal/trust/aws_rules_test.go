@@ -64,6 +64,11 @@ func TestAWSRules(t *testing.T) {
 		{"beside a good one", allow(onSubject("StringLike", awsRepo+":"+awsEnv+":*", "*")), []string{"aws-sub-wildcard"}, Allow},
 		{"question marks", allow(onSubject("StringLike", "{????????-????-4???-????-????????????}:*")), []string{"aws-sub-wildcard"}, Allow},
 		{"in a set", allow(onSubject("ForAnyValue:StringLike", "*")), []string{"aws-sub-wildcard"}, Allow},
+		{"but for the end of a UUID", allow(onSubject("StringLike", "*"+awsRepo[len(awsRepo)-2:]+":*")), []string{"aws-sub-wildcard"}, Allow},
+		{"but for the beginning of the environment's", allow(onSubject("StringLike", "*:"+awsEnv[:3]+"*")), []string{"aws-sub-wildcard"}, Allow},
+		{"an environment of any repository", allow(onSubject("StringLike", "*:"+awsEnv+":*")), nil, Allow},
+		{"itself", allow(onSubject("StringEquals", "${"+awsIssuer+":sub}")), []string{"aws-sub-wildcard"}, Allow},
+		{"itself, with a default", allow(onSubject("StringLike", "*${ "+awsIssuer+":SUB , 'x'}*")), []string{"aws-sub-wildcard"}, Allow},
 		{"as an ARN", allow(onSubject("ArnLike", "*")), []string{"aws-sub-wildcard"}, Undecided},
 
 		{"aws-sub-boundary", allow(onSubject("StringLike", awsRepo+"*")), []string{"aws-sub-boundary"}, Allow},
@@ -133,6 +138,10 @@ func TestAWSRules(t *testing.T) {
 		{"the audience", allow(onAudience("StringEqualsIfExists", awsAudience)), []string{"aws-fails-open"}, Allow},
 		{"the audience, and no subject", allow(`{"StringEqualsIfExists": {"@:aud": "` + awsAudience + `"}}`), []string{"aws-fails-open"}, Allow},
 		{"IfExists with Null", allow(`{"Null": {"@:sub": "false"}, ` + onSubject("StringLikeIfExists", awsRepo+":"+awsEnv+":*")[1:]), nil, Allow},
+		{"a Deny that spares many", withDeny(onlyAudience, `{"StringNotLike": {"@:sub": "`+awsRepo[:2]+`*"}}`), []string{"aws-sub-missing"}, Allow},
+		{"a Deny that spares itself", withDeny(onlyAudience, `{"StringNotEquals": {"@:sub": "${`+awsIssuer+`:sub}"}}`), []string{"aws-sub-missing"}, Allow},
+		{"a Deny that spares one", withDeny(onlyAudience, `{"StringNotLike": {"@:sub": "`+awsRepo+":"+awsEnv+`:*"}}`), nil, Allow},
+		{"the audience that it has", allow(onAudience("StringEquals", "${"+awsIssuer+":aud}")), []string{"aws-aud-missing"}, Allow},
 		{"negated beside a guard", allow(`{"StringNotLike": {"@:sub": "` + awsRepo + ":" + awsEnv + `:{0*"}, ` + goodConditions[1:]), nil, Allow},
 
 		{"aws-claim-unavailable", allow(`{"StringEquals": {"@:repositoryUuid": "` + awsRepo + `"}, ` + onSubject("StringLike", awsRepo+":"+awsEnv+":*")[1:]), []string{"aws-claim-unavailable"}, Deny},

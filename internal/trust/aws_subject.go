@@ -10,12 +10,15 @@ import (
 // uuidForm is a UUID as subjects have it, with an x for each hexadecimal digit.
 const uuidForm = "{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}"
 
-// canBeSubject tells whether there is a subject that the pattern matches: {repository}:{step}, or on a deployment step
-// {repository}:{environment}:{step}. Digits may be of any case.
+// canBeSubject tells whether there is a subject that the pattern matches.
+func (p pattern) canBeSubject() bool { return p.canBeSubjectOf(uuidForm) }
+
+// canBeSubjectOf tells whether there is a subject of a repository that the pattern matches: {repository}:{step}, or on a
+// deployment step {repository}:{environment}:{step}. Digits may be of any case.
 // Source: Atlassian, "Integrate Pipelines with resource servers using OIDC".
-func (p pattern) canBeSubject() bool {
-	return slices.ContainsFunc([]int{2, 3}, func(parts int) bool {
-		form := strings.TrimSuffix(strings.Repeat(uuidForm+":", parts), ":")
+func (p pattern) canBeSubjectOf(repository string) bool {
+	return slices.ContainsFunc([]string{":" + uuidForm, ":" + uuidForm + ":" + uuidForm}, func(rest string) bool {
+		form := repository + rest
 		return p.fits(len(form), func(i int, r rune) bool {
 			if form[i] == 'x' {
 				return strings.ContainsRune("0123456789abcdefABCDEF", r)
@@ -25,22 +28,16 @@ func (p pattern) canBeSubject() bool {
 	})
 }
 
-// matchesAnyRepository tells whether the pattern matches some subject of whatever repository, tried with UUIDs that have no
-// digit in common beyond those that make them UUIDs of version 4.
+// matchesAnyRepository tells whether the pattern matches subjects of whatever repository, if only of some environments or
+// steps; tried with UUIDs that have no digit in common beyond those that make them UUIDs of version 4. A whole UUID in the
+// pattern is of one repository or of its environment.
 func (p pattern) matchesAnyRepository() bool {
-	const rest = "{2b3c4d5e-6f70-4182-93a4-b5c6d7e8f901}"
-	for _, tail := range []string{":" + rest, ":" + rest + ":" + rest} {
-		all := true
-		for _, repository := range []string{
-			"{01234567-89ab-4cde-8f01-23456789abcd}", "{fedcba98-7654-4321-9fed-cba987654321}", "{76543210-fedc-4ba9-ba98-76543210fedc}",
-		} {
-			all = all && p.matches(repository+tail)
-		}
-		if all {
-			return true
-		}
+	if len(uuidsIn(p.text())) > 0 {
+		return false
 	}
-	return false
+	return !slices.ContainsFunc([]string{
+		"{01234567-89ab-4cde-8f01-23456789abcd}", "{fedcba98-7654-4321-9fed-cba987654321}", "{76543210-fedc-4ba9-ba98-76543210fedc}",
+	}, func(repository string) bool { return !p.canBeSubjectOf(repository) })
 }
 
 // matchesWholeRepository tells whether the pattern matches steps of the repository both on and off deployments.
@@ -154,7 +151,7 @@ func matchesTooMuch(value string, p pattern) []subjectFault {
 	begins := strings.TrimLeft(first, "*")
 	switch {
 	case p.matchesAnyRepository():
-		return []subjectFault{{"aws-sub-wildcard", Error, "matches every repository of the workspace"}}
+		return []subjectFault{{"aws-sub-wildcard", Error, "matches steps of every repository of the workspace"}}
 	case strings.ContainsAny(begins, "*?"):
 		return []subjectFault{{"aws-sub-boundary", Error, "has its wildcard inside or right behind the repository's UUID, with no colon between them"}}
 	case isBraced(first) && p.matchesWholeRepository(first):

@@ -21,6 +21,7 @@ type vaultRoleFile struct {
 	UserClaim        string         `json:"user_claim"`
 	UserClaimPointer bool           `json:"user_claim_json_pointer"`
 	GroupsClaim      string         `json:"groups_claim"`
+	ClaimMappings    map[string]any `json:"claim_mappings"` // of claims to metadata
 	BoundCIDRs       vaultList      `json:"token_bound_cidrs"`
 }
 
@@ -78,7 +79,7 @@ func (v *vaultJudgement) kind() {
 func (v *vaultJudgement) audience() {
 	const rule, path = "vault-audience-mismatch", "bound_audiences"
 	want, has := v.role.BoundAudiences, v.id.Claims.Audience
-	fix := vaultWrite(map[string]any{"bound_audiences": append(slices.Clone(want), WorkspaceAudience(v.id.Claims))})
+	fix := v.write(map[string]any{"bound_audiences": append(slices.Clone(want), WorkspaceAudience(v.id.Claims))})
 	if len(want) == 0 {
 		v.refuse(rule, path, fmt.Sprintf("the role binds no audience, and the token has %s, which Vault then refuses", quotedAll(has)), fix)
 	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
@@ -110,7 +111,7 @@ func (v *vaultJudgement) claims() {
 		case !v.fits(want, has):
 			v.deny(fmt.Sprintf("the role wants %s %s and the token has %s", name, vaultShown(want), vaultShown(has)))
 		}
-		if slices.ContainsFunc(vaultTexts(want), func(value string) bool { return v.pins(name, value) }) {
+		if v.pinned(name, want) {
 			v.find(Error, "vault-sub-bound", "bound_claims."+name, name+" is bound to a step's UUID: it fits one step and then none",
 				v.bind())
 		}
@@ -141,6 +142,11 @@ func (v *vaultJudgement) fits(want, has any) bool {
 }
 
 func (v *vaultJudgement) globs() bool { return v.role.BoundClaimsType == "glob" }
+
+// pinned tells whether one of a claim's bound values is of one step.
+func (v *vaultJudgement) pinned(name string, want any) bool {
+	return slices.ContainsFunc(vaultTexts(want), func(value string) bool { return v.pins(name, value) })
+}
 
 // pins tells whether a bound value is of one step.
 func (v *vaultJudgement) pins(name, value string) bool {
@@ -191,15 +197,25 @@ func (v *vaultJudgement) user() {
 	// pipelineUuid stays for one pipeline, which is a new entity each run as well.
 	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
 		v.find(Warning, "vault-user-claim-per-step", "user_claim", "user_claim "+name+" is another one in every run, so that each run is a new entity in Vault",
-			vaultWrite(map[string]any{"user_claim": vaultRoleFor(v.id.Claims).UserClaim}))
+			v.write(map[string]any{"user_claim": vaultRoleFor(v.id.Claims).UserClaim}))
 	}
 }
 
-// rest looks at what else can refuse a login.
+// rest looks at what else can refuse a login: groups and metadata must be text.
 func (v *vaultJudgement) rest() {
 	if name := v.role.GroupsClaim; name != "" {
-		if _, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/")); !there {
+		groups, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/"))
+		switch {
+		case !there:
 			v.deny(fmt.Sprintf("groups_claim is %s, which the token does not have", name))
+		case len(vaultTexts(groups)) < len(vaultItems(groups)):
+			v.deny(fmt.Sprintf("groups_claim is %s, which is no list of texts in this token", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.role.ClaimMappings)) {
+		value, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/"))
+		if _, text := value.(string); there && !text {
+			v.deny(fmt.Sprintf("claim_mappings has %s, which is no text in this token", name))
 		}
 	}
 	if len(v.role.BoundCIDRs) > 0 {
@@ -207,22 +223,37 @@ func (v *vaultJudgement) rest() {
 	}
 }
 
-// bind is the command that makes the role bind the identity, and empties other fields.
+// bind is the command that makes the role bind the identity, beside what it binds already but to one step, and empties other
+// fields.
 func (v *vaultJudgement) bind(empty ...string) string {
 	role := vaultRoleFor(v.id.Claims)
-	change := map[string]any{"bound_claims": role.BoundClaims}
+	bound := map[string]any{}
+	for name, want := range v.role.BoundClaims {
+		if !v.pinned(name, want) {
+			bound[name] = want
+		}
+	}
+	for name, value := range role.BoundClaims {
+		delete(bound, "/"+name)
+		bound[name] = value
+	}
+	change := map[string]any{"bound_claims": bound}
 	if role.BoundClaimsType != "" {
 		change["bound_claims_type"] = role.BoundClaimsType
 	}
 	for _, name := range empty {
 		change[name] = ""
 	}
-	return vaultWrite(change)
+	return v.write(change)
 }
 
-// vaultWrite is the command that changes fields of the role. Without its type Vault would make it an oidc role.
-func vaultWrite(change map[string]any) string {
+// write is the command that changes fields of the role. Of those that it does not name, Vault keeps all but two, which it would
+// set back to oidc and string. Source: hashicorp/vault-plugin-auth-jwt, path_role.go, pathRoleCreateUpdate.
+func (v *vaultJudgement) write(change map[string]any) string {
 	change["role_type"] = "jwt"
+	if v.globs() {
+		change["bound_claims_type"] = "glob"
+	}
 	return "vault write auth/jwt/role/" + RoleName + " - <<'EOF'\n" + indented(change) + "\nEOF"
 }
 

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -85,6 +86,10 @@ func TestVaultRole(t *testing.T) {
 		{"a role for people", "", `{"role_type":"oidc"}`, Deny, ""},
 		{"a role without a type", "", `{"role_type":null}`, Allow, ""},
 		{"groups", "", `{"groups_claim":"groups"}`, Deny, ""},
+		{"groups that are a list", `{"teams":["a","b"]}`, `{"groups_claim":"teams"}`, Allow, ""},
+		{"groups that are numbers", `{"teams":["a",5]}`, `{"groups_claim":"teams"}`, Deny, ""},
+		{"metadata", "", `{"claim_mappings":{"branchName":"branch","nowhere":"x"}}`, Allow, ""},
+		{"metadata that is a number", "", `{"claim_mappings":{"exp":"expires"}}`, Deny, ""},
 		{"source addresses", "", `{"token_bound_cidrs":["10.0.0.0/8"]}`, Undecided, ""},
 		{"source addresses and another repository", "", `{"token_bound_cidrs":["10.0.0.0/8"],"bound_claims":{"repositoryUuid":"x"}}`, Deny, ""},
 	} {
@@ -121,15 +126,30 @@ func TestVaultKinds(t *testing.T) {
 	}
 }
 
+// What a role binds already stays, and so does its way of comparing, which Vault would set back.
 func TestVaultFix(t *testing.T) {
-	id := claimsWith(t, "")
-	got, _, err := vaultRole([]byte(vaultWith(t, id, `{"bound_claims":null}`)), id, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "vault write auth/jwt/role/ROLE_NAME - <<'EOF'\n{\n  \"bound_claims\": {\n    \"repositoryUuid\": \"" + testRepository + "\"\n  },\n  \"role_type\": \"jwt\"\n}\nEOF"
-	if len(got.Findings) != 1 || got.Findings[0].Fix != want {
-		t.Errorf("%+v, want\n%s", got.Findings, want)
+	for _, c := range []struct{ claims, changes, want string }{
+		{"", `{"bound_claims":null}`, `{"bound_claims":{"repositoryUuid":"` + testRepository + `"},"role_type":"jwt"}`},
+		{deployment, `{"bound_claims":{"branchName":["main","release"]}}`,
+			`{"bound_claims":{"branchName":["main","release"],"deploymentEnvironmentUuid":"` + testEnvironment + `","repositoryUuid":"` + testRepository + `"},"role_type":"jwt"}`},
+		{"", `{"bound_claims_type":"glob","bound_claims":{"branchName":"*","/repositoryUuid":"*"}}`,
+			`{"bound_claims":{"branchName":"*","repositoryUuid":"` + testRepository + `"},"bound_claims_type":"glob","role_type":"jwt"}`},
+		{"", `{"bound_subject":"` + testRepository + `:*"}`, `{"bound_claims":{"repositoryUuid":"` + testRepository + `"},"bound_subject":"","role_type":"jwt"}`},
+		{"", `{"bound_claims":{"stepUuid":"` + testStep + `"}}`, `{"bound_claims":{"repositoryUuid":"` + testRepository + `"},"role_type":"jwt"}`},
+		{"", `{"bound_claims_type":"glob","bound_audiences":["x"]}`, `{"bound_audiences":["x","` + testWorkspace + `"],"bound_claims_type":"glob","role_type":"jwt"}`},
+	} {
+		id := claimsWith(t, c.claims)
+		got, _, err := vaultRole([]byte(vaultWith(t, id, c.changes)), id, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := json.Indent(&want, []byte(c.want), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		if command := "vault write auth/jwt/role/ROLE_NAME - <<'EOF'\n" + want.String() + "\nEOF"; len(got.Findings) != 1 || got.Findings[0].Fix != command {
+			t.Errorf("%+v, want\n%s", got.Findings, command)
+		}
 	}
 }
 
