@@ -180,7 +180,7 @@ func gcpAudienceName(audience string) (gcpName, bool) {
 // mapping evaluates every expression of the mapping.
 func (p *providerJudgement) mapping() {
 	const rule = "gcp-mapping-invalid"
-	fix := p.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFor(p.id.Claims)))
+	fix := p.mappingFix(gcpAttributes(p.id.Claims))
 	if _, ok := p.file.AttributeMapping["google.subject"]; !ok {
 		p.refuse(rule, "attributeMapping", "the mapping has no google.subject, which an OIDC provider must map", fix)
 	}
@@ -198,7 +198,9 @@ func (p *providerJudgement) mapping() {
 	if !ok {
 		p.undecide(fmt.Sprintf("the claims are larger than the %d bytes that are evaluated here", celClaimSize))
 	}
-	total := 0
+	mended := gcpAttributes(p.id.Claims)
+	maps.Copy(mended, p.valid(assertion))
+	fix, total := p.mappingFix(mended), 0
 	for _, key := range slices.Sorted(maps.Keys(p.file.AttributeMapping)) {
 		attribute := p.attribute(key, assertion, fix)
 		p.attributes[key] = attribute
@@ -209,6 +211,19 @@ func (p *providerJudgement) mapping() {
 	if total > gcpMappedSize {
 		p.refuse(rule, "attributeMapping", fmt.Sprintf("the mapped attributes have %d bytes together, more than %d", total, gcpMappedSize), fix)
 	}
+}
+
+// valid is what is right of the mapping.
+func (p *providerJudgement) valid(assertion map[string]any) map[string]string {
+	valid := map[string]string{}
+	for key, source := range p.file.AttributeMapping {
+		tried := providerJudgement{file: p.file, id: p.id, name: p.name, env: p.env}
+		tried.attribute(key, assertion, "")
+		if !slices.ContainsFunc(tried.findings, func(f Finding) bool { return f.Rule == "gcp-mapping-invalid" }) {
+			valid[key] = source
+		}
+	}
+	return valid
 }
 
 // attribute evaluates one expression of the mapping. Where the claims are nil, nothing is known of them.
@@ -244,7 +259,7 @@ func (p *providerJudgement) attribute(key string, assertion map[string]any, fix 
 	switch result.outcome {
 	case celAbsent:
 		p.undecide(fmt.Sprintf("%s reads %s, which the token does not have, and Google does not say what follows", key, result.detail))
-		if celIdentifier(result.detail) {
+		if slices.Contains(got.reads, "assertion."+result.detail) {
 			fix = p.guarded(key, result.detail)
 		}
 		p.find(Error, "gcp-mapping-absent-claim", path,
@@ -274,10 +289,22 @@ func (p *providerJudgement) subject(value, path, fix string) {
 	}
 }
 
-// guarded is the whole mapping with a claim of one expression asked for first: gcloud replaces mappings as a whole.
+// guarded is the whole mapping with a claim of one expression asked for first.
 func (p *providerJudgement) guarded(key, claim string) string {
 	mapping := maps.Clone(p.file.AttributeMapping)
-	mapping[key] = fmt.Sprintf("has(assertion.%s) ? %s : 'none'", claim, mapping[key])
+	expression, none := mapping[key], "'none'"
+	if strings.Contains(expression, "?") {
+		expression = "(" + expression + ")"
+	}
+	if key == "google.groups" {
+		none = "[]"
+	}
+	mapping[key] = fmt.Sprintf("has(assertion.%s) ? %s : %s", claim, expression, none)
+	return p.mappingFix(mapping)
+}
+
+// mappingFix is the command that sets the mapping, which gcloud replaces as a whole.
+func (p *providerJudgement) mappingFix(mapping map[string]string) string {
 	return p.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFlag(mapping)))
 }
 

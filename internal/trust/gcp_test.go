@@ -400,6 +400,19 @@ func TestGCPFixes(t *testing.T) {
 	if got, want := find(provider, "gcp-mapping-absent-claim").Fix, update+`--attribute-mapping="^;^attribute.env=has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none';attribute.x=assertion.sub.split(':', 2)[0];google.subject=assertion.sub"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
+	for mapping, want := range map[string]string{
+		mappingOf("attribute.env", "assertion.sub == '' ? 'x' : assertion.deploymentEnvironmentUuid"): "attribute.env=has(assertion.deploymentEnvironmentUuid) ? (assertion.sub == '' ? 'x' : assertion.deploymentEnvironmentUuid) : 'none',",
+		mappingOf("google.groups", "[assertion.deploymentEnvironmentUuid]"):                           "google.groups=has(assertion.deploymentEnvironmentUuid) ? [assertion.deploymentEnvironmentUuid] : [],",
+	} {
+		provider, _ = judgeGCP(t, providerWith(t, mapping), "", id)
+		if got := find(provider, "gcp-mapping-absent-claim").Fix; !strings.Contains(got, want) {
+			t.Errorf("%s\nwant, in it,\n%s", got, want)
+		}
+	}
+	provider, _ = judgeGCP(t, providerWith(t, mappingOf("attribute.mine", "assertion.branchName", "attribute.Wrong", "assertion.sub", "google.subject", "5")), "", id)
+	if got := find(provider, "gcp-mapping-invalid").Fix; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "google.subject=assertion.sub") || strings.Contains(got, "Wrong") {
+		t.Errorf("a fix that does not keep what is right of the mapping: %s", got)
+	}
 	provider, _ = judgeGCP(t, providerWith(t, `{"attributeCondition":null}`), "", id)
 	if got, want := find(provider, "gcp-condition-missing").Fix, update+`--attribute-condition="assertion.repositoryUuid == '`+testRepository+`'"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

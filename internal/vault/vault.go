@@ -171,10 +171,10 @@ func meanings() []meaning {
 			return "correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + trust.ShellWord("auth/"+b.Mount+"/role")
 		}},
 		{"invalid audience (aud) claim", "the role does not bind the token's audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; add it to the role's own: %s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])+",…"))
+			return fmt.Sprintf("the token's audience is %s; add it to the role's own%s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])+",…"))
 		}},
 		{"audience claim found in JWT but no audiences bound", "the role binds no audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; bind it: %s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])))
+			return fmt.Sprintf("the token's audience is %s; bind it%s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])))
 		}},
 		{"invalid subject (sub) claim", "the role binds another subject", func(*Backend, oidc.Claims) string {
 			return "the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject"
@@ -185,10 +185,10 @@ func meanings() []meaning {
 		}},
 		{"is expired", "the token has expired", nil},
 		{"not found in token", "the token lacks the role's user_claim", func(b *Backend, _ oidc.Claims) string {
-			return "take one that every step has: " + b.write("user_claim=repositoryUuid")
+			return "take one that every step has" + b.write("user_claim=repositoryUuid")
 		}},
 		{"oidc role_type is not allowed", "the role is for sign-in with a browser", func(b *Backend, _ oidc.Claims) string {
-			return "make it one for tokens, or name another in VAULT_ROLE: " + b.write()
+			return "make it one for tokens, or name another in VAULT_ROLE" + b.write()
 		}},
 		{"permission denied", "Vault refuses the login", func(b *Backend, _ oidc.Claims) string {
 			return "the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE"
@@ -202,11 +202,11 @@ func meanings() []meaning {
 // read shows the role on the command line of vault.
 func (b *Backend) read() string { return "vault read " + trust.ShellWord(b.path()) }
 
-// write changes the role on the command line of vault. Without its type a role becomes one for browsers, and one that compares
-// with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+// write ends a sentence with the change of the role on the command line of vault. Without its type a role becomes one for
+// browsers, and one that compares with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
 func (b *Backend) write(fields ...string) string {
-	return strings.Join(append([]string{"vault write", trust.ShellWord(b.path()), "role_type=jwt"}, fields...), " ") +
-		" (and bound_claims_type=glob, if the role has that)"
+	return ", with bound_claims_type=glob as well if the role has that: vault write " +
+		strings.Join(append([]string{trust.ShellWord(b.path()), "role_type=jwt"}, fields...), " ")
 }
 
 // refusal words an error. Of what Vault wrote only the name of a claim that the token has goes into it.
