@@ -206,7 +206,8 @@ func refusal(what string, err error) error {
 	if fails(err) {
 		return fmt.Errorf("reading %s: %w", what, cause(err))
 	}
-	return hint.With(fmt.Errorf("%s %w", what, errForeign), "remove it from the checkout, or set OUTPUT_DIR to another folder; if the step opened login's own files to other users, call logout before the next login")
+	return hint.With(fmt.Errorf("%s %w", what, errForeign), "remove it from the checkout, or set OUTPUT_DIR to another folder; "+
+		"if the step opened login's own files to other users, call logout before the next login")
 }
 
 // fails tells whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.

@@ -95,9 +95,9 @@ func (r iamRequest) variable(name string) (string, truth) {
 	if name == "*" || name == "?" || name == "$" {
 		return name, yes // the characters that otherwise mean something
 	}
-	key, fallback, hasFallback := strings.Cut(name, ",")
+	_, fallback, hasFallback := strings.Cut(name, ",")
 	fallback, quoted := unquoted(strings.TrimSpace(fallback))
-	values, present := r.lookup(strings.ToLower(strings.TrimSpace(key)))
+	values, present := r.lookup(variableKey(name))
 	switch {
 	case present == yes && len(values) == 1:
 		return values[0], yes
@@ -107,6 +107,12 @@ func (r iamRequest) variable(name string) (string, truth) {
 		return "", no
 	}
 	return "", unknown // also: a key with several values, which AWS says cannot be a variable
+}
+
+// variableKey is the condition key, in lower case, of what stands between ${ and }.
+func variableKey(name string) string {
+	key, _, _ := strings.Cut(name, ",")
+	return strings.ToLower(strings.TrimSpace(key))
 }
 
 // unquoted takes the single quotes off a variable's default value.

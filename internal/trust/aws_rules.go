@@ -218,9 +218,7 @@ func (j *roleJudgement) isItself(c iamCondition, value string) bool {
 		return false
 	}
 	for _, after, found := strings.Cut(value, "${"); found; _, after, found = strings.Cut(after, "${") {
-		name, _, _ := strings.Cut(after, "}")
-		name, _, _ = strings.Cut(name, ",")
-		if strings.ToLower(strings.TrimSpace(name)) == c.lower {
+		if name, _, closed := strings.Cut(after, "}"); closed && variableKey(name) == c.lower {
 			return true
 		}
 	}

@@ -355,7 +355,13 @@ func (p *policyJudgement) fix(m gcpMember) string {
 	member, mapped := p.provider.repositoryMember(p.id.Claims)
 	command := GCPBinding(ServiceAccount, member)
 	if !mapped {
-		command = p.provider.name.command("update-oidc", "--attribute-mapping="+ShellWord(gcpMappingFor(p.id.Claims))) + "\n" + command
+		mapping := gcpAttributes(p.id.Claims)
+		for key, source := range p.provider.right { // members that others have may be on these
+			if key == "google.subject" || mapping[key] == "" {
+				mapping[key] = source
+			}
+		}
+		command = p.provider.mappingFix(mapping) + "\n" + command
 	}
 	return command
 }

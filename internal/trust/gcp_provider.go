@@ -57,6 +57,7 @@ type providerJudgement struct {
 	id         Identity
 	now        time.Time
 	env        *cel.Env
+	right      map[string]string       // what is right of the mapping
 	attributes map[string]gcpAttribute // by key, such as google.subject
 	scoped     bool                    // the condition reads what only this repository's tokens have
 	narrowed   bool                    // a policy has a member that is narrower than the pool
@@ -198,8 +199,9 @@ func (p *providerJudgement) mapping() {
 	if !ok {
 		p.undecide(fmt.Sprintf("the claims are larger than the %d bytes that are evaluated here", celClaimSize))
 	}
+	p.right = p.valid(assertion)
 	mended := gcpAttributes(p.id.Claims)
-	maps.Copy(mended, p.valid(assertion))
+	maps.Copy(mended, p.right)
 	fix, total := p.mappingFix(mended), 0
 	for _, key := range slices.Sorted(maps.Keys(p.file.AttributeMapping)) {
 		attribute := p.attribute(key, assertion, fix)

@@ -413,6 +413,10 @@ func TestGCPFixes(t *testing.T) {
 	if got := find(provider, "gcp-mapping-invalid").Fix; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "google.subject=assertion.sub") || strings.Contains(got, "Wrong") {
 		t.Errorf("a fix that does not keep what is right of the mapping: %s", got)
 	}
+	_, mapped := judgeGCP(t, providerWith(t, mappingOf("attribute.mine", "assertion.branchName", "google.subject", "assertion.branchName")), policyWith(set("attribute.nope/x")), id)
+	if got := find(mapped, "gcp-binding-unmapped").Fix; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "attribute.repository_uuid=assertion.repositoryUuid") || !strings.Contains(got, "google.subject=assertion.branchName") {
+		t.Errorf("a fix that does not keep the mapping beside what it needs: %s", got)
+	}
 	provider, _ = judgeGCP(t, providerWith(t, `{"attributeCondition":null}`), "", id)
 	if got, want := find(provider, "gcp-condition-missing").Fix, update+`--attribute-condition="assertion.repositoryUuid == '`+testRepository+`'"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

@@ -202,6 +202,7 @@ func (v *vaultJudgement) user() {
 }
 
 // rest looks at what else can refuse a login: groups and metadata must be text.
+// Source: hashicorp/vault-plugin-auth-jwt, path_login.go, createIdentity, and claims.go, extractMetadata.
 func (v *vaultJudgement) rest() {
 	if name := v.role.GroupsClaim; name != "" {
 		groups, there := vaultClaim(v.id.All, name, strings.HasPrefix(name, "/"))

@@ -1,0 +1,117 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// open makes the output directory if need be, and locks it against other logins.
+func (w *writer) open(ctx context.Context) error {
+	var err error
+	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
+		return cause(err)
+	}
+	for lost := 0; ; lost++ {
+		if err := w.checkWay(); err != nil {
+			return err
+		}
+		err := w.makeWay()
+		entered := false
+		if err == nil {
+			entered, err = w.enter(ctx, lost)
+		}
+		switch {
+		case entered:
+			return nil
+		case err != nil && (lost == mostLost || !errors.Is(err, fs.ErrNotExist)):
+			return err
+		}
+	}
+}
+
+// mostLost is how often the directory may vanish or be another one while it is made and entered.
+const mostLost = 100
+
+// makeWay makes the directories on the way to the output directory, and it.
+func (w *writer) makeWay() error {
+	for _, step := range w.way() {
+		err := w.clone.Mkdir(step, dirMode)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", step, cause(err))
+		}
+		if !slices.Contains(w.madeDirs, step) {
+			w.madeDirs = append(w.madeDirs, step)
+		}
+		if err := w.own(w.clone, step, dirMode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter opens the output directory and locks it. It returns false if the directory was removed meanwhile, by a logout or
+// by a login that failed and had made it; after that has happened too often, it is an error.
+func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
+	var err error
+	if w.out, err = w.clone.OpenRoot(w.relative); err != nil {
+		return false, cause(err)
+	}
+	if w.lock, err = w.out.Open("."); err == nil {
+		err = lock(ctx, w.lock)
+	}
+	if err != nil {
+		return false, cause(err)
+	}
+	locked, err := w.lock.Stat()
+	if err != nil {
+		return false, cause(err)
+	}
+	if now, err := w.clone.Lstat(w.relative); err == nil && os.SameFile(locked, now) {
+		return true, nil
+	}
+	w.closeOut()
+	if lost == mostLost {
+		return false, errors.New("it is another folder each time")
+	}
+	return false, nil
+}
+
+// ended is the error of what the end of the command has cut short: late if there was no more time.
+func ended(ctx context.Context, late error) error {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return late
+	}
+	return hint.New("stopped", "somebody or something stopped the step: run it again")
+}
+
+// lock waits for the lock on f. A process that is killed gives its lock up.
+func lock(ctx context.Context, f *os.File) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return fmt.Errorf("locking it: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ended(ctx, hint.New("another login holds it",
+				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))
+		}
+	}
+}
