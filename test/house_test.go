@@ -37,6 +37,7 @@ func arrows() map[string][]string {
 		"hinttest":   {"hint"},
 		"secret":     {},
 		"charset":    {},
+		"finding":    {},
 		"pipelines":  {},
 	}
 }
