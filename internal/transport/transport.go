@@ -74,6 +74,10 @@ const (
 // New returns a client as the package describes it. Its errors are [*Error]s inside the *url.Error of net/http.
 func New(c Config) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	// Not HTTP/2: a client sends a few requests, one after another, and one frame of a server can lock up net/http's client, its
+	// deadlines included (TestHTTP2WindowOverflow in test).
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
 	return &http.Client{
 		Transport: &retrier{
 			Config: c,
@@ -90,7 +94,7 @@ func New(c Config) *http.Client {
 					}
 					return proxyRefusal(answer.StatusCode)
 				},
-				ForceAttemptHTTP2: true,
+				Protocols: &protocols,
 			},
 		},
 	}

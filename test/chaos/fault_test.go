@@ -163,6 +163,7 @@ func faults() []fault {
 	add("plain http", ends, unsecured(says("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")))
 	add("silent in the handshake", hangs, unsecured(silent))
 	within(brief)
+	add("HTTP/2, and a frame that locks Go's client up", passes, windowOverflow)
 	add("reset in the handshake", passes, unsecured(func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 1))
 		reset(conn)
@@ -408,6 +409,16 @@ func dripping(part int, lasts time.Duration) cloud.Fault {
 			}
 		})(w, r, fake)
 	}
+}
+
+// windowOverflow is a server that would rather speak HTTP/2.
+func windowOverflow(c *cell) error {
+	config, err := c.certified(c.name())
+	if err != nil {
+		return err
+	}
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return c.insecure(secured(config, func(conn net.Conn) { cloud.OverflowWindow(conn, nil) }))
 }
 
 func redirect(code int, to string) cloud.Fault {
