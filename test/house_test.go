@@ -19,7 +19,7 @@ import (
 func arrows() map[string][]string {
 	return map[string][]string{
 		"pipe":       {"app"},
-		"app":        {"config", "federation", "handoff", "hint", "oidc", "sarif", "trust"},
+		"app":        {"bounded", "config", "federation", "handoff", "hint", "oidc", "sarif", "trust"},
 		"config":     {"aws", "charset", "federation", "gcp", "handoff", "hint", "oauth", "oidc", "okta", "pipelines", "secret", "transport", "vault"},
 		"aws":        {"charset", "federation", "hint", "oidc", "secret", "transport", "trust"},
 		"gcp":        {"charset", "federation", "hint", "oidc", "secret", "transport", "trust"},
@@ -34,6 +34,7 @@ func arrows() map[string][]string {
 		"oidc":       {"secret"},
 		"transport":  {},
 		"hint":       {},
+		"bounded":    {},
 		"hinttest":   {"hint"},
 		"secret":     {},
 		"charset":    {},

@@ -6,6 +6,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,7 +14,9 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
+	"bitbucket-oidc/internal/bounded"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
 )
@@ -32,10 +35,18 @@ type Program struct {
 	Stdout, Stderr io.Writer
 }
 
-// Main runs the command that the arguments or the environment ask for, and returns the exit status.
+// Main runs the command that the arguments or the environment ask for, and returns the exit status. It returns soon after ctx is
+// done, or TIMEOUT is over, in any case: what goes on then ends with the process.
 func Main(ctx context.Context, p Program) int {
-	c := &console{version: p.Version, out: p.Stdout, err: p.Stderr}
 	general, err := config.LoadGeneral()
+	command := bounded.Command{Name: "pipe", Timeout: cmp.Or(general.Timeout, time.Minute)}
+	command.Run = func(ctx context.Context) int { return p.run(ctx, general, err) }
+	return bounded.Run(ctx, command, p.Stderr)
+}
+
+// run runs the command with what every command obeys, and with what is wrong with that.
+func (p Program) run(ctx context.Context, general config.General, err error) int {
+	c := &console{version: p.Version, out: p.Stdout, err: p.Stderr}
 	name, from := general.Command, " in COMMAND"
 	args := p.Args
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -69,8 +80,6 @@ func Main(ctx context.Context, p Program) int {
 		a.add(wrong)
 		return c.fail(a.wrongs(), misused)
 	}
-	ctx, cancel := context.WithTimeout(ctx, general.Timeout)
-	defer cancel()
 	return run.run(ctx, c, a)
 }
 
