@@ -38,7 +38,9 @@ func arrows() map[string][]string {
 		"hinttest":   {"hint"},
 		"secret":     {},
 		"charset":    {},
+		"access":     {"strictyaml"},
 		"finding":    {},
+		"strictyaml": {},
 		"pipelines":  {},
 	}
 }

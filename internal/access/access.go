@@ -1,0 +1,188 @@
+// Package access is the access map: one file, reviewed by pull request, that says in names which people know who may become what.
+// Trust policies are rendered from it and compared with it.
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/strictyaml"
+)
+
+// DefaultFile is the map's name where no flag gives another.
+const DefaultFile = "access.yaml"
+
+// maxFile bounds a map. One of 200 repositories and 600 environments has 60 KiB.
+const maxFile = 4 << 20
+
+// A Map is an access map that has no mistake.
+type Map struct {
+	File         string
+	Workspace    Workspace
+	Repositories []Repository // in the order of the file
+	Read         Read
+	Grants       []Grant
+	Accept       []Accept
+}
+
+// A Workspace is the one that the map is about: its tokens have an issuer and an audience of their own.
+type Workspace struct {
+	Slug string
+	UUID string // in braces and lower case, as all UUIDs here
+}
+
+// Issuer is the issuer of the workspace's tokens.
+func (w Workspace) Issuer() string {
+	return "https://api.bitbucket.org/2.0/workspaces/" + w.Slug + "/pipelines-config/identity/oidc"
+}
+
+// Audience is the audience that every token of the workspace has.
+func (w Workspace) Audience() string {
+	return "ari:cloud:bitbucket::workspace/" + strings.Trim(w.UUID, "{}")
+}
+
+// A Repository is one that the map has a name for. The name is a label: only the UUID counts.
+type Repository struct {
+	Name         string
+	UUID         string
+	Environments []Environment
+	Line, Column int
+}
+
+// An Environment is a deployment environment of a repository.
+type Environment struct {
+	Name, UUID   string
+	Line, Column int
+}
+
+// Read is what a comparison must have seen: what is missing of it is a difference.
+type Read struct {
+	AWS   []string // account numbers
+	GCP   []string // resource names of providers
+	Vault []string // URLs of JWT auth mounts
+}
+
+// A Grant says who may become which targets.
+type Grant struct {
+	Become       []Target
+	Who          []Who
+	Session      time.Duration // the longest; zero leaves it open
+	Audiences    []string      // beside the workspace's own
+	Branches     []string      // patterns, where the cloud can hold them
+	Through      string        // Google: the provider that the steps come through
+	Owner, Why   string
+	Until        time.Time // the last day of the grant, in UTC; zero for no end
+	Index        int       // in the file
+	Line, Column int
+}
+
+// Expired reports whether the grant's last day was before now.
+func (g Grant) Expired(now time.Time) bool {
+	return !g.Until.IsZero() && !now.Before(g.Until.AddDate(0, 0, 1))
+}
+
+// What a Who says of the environment, beside the name of one.
+const (
+	NoEnvironment  = "none" // steps without a deployment environment
+	AnyEnvironment = "*"    // every step, also with an environment that is made later
+)
+
+// A Who is a set of steps of one repository.
+type Who struct {
+	Repository  Repository
+	Environment string // a name, [NoEnvironment] or [AnyEnvironment]
+	UUID        string // of the environment; empty where Environment is no name
+}
+
+// String is the form of the file, such as shop/production.
+func (w Who) String() string { return w.Repository.Name + "/" + w.Environment }
+
+// Subject is the pattern of subjects, in IAM's form, that is exactly w.
+func (w Who) Subject() string {
+	switch w.Environment {
+	case AnyEnvironment:
+		return w.Repository.UUID + ":*"
+	case NoEnvironment:
+		return w.Repository.UUID + ":" + anyUUID
+	}
+	return w.Repository.UUID + ":" + w.UUID + ":*"
+}
+
+// anyUUID matches one UUID and nothing longer, so that a subject with an environment does not fit.
+const anyUUID = "{????????-????-????-????-????????????}"
+
+// An Accept is a known difference that is left alone for a while.
+type Accept struct {
+	ID           string
+	Until        time.Time
+	Why          string
+	Line, Column int
+}
+
+// Parse reads a map. Its error joins everything that is wrong with the file.
+func Parse(name string, data []byte) (*Map, error) {
+	file, err := strictyaml.Read(data, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	p := parser{m: &Map{File: name}, uuids: map[string]string{}, sessions: map[string]session{}}
+	p.file(file.Root)
+	var errs []error
+	for _, problem := range file.Problems() {
+		errs = append(errs, fmt.Errorf("%s: %w", name, problem))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p.m, nil
+}
+
+// Repository returns the repository with this UUID.
+func (m *Map) Repository(uuid string) (Repository, bool) {
+	i := slices.IndexFunc(m.Repositories, func(r Repository) bool { return r.UUID == uuid })
+	if i < 0 {
+		return Repository{}, false
+	}
+	return m.Repositories[i], true
+}
+
+// Targets returns every target of the map once, in the order of their text.
+func (m *Map) Targets() []Target {
+	var all []Target
+	for _, g := range m.Grants {
+		for _, t := range g.Become {
+			if !slices.ContainsFunc(all, func(o Target) bool { return o.Name == t.Name }) {
+				all = append(all, t)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Target) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Of returns the grants of a target that are not expired at now.
+func (m *Map) Of(target string, now time.Time) []Grant {
+	var all []Grant
+	for _, g := range m.Grants {
+		if !g.Expired(now) && slices.ContainsFunc(g.Become, func(t Target) bool { return t.Name == target }) {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// Granted returns who may become a target at now, each once, in the order of the map.
+func (m *Map) Granted(target string, now time.Time) []Who {
+	var all []Who
+	for _, g := range m.Of(target, now) {
+		for _, w := range g.Who {
+			if !slices.ContainsFunc(all, func(o Who) bool { return o.String() == w.String() }) {
+				all = append(all, w)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,195 @@
+package access
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// JSON is every policy, with its target, as one document.
+func (r Rendering) JSON() string {
+	type target struct {
+		Target string `json:"target"`
+		Kind   Kind   `json:"kind"`
+		Policy any    `json:"policy"`
+	}
+	targets := []target{}
+	for _, p := range r.Policies {
+		targets = append(targets, target{p.Target.Name, p.Target.Kind, p.Body})
+	}
+	return Pretty(struct {
+		Version   int        `json:"version"`
+		Targets   []target   `json:"targets"`
+		Providers []Provider `json:"providers,omitempty"`
+	}{1, targets, r.Providers})
+}
+
+// Terraform is the configuration of every target as resources.
+func (r Rendering) Terraform() string {
+	var blocks []string
+	for _, p := range r.Providers {
+		blocks = append(blocks, p.terraform())
+	}
+	for _, p := range r.Policies {
+		switch body := p.Body.(type) {
+		case trustPolicy:
+			blocks = append(blocks, resource("aws_iam_role", p.Target.Role+"_"+p.Target.Account, []row{
+				{"name", hcl(p.Target.Role)},
+				{"path", hcl(p.Target.Path)},
+				{"max_session_duration", hcl(int(max(time.Hour, p.session).Seconds()))},
+				{"assume_role_policy", "jsonencode(" + hcl(body) + ")"},
+			}, ""))
+		case gcpPolicy:
+			blocks = append(blocks, resource("google_service_account_iam_binding", p.Target.Name, []row{
+				{"service_account_id", hcl("projects/-/serviceAccounts/" + p.Target.Name)},
+				{"role", hcl(workloadIdentityUser)},
+				{"members", hcl(body.Bindings[0].Members)},
+			}, ""))
+		case vaultRole:
+			blocks = append(blocks, body.terraform(p.Target))
+		}
+	}
+	return strings.Join(blocks, "\n\n")
+}
+
+func (p Provider) terraform() string {
+	parts := strings.Split(p.Name, "/") // projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER
+	return resource("google_iam_workload_identity_pool_provider", parts[5]+"_"+parts[7], []row{
+		{"project", hcl(parts[1])},
+		{"workload_identity_pool_id", hcl(parts[5])},
+		{"workload_identity_pool_provider_id", hcl(parts[7])},
+		{"attribute_mapping", hcl(p.AttributeMapping)},
+		{"attribute_condition", hcl(p.AttributeCondition)},
+	}, "oidc {\n"+assignments([]row{{"issuer_uri", hcl(p.OIDC.IssuerURI)}, {"allowed_audiences", hcl(p.OIDC.AllowedAudiences)}})+"\n}")
+}
+
+func (v vaultRole) terraform(t Target) string {
+	claims := map[string]string{}
+	for name, value := range v.BoundClaims {
+		if list, ok := value.([]string); ok { // Terraform's provider takes the values of a claim as one text, with commas
+			value = strings.Join(list, ",")
+		}
+		claims[name] = value.(string)
+	}
+	_, mount, _ := strings.Cut(t.Mount, "/v1/auth/")
+	rows := []row{
+		{"backend", hcl(mount)},
+		{"role_name", hcl(t.VaultRole)},
+		{"role_type", hcl(v.RoleType)},
+		{"user_claim", hcl(v.UserClaim)},
+		{"bound_audiences", hcl(v.BoundAudiences)},
+		{"bound_claims", hcl(claims)},
+		{"claim_mappings", hcl(v.ClaimMappings)},
+		{"token_ttl", hcl(v.TokenTTL)},
+		{"token_max_ttl", hcl(v.TokenMaxTTL)},
+	}
+	if v.BoundClaimsType != "" {
+		rows = append(rows, row{"bound_claims_type", hcl(v.BoundClaimsType)})
+	}
+	if t.Namespace != "" {
+		rows = append(rows, row{"namespace", hcl(t.Namespace)})
+	}
+	return resource("vault_jwt_auth_backend_role", t.VaultRole, rows, "")
+}
+
+// Gcloud is the commands that make the providers and the bindings of service accounts. They add members and take none away: drift
+// names those that must go.
+func (r Rendering) Gcloud() string {
+	var commands []string
+	for _, p := range r.Providers {
+		var mapping []string
+		for _, name := range slices.Sorted(maps.Keys(p.AttributeMapping)) {
+			mapping = append(mapping, name+"="+p.AttributeMapping[name])
+		}
+		commands = append(commands, strings.Join([]string{
+			"gcloud iam workload-identity-pools providers update-oidc " + shellWord(p.Name),
+			"--issuer-uri=" + shellWord(p.OIDC.IssuerURI),
+			"--allowed-audiences=" + shellWord(strings.Join(p.OIDC.AllowedAudiences, ",")),
+			"--attribute-mapping=" + shellWord(strings.Join(mapping, ",")),
+			"--attribute-condition=" + shellWord(p.AttributeCondition),
+		}, " \\\n  "))
+	}
+	for _, p := range r.Policies {
+		policy, ok := p.Body.(gcpPolicy)
+		if !ok {
+			continue
+		}
+		for _, member := range policy.Bindings[0].Members {
+			commands = append(commands, strings.Join([]string{
+				"gcloud iam service-accounts add-iam-policy-binding " + shellWord(p.Target.Name),
+				"--project=" + shellWord(p.Target.Project),
+				"--role=" + workloadIdentityUser,
+				"--member=" + shellWord(member),
+			}, " \\\n  "))
+		}
+	}
+	return strings.Join(commands, "\n\n")
+}
+
+// Vault is the commands that write the roles of Vault.
+func (r Rendering) Vault() string {
+	var commands []string
+	for _, p := range r.Policies {
+		if _, ok := p.Body.(vaultRole); !ok {
+			continue
+		}
+		server, path, _ := strings.Cut(p.Target.Mount, "/v1/")
+		command := "VAULT_ADDR=" + shellWord(server)
+		if p.Target.Namespace != "" {
+			command += " VAULT_NAMESPACE=" + shellWord(p.Target.Namespace)
+		}
+		commands = append(commands, command+" vault write "+shellWord(path+"/role/"+p.Target.VaultRole)+" - <<'END'\n"+Pretty(p.Body)+"\nEND")
+	}
+	return strings.Join(commands, "\n\n")
+}
+
+// A row is an argument of a block of Terraform, with its value as an expression.
+type row struct{ name, value string }
+
+// resource is a block of Terraform, with a nested block where nested is not empty.
+func resource(kind, label string, rows []row, nested string) string {
+	text := fmt.Sprintf("resource %q %q {\n", kind, strings.Map(labelled, label)) + assignments(rows)
+	if nested != "" {
+		text += "\n\n" + indented(nested)
+	}
+	return text + "\n}"
+}
+
+func assignments(rows []row) string {
+	longest := 0
+	for _, r := range rows {
+		longest = max(longest, len(r.name))
+	}
+	var lines []string
+	for _, r := range rows {
+		lines = append(lines, indented(fmt.Sprintf("%-*s = %s", longest, r.name, r.value)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// labelled turns a character into one that a label of Terraform may have.
+func labelled(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+		return r
+	}
+	return '_'
+}
+
+func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+// hcl is v as an expression of Terraform. JSON is one, but for the signs that begin a template inside of a text.
+func hcl(v any) string {
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(Pretty(v))
+}
+
+// shellWord is s as one word of a shell.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:,@", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,216 @@
+package access
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/strictyaml"
+)
+
+// A parser reads a map and reports what is wrong with it to the file.
+type parser struct {
+	m        *Map
+	uuids    map[string]string // where each stands
+	sessions map[string]session
+}
+
+// A session is how long a target's sessions may last, as the first grant that says so has it.
+type session struct {
+	length time.Duration
+	path   string
+}
+
+var (
+	slugForm = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	idForm   = regexp.MustCompile(`^[0-9a-f]{12}$`)
+	account  = regexp.MustCompile(`^\d{12}$`)
+
+	// ProviderForm is the resource name of a workload identity provider. The project is its number.
+	providerForm = regexp.MustCompile(`^projects/\d+/locations/global/workloadIdentityPools/[a-z][a-z0-9-]{2,30}[a-z0-9]/providers/[a-z][a-z0-9-]{2,30}[a-z0-9]$`)
+)
+
+func (p *parser) file(root strictyaml.Value) {
+	field := root.Fields("version", "workspace", "repositories", "read", "grants", "accept")
+	version := field("version").Required(root, "version")
+	if version.Present() && version.Whole() != 1 {
+		version.Problem("expected 1")
+	}
+	workspace := field("workspace").Required(root, "workspace")
+	of := workspace.Fields("slug", "uuid")
+	p.m.Workspace = Workspace{
+		Slug: p.slug(of("slug").Required(workspace, "slug")),
+		UUID: p.uuid(of("uuid").Required(workspace, "uuid")),
+	}
+	for _, e := range field("repositories").Required(root, "repositories").Entries() {
+		p.repository(e)
+	}
+	p.read(field("read"))
+	for i, v := range field("grants").Required(root, "grants").Items() {
+		p.grant(i, v)
+	}
+	for _, v := range field("accept").Items() {
+		p.accept(v)
+	}
+}
+
+func (p *parser) slug(v strictyaml.Value) string {
+	text := v.Text()
+	if text != "" && !slugForm.MatchString(text) {
+		v.Problem("expected a slug, as in bitbucket.org/SLUG")
+	}
+	return text
+}
+
+// uuid reads a UUID, with or without its braces. Each may stand in the file once: two names of one thing would hide one of the two.
+func (p *parser) uuid(v strictyaml.Value) string {
+	if !v.Present() {
+		return ""
+	}
+	bare := strings.TrimSuffix(strings.TrimPrefix(v.Text(), "{"), "}")
+	if !uuidForm.MatchString(bare) {
+		v.Problem(`expected a UUID such as "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"`)
+		return ""
+	}
+	uuid := "{" + strings.ToLower(bare) + "}"
+	if first, again := p.uuids[uuid]; again {
+		v.Problem("the UUID %s stands at %s already", uuid, first)
+	}
+	p.uuids[uuid] = v.Path()
+	return uuid
+}
+
+func (p *parser) repository(e strictyaml.Entry) {
+	r := Repository{Name: e.Key, Line: e.Line, Column: e.Column}
+	if !slugForm.MatchString(e.Key) {
+		e.Value.Problem("the name of a repository has letters, digits, dots, dashes and underscores only")
+	}
+	field := e.Value.Fields("uuid", "environments")
+	r.UUID = p.uuid(field("uuid").Required(e.Value, "uuid"))
+	for _, env := range field("environments").Entries() {
+		if env.Key == NoEnvironment || env.Key == AnyEnvironment || env.Key == "" || strings.Contains(env.Key, "/") {
+			env.Value.Problem("an environment cannot have this name here: none and * have a meaning of their own, / ends a name")
+		}
+		r.Environments = append(r.Environments, Environment{env.Key, p.uuid(env.Value.Required(env.Value, "uuid")), env.Line, env.Column})
+	}
+	p.m.Repositories = append(p.m.Repositories, r)
+}
+
+func (p *parser) read(v strictyaml.Value) {
+	field := v.Fields("aws", "gcp", "vault")
+	p.m.Read = Read{
+		AWS:   listed(field("aws"), account.MatchString, "an AWS account of 12 digits, in quotes"),
+		GCP:   listed(field("gcp"), providerForm.MatchString, "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"),
+		Vault: listed(field("vault"), isMount, "a mount such as https://vault.example.com/v1/auth/jwt"),
+	}
+}
+
+func isMount(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && secure(u) && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
+}
+
+// listed reads a list of texts that have a form.
+func listed(v strictyaml.Value, ok func(string) bool, expected string) []string {
+	var all []string
+	for _, item := range v.Items() {
+		text := item.Text()
+		if !ok(text) {
+			item.Problem("expected %s", expected)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+func (p *parser) grant(i int, v strictyaml.Value) {
+	field := v.Fields("become", "who", "session", "audiences", "branches", "through", "owner", "why", "until")
+	g := Grant{
+		Index: i, Line: v.Line(), Column: v.Column(),
+		Session: field("session").Duration(), Audiences: field("audiences").Texts(), Branches: field("branches").Texts(),
+		Owner: field("owner").Text(), Why: field("why").Text(), Until: field("until").Date(),
+	}
+	if through := field("through"); through.Present() {
+		if g.Through = through.Text(); !providerForm.MatchString(g.Through) {
+			through.Problem("expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER")
+		}
+	}
+	for _, item := range field("become").Required(v, "become").Items() {
+		if t, ok := p.target(item, g.Session); ok {
+			g.Become = append(g.Become, t)
+		}
+	}
+	for _, item := range field("who").Required(v, "who").Items() {
+		if w, ok := p.who(item); ok {
+			g.Who = append(g.Who, w)
+		}
+	}
+	for _, name := range []string{"become", "who"} {
+		if list := field(name); list.Present() && len(list.Items()) == 0 {
+			list.Problem("the list is empty")
+		}
+	}
+	p.m.Grants = append(p.m.Grants, g)
+}
+
+func (p *parser) target(v strictyaml.Value, length time.Duration) (Target, bool) {
+	t, ok := ParseTarget(v.Text())
+	if !ok {
+		v.Problem("expected the ARN of an AWS role, the e-mail of a Google service account, or the URL of a Vault role " +
+			"(https://HOST/v1/auth/MOUNT/role/NAME) or of an Okta connection (https://ORG.pam.okta.com/TEAM/CONNECTION), without wildcards")
+		return t, false
+	}
+	first, again := p.sessions[t.Name]
+	switch {
+	case length == 0:
+	case !again:
+		p.sessions[t.Name] = session{length, v.Path()}
+	case first.length != length:
+		v.Problem("the same target has another session at %s", first.path)
+	}
+	return t, true
+}
+
+// who reads a set of steps. There are no patterns: a map that needs one does not say who gets in.
+func (p *parser) who(v strictyaml.Value) (Who, bool) {
+	name, environment, ok := strings.Cut(v.Text(), "/")
+	if !ok || name == "" || environment == "" {
+		v.Problem("expected REPOSITORY/ENVIRONMENT, REPOSITORY/none or REPOSITORY/*")
+		return Who{}, false
+	}
+	i := slices.IndexFunc(p.m.Repositories, func(r Repository) bool { return r.Name == name })
+	if i < 0 {
+		if strings.ContainsAny(name, "*?[") {
+			v.Problem("expected one repository by its name: patterns are not allowed")
+		} else {
+			v.Problem("the repository is not among the map's repositories")
+		}
+		return Who{}, false
+	}
+	w := Who{Repository: p.m.Repositories[i], Environment: environment}
+	if environment == NoEnvironment || environment == AnyEnvironment {
+		return w, true
+	}
+	j := slices.IndexFunc(w.Repository.Environments, func(e Environment) bool { return e.Name == environment })
+	if j < 0 {
+		v.Problem("the environment is not among the environments of %s", name)
+		return Who{}, false
+	}
+	w.UUID = w.Repository.Environments[j].UUID
+	return w, true
+}
+
+func (p *parser) accept(v strictyaml.Value) {
+	field := v.Fields("id", "until", "why")
+	a := Accept{
+		ID: field("id").Required(v, "id").Text(), Until: field("until").Required(v, "until").Date(),
+		Why: field("why").Required(v, "why").Text(), Line: v.Line(), Column: v.Column(),
+	}
+	if id := field("id"); id.Present() && !idForm.MatchString(a.ID) {
+		id.Problem("expected the id of a difference: 12 hexadecimal digits, in quotes")
+	}
+	p.m.Accept = append(p.m.Accept, a)
+}

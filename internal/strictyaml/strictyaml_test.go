@@ -1,0 +1,70 @@
+package strictyaml
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestReadRefuses(t *testing.T) {
+	tests := []struct{ name, data, want string }{
+		{"tab", "a:\n\t- b", "line 2: not YAML"},
+		{"alias without an anchor", "a: *b", "an alias without an anchor"},
+		{"not UTF-8", "a: \xff", "not UTF-8"},
+		{"nothing", " \n", "empty"},
+		{"large", strings.Repeat("# x\n", 1000), "larger than 1 KiB"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Read([]byte(tt.data), 1<<10); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestProblemsOfValues(t *testing.T) {
+	f, err := Read([]byte("a: {x: 1, x: 2}\nb: text\nc: 3\nd: 2027-02-30\ne: 1w\nf: [1]\n<<: {g: 1}\n"), 1<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := f.Root.Fields("a", "b", "c", "d", "e", "f")
+	field("a").Entries()
+	field("b").Items()
+	_ = field("c").String()
+	field("d").Date()
+	field("e").Duration()
+	field("f").Text()
+	var got []string
+	for _, p := range f.Problems() {
+		got = append(got, p.Error())
+	}
+	want := []string{
+		`line 1, column 11: a: "x" stands twice`,
+		"line 2, column 4: b: expected a list",
+		"line 3, column 4: c: expected a text: put it in quotes",
+		"line 4, column 4: d: expected a date such as 2027-03-31",
+		"line 5, column 4: e: expected a duration such as 45m or 1h30m",
+		"line 6, column 4: f: expected a text",
+		"line 7, column 1: expected a name: merges and nested keys are not allowed here",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestAnyIsBounded(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for _, next := range "bcdefghi" {
+		before := string(next - 1)
+		bomb += string(next) + ": &" + string(next) + " [" + strings.TrimSuffix(strings.Repeat("*"+before+",", 10), ",") + "]\n"
+	}
+	f, err := Read([]byte(bomb), 1<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Root.Any()
+	if problems := f.Problems(); len(problems) != 1 || problems[0].Text != "the file has too many values" {
+		t.Errorf("problems are %v", problems)
+	}
+}
