@@ -9,11 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/trust"
 )
@@ -143,8 +143,7 @@ func read(ctx context.Context, name string) ([]byte, error) {
 func readAll(name string) ([]byte, error) {
 	file := os.Stdin
 	if name != "-" {
-		// A named pipe that nobody writes to is empty; without the flag, opening it would wait for a writer.
-		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		f, err := nowait.Open(name) // a named pipe that nobody writes to is empty
 		if err != nil {
 			return nil, err
 		}

@@ -3,15 +3,14 @@ package config
 import (
 	"crypto/x509"
 	"errors"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 )
 
 // maxBundle caps a bundle of certificates. The one of a system has less than 300 kB.
@@ -36,7 +35,7 @@ func (p *problems) authorities(name, file string) *x509.CertPool {
 		return nil
 	}
 	advice := name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
-	pem, err := readBundle(file)
+	pem, err := nowait.Read(file, maxBundle)
 	if err != nil {
 		p.add(hint.New(name+": the file cannot be read", advice))
 		return nil
@@ -71,17 +70,4 @@ func (p *problems) network(env environment) {
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		p.reason(name, errors.New("not the URL of a proxy"), "a URL such as http://proxy.example.com:3128, with signs of a password encoded (% as %25)")
 	}
-}
-
-// readBundle reads a regular file. The checkout may hold something that never ends, or that nobody writes to.
-func readBundle(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxBundle {
-		return nil, errors.Join(err, errors.New("not a regular file of a fair size"))
-	}
-	return io.ReadAll(io.LimitReader(f, maxBundle))
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+
+	"bitbucket-oidc/internal/nowait"
 )
 
 const (
@@ -26,7 +28,7 @@ func readDocker(out *os.Root, generation string) (docker, error) {
 	if generation == "" {
 		return docker{}, nil
 	}
-	data, err := readFile(out, generation+"/"+dockerFile)
+	data, err := nowait.ReadIn(out, generation+"/"+dockerFile, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return docker{}, nil
 	}

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 )
 
 // open makes the output directory if need be, and locks it against other logins.
 func (w *writer) open(ctx context.Context) error {
 	var err error
-	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
+	if w.clone, err = nowait.Folder(w.Dir.clone); err != nil {
 		return cause(err)
 	}
 	for lost := 0; ; lost++ {
@@ -53,7 +54,7 @@ func (w *writer) makeWay() error {
 		if !slices.Contains(w.madeDirs, step) {
 			w.madeDirs = append(w.madeDirs, step)
 		}
-		if err := w.own(w.clone, step, dirMode); err != nil {
+		if err := w.ownFolder(w.clone, step); err != nil {
 			return err
 		}
 	}
@@ -64,10 +65,10 @@ func (w *writer) makeWay() error {
 // by a login that failed and had made it; after that has happened too often, it is an error.
 func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 	var err error
-	if w.out, err = w.clone.OpenRoot(w.relative); err != nil {
+	if w.out, err = nowait.FolderIn(w.clone, w.relative); err != nil {
 		return false, cause(err)
 	}
-	if w.lock, err = w.out.Open("."); err == nil {
+	if w.lock, err = nowait.Handle(w.out, "."); err == nil {
 		err = lock(ctx, w.lock)
 	}
 	if err != nil {

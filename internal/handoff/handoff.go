@@ -27,6 +27,7 @@ import (
 	"unicode/utf8"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 )
 
 // Config says where the files go and whose they are.
@@ -128,7 +129,7 @@ func inside(clone, output string) (string, error) {
 // checkWay refuses a link or a file where a directory of the output path should be. A pull request controls the checkout,
 // and a link in it could lead anywhere.
 func (d *Dir) checkWay() error {
-	root, err := os.OpenRoot(d.clone)
+	root, err := nowait.Folder(d.clone)
 	if err != nil {
 		return hint.With(fmt.Errorf("BITBUCKET_CLONE_DIR: opening it: %w", cause(err)), readable)
 	}
@@ -189,14 +190,14 @@ func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 // isNobody tells whether uid stands for an owner that this user namespace does not have, as in containers whose users are
 // mapped (user_namespaces(7)). Files given to it would belong to somebody else on the host.
 func isNobody(uid int) bool {
-	ids, err := os.ReadFile("/proc/self/uid_map")
+	ids, err := nowait.Read("/proc/self/uid_map", maxFile)
 	if err != nil {
 		return false // not Linux
 	}
 	if everybody := []string{"0", "0", "4294967295"}; slices.Equal(strings.Fields(string(ids)), everybody) {
 		return false
 	}
-	overflow, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	overflow, err := nowait.Read("/proc/sys/kernel/overflowuid", maxFile)
 	return err == nil && strings.TrimSpace(string(overflow)) == strconv.Itoa(uid)
 }
 
@@ -206,7 +207,7 @@ func mayGiveAway() bool {
 		return false
 	}
 	const chown = 1 << 0 // CAP_CHOWN (capabilities(7))
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := nowait.Read("/proc/self/status", maxFile)
 	if err != nil {
 		return true // not Linux
 	}

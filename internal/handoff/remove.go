@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -61,7 +61,12 @@ func (d *Dir) past() (past, error) {
 	if err := d.checkWay(); err != nil {
 		return unreadable(err)
 	}
-	out, err := os.OpenRoot(d.Path(""))
+	clone, err := nowait.Folder(d.clone)
+	if err != nil {
+		return unreadable(cause(err))
+	}
+	defer clone.Close()
+	out, err := nowait.FolderIn(clone, d.relative)
 	if errors.Is(err, fs.ErrNotExist) {
 		return past{}, nil
 	}
@@ -77,7 +82,7 @@ func (d *Dir) past() (past, error) {
 }
 
 func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, err error) {
-	if w.clone, err = os.OpenRoot(w.Dir.clone); err != nil {
+	if w.clone, err = nowait.Folder(w.Dir.clone); err != nil {
 		return false, nil, cause(err)
 	}
 	for lost, entered := 0, false; !entered; lost++ {
@@ -101,7 +106,7 @@ func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, er
 		}
 		removed = len(past.Backends) > 0
 	}
-	entries, err := list(w.out, ".")
+	entries, err := nowait.List(w.out, ".")
 	if err != nil {
 		return removed, nil, cause(err)
 	}
@@ -226,7 +231,7 @@ func (w *writer) wrote(e fs.DirEntry) bool {
 		target, err := w.out.Readlink(name)
 		return err == nil && (target == current+"/"+name || (name == current || strings.HasPrefix(name, stagedLink)) && isGeneration(target))
 	case name == ignoreFile && e.Type().IsRegular():
-		data, err := readFile(w.out, name)
+		data, err := nowait.ReadIn(w.out, name, maxFile)
 		return err == nil && string(data) == ignoreAll
 	}
 	return false

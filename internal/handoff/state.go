@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -189,7 +189,7 @@ func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
 		return refuse(generation, err)
 	}
 	p := past{generation: generation}
-	data, err := readFile(out, generation+"/"+stateFile)
+	data, err := nowait.ReadIn(out, generation+"/"+stateFile, maxFile)
 	if err != nil || json.Unmarshal(data, &p.state) != nil || p.Version != stateVersion {
 		return refuse(generation, err)
 	}
@@ -225,7 +225,7 @@ func (b *backend) readFiles(out *os.Root, generation string) error {
 			if path == dockerFile || b.indexOf(path) >= 0 {
 				continue
 			}
-			data, err := readFile(out, generation+"/"+path)
+			data, err := nowait.ReadIn(out, generation+"/"+path, maxFile)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // the step has removed it
 			}
@@ -250,36 +250,4 @@ func merge(kept, fresh []backend) []backend {
 		}
 	}
 	return all
-}
-
-// list is what a folder holds, in order. fs.ReadDir would refuse names that are not UTF-8.
-func list(root *os.Root, name string) ([]fs.DirEntry, error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	entries, err := f.ReadDir(-1)
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return entries, err
-}
-
-func readFile(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if len(data) > maxFile {
-		return nil, errors.New("too large")
-	}
-	return data, err
 }

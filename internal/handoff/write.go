@@ -6,14 +6,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
 	"bitbucket-oidc/internal/oidc"
 )
 
@@ -103,7 +106,7 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	// Where an earlier login had another owner, all of it changes hands.
 	for _, dir := range past.Made {
 		if slices.Contains(w.way(), dir) {
-			if err := w.chown(w.clone, dir); err != nil {
+			if err := w.giveFolder(w.clone, dir); err != nil {
 				return err
 			}
 		}
@@ -134,7 +137,7 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 
 // clearLeftovers removes what a login that was killed has left.
 func (w *writer) clearLeftovers(previous string) error {
-	entries, err := list(w.out, ".")
+	entries, err := nowait.List(w.out, ".")
 	if err != nil {
 		return cause(err)
 	}
@@ -204,7 +207,7 @@ func (w *writer) adopt(inTime func() error, past past, generation, dir string) e
 	if strings.Count(dir, "/") == maxDepth {
 		return hint.New("keeping "+dir+": too deep", "remove what is below it: login did not write it")
 	}
-	entries, err := list(w.out, path.Join(past.generation, dir))
+	entries, err := nowait.List(w.out, path.Join(past.generation, dir))
 	if err != nil {
 		return fmt.Errorf("keeping what is in %s: %w", dir, cause(err))
 	}
@@ -267,7 +270,7 @@ func (w *writer) take(e fs.DirEntry, from, to string) error {
 
 // names are those that users know of a generation's files and folders.
 func (w *writer) names(generation string) ([]string, error) {
-	entries, err := list(w.out, generation)
+	entries, err := nowait.List(w.out, generation)
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -291,7 +294,7 @@ func (w *writer) mkdir(name string) error {
 		return fmt.Errorf("%s: %w", name, cause(err))
 	}
 	w.made = append(w.made, name)
-	return w.own(w.out, name, dirMode)
+	return w.ownFolder(w.out, name)
 }
 
 func (w *writer) file(name string, data []byte) error {
@@ -301,38 +304,79 @@ func (w *writer) file(name string, data []byte) error {
 	}
 	w.made = append(w.made, name)
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(fileMode) // whatever the umask
+	}
+	if err == nil {
+		err = w.give(f)
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", name, cause(err))
+		return failure(name, err)
 	}
-	return w.own(w.out, name, fileMode)
+	return nil
 }
 
-// own sets what the umask and the process's user would decide otherwise.
-func (w *writer) own(root *os.Root, name string, mode fs.FileMode) error {
-	if err := root.Chmod(name, mode); err != nil {
-		return fmt.Errorf("%s: setting its mode: %w", name, cause(err))
+// ownFolder sets what the umask and the process's user would decide otherwise.
+func (w *writer) ownFolder(root *os.Root, name string) error {
+	f, err := nowait.Handle(root, name)
+	if errors.Is(err, fs.ErrPermission) && root.Chmod(name, dirMode) == nil { // the umask keeps its own user out
+		f, err = nowait.Handle(root, name)
 	}
-	return w.chown(root, name)
+	if err == nil {
+		err = errors.Join(f.Chmod(dirMode), w.give(f), f.Close())
+	}
+	return failure(name, err)
 }
 
-func (w *writer) chown(root *os.Root, name string) error {
+// give gives an open file or folder to the owner. By its name, something else could be given away in its place.
+func (w *writer) give(f *os.File) error {
 	if !w.setOwner {
 		return nil
 	}
-	err := root.Lchown(name, w.owner.UID, w.owner.GID)
+	return w.given(f.Chown(w.owner.UID, w.owner.GID))
+}
+
+// giveFolder gives a folder of an earlier login to the owner.
+func (w *writer) giveFolder(root *os.Root, name string) error {
+	f, err := nowait.Handle(root, name)
+	if err == nil {
+		err = errors.Join(w.give(f), f.Close())
+	}
+	return failure(name, err)
+}
+
+// giveLink gives a link in the output directory to the owner.
+func (w *writer) giveLink(name string) error {
+	if !w.setOwner {
+		return nil
+	}
+	return failure(name, w.given(chownLink(w.lock, name, w.owner)))
+}
+
+// given is the error of giving something away.
+func (w *writer) given(err error) error {
 	if err == nil {
 		return nil
 	}
-	failure := fmt.Errorf("%s: giving it to user %d: %w", name, w.owner.UID, cause(err))
-	if errors.Is(err, fs.ErrPermission) {
-		return hint.With(failure, "set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
+	denied := errors.Is(err, fs.ErrPermission)
+	err = fmt.Errorf("giving it to user %d: %w", w.owner.UID, cause(err))
+	if denied {
+		return hint.With(err, "set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
 	}
-	return failure
+	return err
+}
+
+// failure is an error with the name that it is about, or nil.
+func failure(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, cause(err))
 }
 
 // ignore keeps git away from everything here. The file comes whole, by a rename out of the generation.
 func (w *writer) ignore(generation string) error {
-	info, err := w.out.Lstat(ignoreFile)
+	_, err := w.out.Lstat(ignoreFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		staged := generation + "/" + ignoreFile
@@ -345,15 +389,36 @@ func (w *writer) ignore(generation string) error {
 		w.made = append(w.made, ignoreFile)
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: %w", ignoreFile, cause(err))
-	case !info.Mode().IsRegular():
+		return failure(ignoreFile, err)
+	}
+	f, err := nowait.OpenIn(w.out, ignoreFile, os.O_RDONLY)
+	if err != nil {
 		return inTheWay(ignoreFile)
 	}
-	data, err := readFile(w.out, ignoreFile)
-	if err != nil || strings.TrimSpace(string(data)) != strings.TrimSpace(ignoreAll) {
+	defer f.Close()
+	if !ignoresAll(f) {
 		return inTheWay(ignoreFile)
 	}
-	return w.chown(w.out, ignoreFile)
+	return failure(ignoreFile, w.give(f))
+}
+
+// ignoresAll reports whether an open .gitignore keeps everything from git, and is a file of its own: under another name it could
+// be anybody's.
+func ignoresAll(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || links(info) > 1 {
+		return false
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile))
+	return err == nil && strings.TrimSpace(string(data)) == strings.TrimSpace(ignoreAll)
+}
+
+// links is how many names a file has.
+func links(info fs.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink)
+	}
+	return 1
 }
 
 // link makes one of the names that users know. Before the change it leads nowhere.
@@ -371,12 +436,12 @@ func (w *writer) link(name string) error {
 	if have, err := w.out.Readlink(name); err != nil || have != target {
 		return inTheWay(name)
 	}
-	return w.chown(w.out, name)
+	return w.giveLink(name)
 }
 
 // unlinkAllBut removes login's own links that lead nowhere any more.
 func (w *writer) unlinkAllBut(names []string) {
-	entries, _ := list(w.out, ".")
+	entries, _ := nowait.List(w.out, ".")
 	for _, e := range entries {
 		target, err := w.out.Readlink(e.Name())
 		if err == nil && target == current+"/"+e.Name() && !slices.Contains(names, e.Name()) {
@@ -395,7 +460,7 @@ func (w *writer) symlink(target, name string) error {
 		return fmt.Errorf("%s: %w", name, cause(err))
 	}
 	w.made = append(w.made, name)
-	return w.chown(w.out, name)
+	return w.giveLink(name)
 }
 
 // undo removes what was made, the last first.

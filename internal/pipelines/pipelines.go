@@ -3,11 +3,10 @@ package pipelines
 
 import (
 	"cmp"
-	"errors"
-	"io"
-	"os"
 	"strings"
 	"time"
+
+	"bitbucket-oidc/internal/nowait"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -34,7 +33,7 @@ type Step struct {
 // MaxTime is the max-time of the running step. Where several steps of the file could be the one and differ, it is the
 // time that the file gives to a step without one of its own. Without a file that can be read there is no answer.
 func MaxTime(cloneDir string, running Step) (time.Duration, bool) {
-	data, err := read(cloneDir + "/" + fileName)
+	data, err := read(cloneDir)
 	if err != nil {
 		return 0, false
 	}
@@ -61,21 +60,14 @@ func MaxTime(cloneDir string, running Step) (time.Duration, bool) {
 	return s.told, true
 }
 
-func read(path string) ([]byte, error) {
-	// Not through a link, and not from a pipe that never ends.
-	info, err := os.Lstat(path)
+// read reads the file if it is a regular one: a link could lead anywhere.
+func read(cloneDir string) ([]byte, error) {
+	root, err := nowait.Folder(cloneDir)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, errors.New("not a regular file of a fair size")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile))
+	defer root.Close()
+	return nowait.ReadIn(root, fileName, maxFile)
 }
 
 // A search goes through the steps below a node: in lists, in parallel groups and in stages, whose deployment is their steps'.

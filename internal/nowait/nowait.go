@@ -1,0 +1,112 @@
+// Package nowait opens files and folders without ever waiting for them. A name in the build directory can be anything, and
+// something else a moment later: a named pipe, at which opening waits for a writer, a device that never ends, a link. So each
+// function opens first, in a way that cannot wait, and then looks at what it has opened.
+package nowait
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// ErrKind is what lies under a name and is not what is looked for: no regular file, no folder, or a link where none is followed.
+var ErrKind = errors.New("not a regular file")
+
+// ErrSize is a file that is larger than its reader takes.
+var ErrSize = errors.New("too large")
+
+// Open opens anything: reading from a pipe or a device may still wait.
+func Open(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
+
+// Read reads a regular file of at most so many bytes. It follows links.
+func Read(path string, most int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return whole(f, most)
+}
+
+// ReadIn reads a regular file below root, of at most so many bytes. The last name of its path must not be a link.
+func ReadIn(root *os.Root, name string, most int64) ([]byte, error) {
+	f, err := OpenIn(root, name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return whole(f, most)
+}
+
+// OpenIn opens a regular file below root, to be read or changed; flag is [os.O_RDONLY] or [os.O_WRONLY]. The last name of its
+// path must not be a link.
+func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
+	f, err := root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // a pipe that nobody reads, or a socket
+		return nil, ErrKind
+	}
+	return named(root, name, f, err, fs.FileMode.IsRegular)
+}
+
+// Handle opens a folder below root, to lock it, list it, or change its mode and owner. The last name of its path must not be a
+// link.
+func Handle(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	return named(root, name, f, err, fs.FileMode.IsDir)
+}
+
+// named passes an open file on if it is of the right kind and its name still stands for it: [os.Root] has followed links.
+func named(root *os.Root, name string, f *os.File, err error, kind func(fs.FileMode) bool) (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err == nil {
+		var now fs.FileInfo
+		if now, err = root.Lstat(name); err == nil && (!kind(opened.Mode()) || !os.SameFile(opened, now)) {
+			err = ErrKind
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func whole(f *os.File, most int64) ([]byte, error) {
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, ErrKind
+	} else if info.Size() > most {
+		return nil, ErrSize
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if int64(len(data)) > most {
+		return nil, ErrSize
+	}
+	return data, err
+}
+
+// Folder opens a folder. It follows links.
+func Folder(path string) (*os.Root, error) { return os.OpenRoot(path + "/.") } // of anything but a folder, "." cannot be opened
+
+// FolderIn opens a folder below root. It follows links that stay below root.
+func FolderIn(root *os.Root, name string) (*os.Root, error) { return root.OpenRoot(name + "/.") }
+
+// List is what a folder below root holds, in order. [fs.ReadDir] would refuse names that are not UTF-8.
+func List(root *os.Root, name string) ([]fs.DirEntry, error) {
+	f, err := Handle(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
+}

@@ -1,0 +1,94 @@
+package chaos
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestSwapped has a process of the step swap what a command reads for a named pipe that nobody writes to, as fast as it can:
+// between a look at the name and its opening too. No command waits for the pipe.
+func TestSwapped(t *testing.T) {
+	k := newKit(t)
+	for _, c := range []struct {
+		name, command string
+		login         bool // before
+		what          func(host) string
+	}{
+		{"bitbucket-pipelines.yml", "login", false, func(h host) string { return filepath.Join(h.clone(), "bitbucket-pipelines.yml") }},
+		{".gitignore", "login", true, func(h host) string { return filepath.Join(h.output(), ".gitignore") }},
+		{"output folder", "login", true, func(h host) string { return h.output() }},
+		{"output folder", "logout", true, func(h host) string { return h.output() }},
+		{"state", "login", true, func(h host) string { return h.generation("state.json") }},
+		{"state", "logout", true, func(h host) string { return h.generation("state.json") }},
+		{"credentials", "logout", true, func(h host) string { return h.generation("aws/credentials") }},
+		{"folder of a backend", "logout", true, func(h host) string { return h.generation("aws") }},
+	} {
+		t.Run(c.command+"/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			h, err := k.host(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.end()
+			var count tally
+			for range rounds(12, 100) {
+				if err := os.RemoveAll(h.output()); err != nil {
+					t.Fatal(err)
+				}
+				h.prepare(t, c.login)
+				end, err := swap(c.what(h))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := h.do(c.command)
+				end()
+				count.add(r, true)
+				if err := errors.Join(err, r.checkCalm(), h.checkOutput(r)); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(r.stderr, "✖ pipe: ") || r.status < 0 || r.status > 2 {
+					t.Fatalf("status %d:\n%s", r.status, r.stderr)
+				}
+			}
+			found.note(t, count)
+		})
+	}
+}
+
+// generation is the path of a file behind the names that users know.
+func (h host) generation(file string) string {
+	target, _ := os.Readlink(filepath.Join(h.output(), ".current"))
+	return filepath.Join(h.output(), target, file)
+}
+
+// swap exchanges what lies under a path, or a file, for a named pipe, again and again until it is ended.
+func swap(path string) (end func(), err error) {
+	pipe := filepath.Join(filepath.Dir(path), "swapped")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, pipe, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) // until one of them is gone
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped; _ = os.RemoveAll(pipe) }, nil
+}
