@@ -19,20 +19,22 @@ import (
 func arrows() map[string][]string {
 	return map[string][]string{
 		"pipe":       {"app"},
-		"app":        {"bounded", "config", "federation", "handoff", "hint", "nowait", "oidc", "sarif", "trust"},
+		"app":        {"bounded", "clock", "config", "federation", "handoff", "hint", "nowait", "oidc", "sarif", "trust"},
 		"config":     {"aws", "charset", "federation", "gcp", "handoff", "hint", "nowait", "oauth", "oidc", "okta", "pipelines", "secret", "transport", "vault"},
-		"aws":        {"charset", "federation", "hint", "oidc", "secret", "transport", "trust"},
-		"gcp":        {"charset", "federation", "hint", "oidc", "secret", "transport", "trust"},
-		"vault":      {"federation", "hint", "oidc", "secret", "transport", "trust", "wire"},
-		"okta":       {"federation", "hint", "oidc", "transport", "wire"},
-		"oauth":      {"charset", "federation", "hint", "oidc", "secret", "transport", "wire"},
+		"aws":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
+		"gcp":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
+		"vault":      {"clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust", "wire"},
+		"okta":       {"clock", "federation", "oidc", "refusal", "transport", "wire"},
+		"oauth":      {"charset", "clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
 		"wire":       {"charset", "hint", "secret", "transport"},
-		"federation": {"hint", "oidc", "secret"},
+		"federation": {"clock", "hint", "oidc", "refusal", "secret"},
 		"handoff":    {"charset", "federation", "hint", "nowait", "oidc", "secret"},
 		"sarif":      {"trust"},
 		"trust":      {"oidc"},
 		"oidc":       {"secret"},
-		"transport":  {},
+		"transport":  {"clock"},
+		"refusal":    {"clock", "hint"},
+		"clock":      {},
 		"hint":       {},
 		"bounded":    {},
 		"nowait":     {},
@@ -76,7 +78,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			if imported == "github.com/kelseyhightower/envconfig" && name != "config" {
 				t.Errorf("%s reads the environment with envconfig", name)
 			}
-			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport"}, name) {
+			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock"}, name) {
 				t.Errorf("%s talks http", name)
 			}
 		}

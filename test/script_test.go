@@ -21,8 +21,9 @@
 //	                           other NAME sets that claim, to JSON or else a string, or removes it if VALUE is empty
 //	status N PROGRAM ARG…      run, and fail unless the exit status is N
 //	umask NNN PROGRAM ARG…     run with that umask
-//	fault SERVER KIND ARG… [times=N] [on=TEXT]
-//	                           fail the server's next requests. SERVER is aws, ecr (the same one), gcp (token exchange),
+//	fault SERVER KIND ARG… [times=N] [on=TEXT] [date=DURATION]
+//	                           fail the server's next requests. With date= the answer is dated by a clock that is ahead by
+//	                           as much, or behind. SERVER is aws, ecr (the same one), gcp (token exchange),
 //	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…,
 //	                           error CODE NAME MESSAGE (in the server's own shape), answer CODE FILE, hang, hangup,
 //	                           truncate, html, oversize, redirect URL, echo CODE, echo-behind CODE, pass. With on=, those of
@@ -308,7 +309,7 @@ func cmdUmask(ts *testscript.TestScript, neg bool, args []string) {
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	affirm(ts, neg, "fault")
 	placed := &fault{line: "fault " + strings.Join(args, " ")}
-	times, on := 1, ""
+	times, on, ahead := 1, "", time.Duration(0)
 	args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
@@ -316,13 +317,17 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 			times = number(ts, value)
 		case "on":
 			on = value
+		case "date":
+			var err error
+			ahead, err = time.ParseDuration(value)
+			ts.Check(err)
 		default:
 			return false
 		}
 		return true
 	})
 	if len(args) < 2 {
-		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N] [on=TEXT]")
+		ts.Fatalf("usage: fault SERVER KIND ARG… [times=N] [on=TEXT] [date=DURATION]")
 	}
 	target, fail := server(ts, args[0]), faultOf(ts, args[0], args[1], args[2:])
 	target.Inject(cloud.Repeat(times, func(w http.ResponseWriter, r *http.Request, fake http.Handler) {
@@ -331,6 +336,9 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		placed.met.Store(true)
+		if ahead != 0 {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		}
 		fail(w, r, fake)
 	})...)
 	faults := ts.Value(faultsKey{}).(*[]*fault)

@@ -139,18 +139,46 @@ func (c *console) debug(text string) {
 	}
 }
 
-// fail prints every failure in err with its hints and returns status. A hint may go on with lines to paste, which are
-// indented.
+// fail prints every failure in err with its hints and returns status. Failures with the same hints stand together above them, and
+// no hint is printed twice.
 func (c *console) fail(err error, status int) int {
-	for _, failure := range hint.Failures(err) {
-		c.line(c.err, "✖ "+visible(failure.Error()))
-		for _, advice := range hint.All(failure) {
-			lines := strings.Split(advice, "\n")
-			for i := range lines {
-				lines[i] = visible(lines[i])
+	told := map[string]bool{}
+	for _, group := range alike(hint.Failures(err)) {
+		for _, failure := range group {
+			c.line(c.err, "✖ "+visible(failure.Error()))
+		}
+		for _, advice := range hint.All(group[0]) {
+			if !told[advice] {
+				told[advice] = true
+				c.hint(advice)
 			}
-			c.line(c.err, "hint: "+strings.Join(lines, "\n  "))
 		}
 	}
 	return status
+}
+
+// hint prints advice. It may go on with lines to paste, which are indented.
+func (c *console) hint(advice string) {
+	lines := strings.Split(advice, "\n")
+	for i := range lines {
+		lines[i] = visible(lines[i])
+	}
+	c.line(c.err, "hint: "+strings.Join(lines, "\n  "))
+}
+
+// alike groups failures that have the same hints, in the order of the first of each.
+func alike(failures []error) [][]error {
+	var groups [][]error
+	place := map[string]int{}
+	for _, failure := range failures {
+		key := strings.Join(hint.All(failure), "\x00")
+		at, known := place[key]
+		if !known || key == "" {
+			at = len(groups)
+			place[key] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], failure)
+	}
+	return groups
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/clock"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/handoff"
@@ -45,6 +46,7 @@ func login(ctx context.Context, c *console, a *arguments) int {
 	for backend, got := range each(grants) {
 		c.print(visible(success(backend, got)))
 	}
+	c.warnOfClock(grants)
 	c.warnOfDrift(grants, cfg.Token.Claims, cfg.MaxTime)
 	c.print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
 	return done
@@ -84,25 +86,42 @@ func checkExpiry(claims oidc.Claims) error {
 // checkLifetimes fails for each credential that would expire sooner than least. One without an expiry passes only if
 // nothing is asked.
 func checkLifetimes(grants []federation.Grant, least time.Duration) error {
+	if least <= 0 {
+		return nil
+	}
 	var errs []error
-	for b, got := range each(grants) {
-		left, wanted := "an unknown time", minutes(least)
-		if !got.Expires.IsZero() {
-			remaining := time.Until(got.Expires)
-			if remaining >= least {
-				continue
+	for _, g := range grants {
+		for _, got := range g.Credentials {
+			left, wanted, cause := "an unknown time", minutes(least), clock.Never
+			if !got.Expires.IsZero() {
+				remaining := time.Until(got.Expires)
+				if remaining >= least {
+					continue
+				}
+				cause = clock.Ahead // only such a clock makes the time left look shorter than it is
+				if left = minutes(remaining); left == wanted {
+					left, wanted = remaining.Truncate(time.Second).String(), least.String()
+				}
 			}
-			if left = minutes(remaining); left == wanted {
-				left, wanted = remaining.Truncate(time.Second).String(), least.String()
+			err := hint.New(
+				fmt.Sprintf("%s %s: valid for %s only, less than MINIMUM_LIFETIME (%s)", g.Backend, got.Name, left, wanted),
+				got.Lengthen, "or lower MINIMUM_LIFETIME; nothing was written")
+			if advice := g.Clock.Advice(cause); advice != "" {
+				err = hint.With(err, advice)
 			}
-		}
-		if least > 0 {
-			errs = append(errs, hint.New(
-				fmt.Sprintf("%s %s: valid for %s only, less than MINIMUM_LIFETIME (%s)", b, got.Name, left, wanted),
-				got.Lengthen, "or lower MINIMUM_LIFETIME; nothing was written"))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// warnOfClock warns of a runner's clock that is off: the times that login prints and writes are then not the runner's.
+func (c *console) warnOfClock(grants []federation.Grant) {
+	for _, g := range grants {
+		if advice := g.Clock.Advice(clock.Either); advice != "" {
+			c.warn(advice)
+		}
+	}
 }
 
 // warnOfDrift warns of each credential that ends before the step must.
@@ -120,7 +139,7 @@ func (c *console) warnOfDrift(grants []federation.Grant, claims oidc.Claims, max
 			continue
 		}
 		c.warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
-			clock(got.Expires), clock(end), minutes(maxTime), got.Lengthen))
+			timeOfDay(got.Expires), timeOfDay(end), minutes(maxTime), got.Lengthen))
 	}
 }
 
@@ -140,7 +159,7 @@ func each(grants []federation.Grant) iter.Seq2[string, federation.Credentials] {
 func success(backend string, got federation.Credentials) string {
 	line := fmt.Sprintf("✔ %s %s: %s", backend, got.Name, got.Principal)
 	if !got.Expires.IsZero() {
-		line += fmt.Sprintf(" until %s (%s)", clock(got.Expires), minutes(time.Until(got.Expires)))
+		line += fmt.Sprintf(" until %s (%s)", timeOfDay(got.Expires), minutes(time.Until(got.Expires)))
 	}
 	if got.Refreshes {
 		line += ", renewed by the SDKs"
@@ -148,7 +167,7 @@ func success(backend string, got federation.Credentials) string {
 	return line
 }
 
-func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+func timeOfDay(t time.Time) string { return t.UTC().Format("15:04:05Z") }
 
 // minutes is a time left, such as 59m or 11h59m, rounded down.
 func minutes(d time.Duration) string {

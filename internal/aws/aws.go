@@ -174,7 +174,7 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 	return append(credentials, registries...), nil
 }
 
-// sideBySide calls do for every item at once and joins the errors.
+// sideBySide calls do for every item at once. The errors are joined, and what was refused alike is told as one.
 func sideBySide[In, Out any](items []In, do func(In) (Out, error)) ([]Out, error) {
 	results := make([]Out, len(items))
 	errs := make([]error, len(items))
@@ -183,7 +183,7 @@ func sideBySide[In, Out any](items []In, do func(In) (Out, error)) ([]Out, error
 		all.Go(func() { results[i], errs[i] = do(item) })
 	}
 	all.Wait()
-	return results, errors.Join(errs...)
+	return results, together(errs)
 }
 
 // guard refuses roles of other accounts before anything is sent, for any of them.

@@ -83,22 +83,18 @@ func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (fe
 const maxPassword = 64 << 10
 
 func explainRegistry(ctx context.Context, doing string, r Registry, principal string, err error) error {
-	status, code, _ := answer(err)
 	if unreachable := unreachable(ctx, doing, "Amazon ECR in "+r.Region, err); unreachable != nil {
 		return unreachable
 	}
-	switch {
-	case code == "AccessDeniedException":
-		return hint.New(fmt.Sprintf("%s: %s: the session may not ask for it", doing, code),
-			principal+" needs a policy that allows the action ecr:GetAuthorizationToken on the resource \"*\"",
-			"a registry of another account needs, in its repositories' policies, this principal's account as well; or name a role of that account in AWS_OIDC_ROLES")
-	case code == "UnrecognizedClientException":
-		return hint.New(fmt.Sprintf("%s: %s: the registry's region does not know the session", doing, code),
-			"look at the registry's host: its region must be of the role's partition and switched on for the account")
-	case throttled(code) || status == 429 || status >= 500:
-		return hint.New(fmt.Sprintf("%s: ECR answered with status %d", doing, status), "this passes as a rule: run the step again, or raise TIMEOUT")
-	case code != "":
-		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, code, status), "the code is explained in the Amazon ECR API Reference, GetAuthorizationToken")
+	said := answer(err)
+	if e := (request{principal: principal}).lookUp(registryRefusals(), doing, said); e != nil {
+		return e
 	}
-	return hint.New(fmt.Sprintf("%s: an answer that is not ECR's (status %d)", doing, status), otherServer)
+	switch {
+	case throttled(said.Code) || said.Status == 429 || said.Status >= 500:
+		return hint.New(fmt.Sprintf("%s: ECR answered with status %d", doing, said.Status), "this is usually temporary: run the step again, or raise TIMEOUT")
+	case said.Code != "":
+		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, said.Code, said.Status), "the code is explained in the Amazon ECR API Reference, GetAuthorizationToken")
+	}
+	return hint.New(fmt.Sprintf("%s: an answer that is not ECR's (status %d)", doing, said.Status), otherServer)
 }

@@ -66,7 +66,7 @@ func (b *Backend) assumeWithToken(ctx context.Context, token oidc.Token, role Ro
 	in.DurationSeconds = seconds(duration)
 	out, err := b.sts(sdk.AnonymousCredentials{}).AssumeRoleWithWebIdentity(ctx, in)
 	if err != nil {
-		return session{}, refusal{claims: token.Claims, role: role.ARN, duration: duration}.explain(ctx, doing, b.host(), err)
+		return session{}, request{claims: token.Claims, role: role.ARN, duration: duration}.explain(ctx, doing, b.host(), err)
 	}
 	s, err := read(role, role.ARN, out.Credentials, out.AssumedRoleUser, b.SessionName)
 	if err != nil {
@@ -102,7 +102,7 @@ func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from sessi
 	}
 	out, err := b.sts(from.provider()).AssumeRole(ctx, in)
 	if err != nil {
-		return session{}, refusal{
+		return session{}, request{
 			claims: claims, role: next, duration: min(b.Duration, longestChained),
 			from: &previous, externalID: b.ExternalID, sourceIdentity: b.SourceIdentity, tagged: len(b.Tags) > 0,
 		}.explain(ctx, doing, b.host(), err)

@@ -9,8 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"bitbucket-oidc/internal/clock"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/refusal"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -81,6 +83,9 @@ type Var struct {
 type Grant struct {
 	Backend     string
 	Credentials []Credentials
+
+	// Clock is how the runner's clock compares with that of the backend's cloud.
+	Clock *clock.Observed
 }
 
 // Exchange trades token with every backend side by side, so that a login costs its slowest backend and not their sum.
@@ -91,8 +96,9 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 	var all sync.WaitGroup
 	for i, b := range backends {
 		all.Go(func() {
+			ctx, observed := clock.Watch(ctx)
 			credentials, err := b.Exchange(ctx, token)
-			grants[i], errs[i] = Grant{b.Name(), credentials}, err
+			grants[i], errs[i] = Grant{b.Name(), credentials, observed}, clockFirst(err, observed)
 		})
 	}
 	all.Wait()
@@ -100,6 +106,21 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 		return nil, err
 	}
 	return grants, nil
+}
+
+// clockFirst puts the runner's clock first among the hints of each refusal that a wrong clock explains.
+func clockFirst(err error, observed *clock.Observed) error {
+	failures := hint.Failures(err)
+	for i, failure := range failures {
+		var refused *refusal.Error
+		if !errors.As(failure, &refused) {
+			continue
+		}
+		if advice := observed.Advice(refused.Clock); advice != "" {
+			failures[i] = hint.With(failure, advice)
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // shared is an error for each variable that two backends have: later commands would see one of the two.

@@ -177,7 +177,7 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 		SubjectTokenType:   subjectTokenType,
 	}).Context(ctx).Do()
 	if err != nil {
-		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.STSEndpoint, err)
+		return grant{}, b.asked(token.Claims, securityTokenService()).explain(ctx, doing, b.STSEndpoint, err)
 	}
 	// The client gives nil for an answer that is the JSON null.
 	if answer == nil || !isToken(answer.AccessToken) {
@@ -206,7 +206,7 @@ func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated s
 	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
 	answer, err := call.Do()
 	if err != nil {
-		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+		return grant{}, b.asked(token.Claims, iamCredentials()).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
 	}
 	if answer == nil || !isToken(answer.AccessToken) {
 		return grant{}, unusable(doing, "no access token")
@@ -230,7 +230,7 @@ func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secr
 	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
 	answer, err := call.Do()
 	if err != nil {
-		return grant{}, b.refusal(token.Claims).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+		return grant{}, b.asked(token.Claims, iamCredentials()).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
 	}
 	if answer == nil {
 		return grant{}, unusable(doing, "no ID token")
@@ -269,8 +269,9 @@ func unusable(doing, what string) error {
 		"something other than Google may have answered: look at GCP_STS_ENDPOINT, GCP_IAMCREDENTIALS_ENDPOINT and the proxy")
 }
 
-func (b *Backend) refusal(c oidc.Claims) refusal {
-	return refusal{c, b.Provider, b.ServiceAccount, b.Delegates, b.Lifetime}
+// asked is what is known of a request to one of the APIs.
+func (b *Backend) asked(c oidc.Claims, api service) request {
+	return request{claims: c, provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime, api: api, project: ProjectOf(b.ServiceAccount)}
 }
 
 func (b *Backend) files(token oidc.Token, access secret.Text) []federation.File {

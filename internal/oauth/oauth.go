@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"bitbucket-oidc/internal/federation"
-	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
@@ -91,7 +90,7 @@ func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Cr
 	case err != nil:
 		return federation.Credentials{}, err
 	case !answer.OK():
-		return federation.Credentials{}, b.refusal(doing, answer, token.Claims)
+		return federation.Credentials{}, request{b.Service, token.Claims}.explain(doing, answer)
 	}
 	got, ok := answer.Token(b.TokenAt)
 	if !ok {
@@ -125,47 +124,4 @@ func (b *Backend) request(token oidc.Token) wire.Request {
 		r.Form.Add(p.Name, p.Value)
 	}
 	return r
-}
-
-// A meaning is what an error code stands for.
-type meaning struct {
-	code string
-	says string
-	do   string // at a generic endpoint; a service of the table has its Setup
-}
-
-// meanings are the error codes of RFC 6749 (section 5.2), RFC 8693 (section 2.2.2) and of servers in the field.
-func meanings() []meaning {
-	return []meaning{
-		{"invalid_grant", "the service does not accept the step's token", trustTheToken},
-		{"invalid_token", "the service does not accept the step's token", trustTheToken},
-		{"invalid_target", "the service does not know the audience or resource", "correct OAUTH_AUDIENCE or OAUTH_RESOURCE"},
-		{"invalid_client", "the service does not accept the client", "correct OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"},
-		{"unauthorized_client", "the client may not use this grant", "allow the grant for the client, or change OAUTH_GRANT"},
-		{"unsupported_grant_type", "the service does not know the grant", "change OAUTH_GRANT: token-exchange or jwt-bearer"},
-		{"invalid_scope", "the service does not grant the scopes", "correct OAUTH_SCOPES"},
-		{"access_denied", "the service refuses this token", "a rule of the service must fit the token's claims; with Dex, OAUTH_SUBJECT_TOKEN_TYPE must be id_token"},
-		{"invalid_request", "the service misses or does not know a parameter", "add what it wants to OAUTH_PARAMETERS; look at OAUTH_SUBJECT_TOKEN_TYPE"},
-		{"request_not_supported", "the service does not take this type of token", "change OAUTH_SUBJECT_TOKEN_TYPE: id_token for Dex"},
-	}
-}
-
-const trustTheToken = "the service must trust the token's issuer and audience, and a rule of it must fit its claims"
-
-// refusal words an error. Of what the server wrote only a code from the table goes into it.
-func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
-	code := a.Value("error")
-	i := slices.IndexFunc(meanings(), func(m meaning) bool { return m.code == code })
-	switch {
-	case i >= 0:
-		m := meanings()[i]
-		advice := b.Setup
-		if b.Name() == Generic {
-			advice = m.do
-		}
-		return hint.New(fmt.Sprintf("%s: %s: %s", doing, m.code, m.says), advice, c.Identity())
-	case slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity}, a.Status):
-		return hint.New(fmt.Sprintf("%s: status %d: the service does not accept the step's token", doing, a.Status), b.Setup, c.Identity())
-	}
-	return wire.Refused(doing, a, b.Variable)
 }

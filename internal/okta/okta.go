@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"bitbucket-oidc/internal/federation"
-	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/transport"
 	"bitbucket-oidc/internal/wire"
@@ -76,7 +74,7 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 		JSON: request{b.CredentialType, token.Reveal(), b.Role},
 	})
 	if err == nil && !answer.OK() {
-		err = b.refusal(doing, answer, token.Claims)
+		err = asked{token.Claims}.explain(doing, answer)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("okta %s: %w", name, err)
@@ -99,19 +97,4 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 		credentials.Expires = parsed.Claims.Expires // the answer does not say; the token may
 	}
 	return []federation.Credentials{credentials}, nil
-}
-
-func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
-	switch a.Status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return hint.New(fmt.Sprintf("%s: status %d: Okta does not accept the step's token", doing, a.Status),
-			fmt.Sprintf("the connection's conditions must fit the token: iss EQUALS %s, aud EQUALS %s, repositoryUuid EQUALS %s",
-				c.Issuer, strings.Join(c.Audience, " and "), c.Repository()),
-			"the connection must be ACTIVE, not DRAFT, and takes about 5 minutes to become so; give the step plain `oidc: true`: how a list of audiences is compared is not confirmed",
-			"if the conditions fit, set OKTA_CREDENTIAL_TYPE to jwt: which literal Okta wants is not confirmed")
-	case http.StatusNotFound:
-		return hint.New(fmt.Sprintf("%s: status %d: no such team or workload connection", doing, a.Status),
-			"correct OKTA_ORG_URL (https://ORG.pam.okta.com), OKTA_TEAM and OKTA_WORKLOAD_CONNECTION")
-	}
-	return wire.Refused(doing, a, "OKTA_ORG_URL")
 }

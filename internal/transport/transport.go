@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"bitbucket-oidc/internal/clock"
 )
 
 const (
@@ -262,6 +264,7 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 		return nil, failure(req, err)
 	}
 	defer resp.Body.Close()
+	clock.Observe(ctx, req.URL.Host, resp.Header.Get("Date"), time.Now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return nil, &Error{
 			Host: req.URL.Host, Attempts: 1, Reason: "answered with a redirect, which is not followed",

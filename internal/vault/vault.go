@@ -11,14 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
-	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/wire"
 )
 
@@ -84,7 +82,7 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.
 		URL: b.Addr + "/v1/auth/" + escaped(b.Mount) + "/login", Header: b.header(), JSON: login{b.Role, token.Reveal()},
 	})
 	if err == nil && !answer.OK() {
-		err = b.refusal(doing, answer, token.Claims)
+		err = request{b, token.Claims}.explain(doing, answer)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vault %s: %w", name, err)
@@ -156,97 +154,4 @@ func (b *Backend) env() []federation.Var {
 		vars = append(vars, federation.Var{Name: "VAULT_CACERT", Value: b.CACert})
 	}
 	return vars
-}
-
-// A meaning is what Vault's text stands for; there are no codes. Source: hashicorp/vault-plugin-auth-jwt, path_login.go.
-type meaning struct {
-	text string
-	says string
-	do   func(*Backend, oidc.Claims) string
-}
-
-func meanings() []meaning {
-	return []meaning{
-		{"could not be found", "the role does not exist", func(b *Backend, _ oidc.Claims) string {
-			return "correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + trust.ShellWord("auth/"+b.Mount+"/role")
-		}},
-		{"invalid audience (aud) claim", "the role does not bind the token's audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; add it to the role's own%s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])+",…"))
-		}},
-		{"audience claim found in JWT but no audiences bound", "the role binds no audience", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the token's audience is %s; bind it%s", strings.Join(c.Audience, " and "), b.write("bound_audiences="+trust.ShellWord(c.Audience[0])))
-		}},
-		{"invalid subject (sub) claim", "the role binds another subject", func(*Backend, oidc.Claims) string {
-			return "the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject"
-		}},
-		{"invalid issuer (iss) claim", "the mount trusts another issuer", func(b *Backend, c oidc.Claims) string {
-			issuer := trust.ShellWord(c.Issuer)
-			return fmt.Sprintf("set the mount's issuer: vault write %s oidc_discovery_url=%s bound_issuer=%s", trust.ShellWord("auth/"+b.Mount+"/config"), issuer, issuer)
-		}},
-		{"is expired", "the token has expired", nil},
-		{"not found in token", "the token lacks the role's user_claim", func(b *Backend, _ oidc.Claims) string {
-			return "take one that every step has" + b.write("user_claim=repositoryUuid")
-		}},
-		{"oidc role_type is not allowed", "the role is for sign-in with a browser", func(b *Backend, _ oidc.Claims) string {
-			return "make it one for tokens, or name another in VAULT_ROLE" + b.write()
-		}},
-		{"permission denied", "Vault refuses the login", func(b *Backend, _ oidc.Claims) string {
-			return "the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE"
-		}},
-		{"", "Vault does not accept the token", func(b *Backend, c oidc.Claims) string {
-			return fmt.Sprintf("the mount must trust the issuer %s; see what the role wants: %s", c.Issuer, b.read())
-		}},
-	}
-}
-
-// read shows the role on the command line of vault.
-func (b *Backend) read() string { return "vault read " + trust.ShellWord(b.path()) }
-
-// write ends a sentence with the change of the role on the command line of vault. Without its type a role becomes one for
-// browsers, and one that compares with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
-func (b *Backend) write(fields ...string) string {
-	return ", with bound_claims_type=glob as well if the role has that: vault write " +
-		strings.Join(append([]string{trust.ShellWord(b.path()), "role_type=jwt"}, fields...), " ")
-}
-
-// refusal words an error. Of what Vault wrote only the name of a claim that the token has goes into it.
-func (b *Backend) refusal(doing string, a wire.Answer, c oidc.Claims) error {
-	var answer struct {
-		Errors []string `json:"errors"`
-	}
-	if a.Status >= 500 || a.Status == http.StatusTooManyRequests || !a.Into(&answer) || len(answer.Errors) == 0 {
-		return wire.Refused(doing, a, "VAULT_ADDR")
-	}
-	text := strings.Join(answer.Errors, "\n")
-	if name, value, ok := boundClaim(text, c); ok {
-		return hint.New(fmt.Sprintf("%s: the role binds another %s than the token's", doing, name),
-			fmt.Sprintf("the token's %s is %s; the role's is in bound_claims of: %s", name, value, b.read()),
-			"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob")
-	}
-	for _, m := range meanings() {
-		if !strings.Contains(text, m.text) {
-			continue
-		}
-		if m.do == nil {
-			return hint.New(doing+": "+m.says, c.Age(time.Now()))
-		}
-		return hint.New(doing+": "+m.says, m.do(b, c), c.Identity())
-	}
-	return wire.Refused(doing, a, "VAULT_ADDR")
-}
-
-// boundClaim finds the claim that Vault says does not match, if it is one of a step's token.
-func boundClaim(text string, c oidc.Claims) (name, value string, ok bool) {
-	for name, value := range map[string]string{
-		"repositoryUuid": c.Repository(), "workspaceUuid": c.WorkspaceUUID, "pipelineUuid": c.PipelineUUID, "stepUuid": c.StepUUID,
-		"deploymentEnvironmentUuid": c.Environment(), "branchName": c.BranchName,
-	} {
-		if strings.Contains(text, "claim \""+name+"\" ") && !strings.Contains(text, "not found in token") {
-			if value == "" {
-				value = "missing"
-			}
-			return name, value, true
-		}
-	}
-	return "", "", false
 }

@@ -1,0 +1,73 @@
+package oauth
+
+import (
+	"net/http"
+	"time"
+
+	"bitbucket-oidc/internal/clock"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/refusal"
+	"bitbucket-oidc/internal/wire"
+)
+
+// A request is what is known when a service says no.
+type request struct {
+	service Service
+	claims  oidc.Claims
+}
+
+// Refusals are the messages of the table, from the code on.
+func Refusals() []string { return refusals().Said() }
+
+// refusals are the error codes of RFC 6749 (section 5.2), RFC 8693 (section 2.2.2) and of servers in the field.
+func refusals() refusal.Table[request] {
+	row := func(code, means, atGeneric string) refusal.Row[request] {
+		return refusal.Row[request]{Code: code, Means: means, Do: func(r request) []string { return r.advise(atGeneric) }}
+	}
+	const unaccepted = "the service does not accept the step's token"
+	var table refusal.Table[request]
+	for _, code := range []string{"invalid_grant", "invalid_token"} {
+		table = append(table,
+			refusal.Row[request]{Code: code, Texts: refusal.Expired(), Means: "the token has expired", Clock: clock.Behind, Do: func(r request) []string {
+				return []string{r.claims.Age(time.Now())}
+			}},
+			refusal.Row[request]{Code: code, Texts: refusal.TooNew(), Means: "the token is not valid yet", Clock: clock.Ahead, Do: func(r request) []string {
+				return r.advise("run the step again, and look at the clock of the service")
+			}},
+			row(code, unaccepted, trustTheToken))
+	}
+	table = append(table,
+		row("invalid_target", "the service does not know the audience or resource", "correct OAUTH_AUDIENCE or OAUTH_RESOURCE"),
+		row("invalid_client", "the service does not accept the client", "correct OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"),
+		row("unauthorized_client", "the client may not use this grant", "allow the grant for the client, or change OAUTH_GRANT"),
+		row("unsupported_grant_type", "the service does not know the grant", "change OAUTH_GRANT: token-exchange or jwt-bearer"),
+		row("invalid_scope", "the service does not grant the scopes", "correct OAUTH_SCOPES"),
+		row("access_denied", "the service refuses this token", "a rule of the service must fit the token's claims; with Dex, OAUTH_SUBJECT_TOKEN_TYPE must be id_token"),
+		row("invalid_request", "the service misses or does not know a parameter", "add what it wants to OAUTH_PARAMETERS; look at OAUTH_SUBJECT_TOKEN_TYPE"),
+		row("request_not_supported", "the service does not take this type of token", "change OAUTH_SUBJECT_TOKEN_TYPE: id_token for Dex"))
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity} {
+		table = append(table, refusal.Row[request]{Status: status, Means: unaccepted, Do: func(r request) []string { return r.advise(r.service.Setup) }})
+	}
+	return table
+}
+
+const trustTheToken = "the service must trust the token's issuer and audience, and a rule of it must fit its claims"
+
+// advise is what to do at a generic endpoint; a service that is only data has its own setup.
+func (r request) advise(atGeneric string) []string {
+	advice := r.service.Setup
+	if r.service.Name == Generic {
+		advice = atGeneric
+	}
+	return []string{advice, r.claims.Identity()}
+}
+
+// explain turns an error into a message. Of what the server wrote only a code from the table goes into it.
+func (r request) explain(doing string, a wire.Answer) error {
+	said := refusal.Answer{Status: a.Status, Code: a.Value("error"), Text: a.Value("error_description")}
+	row, ok := refusals().Find(said)
+	if !ok {
+		return wire.Refused(doing, a, r.service.Variable)
+	}
+	return row.Err(doing, said, r)
+}

@@ -1,0 +1,110 @@
+package vault
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/clock"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/refusal"
+	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/wire"
+)
+
+// A request is what is known when Vault says no.
+type request struct {
+	b      *Backend
+	claims oidc.Claims
+}
+
+// Refusals are the messages of the table.
+func Refusals() []string { return refusals().Said() }
+
+// refusals is the table. Vault has no codes, only texts. Source: hashicorp/vault-plugin-auth-jwt, path_login.go.
+func refusals() refusal.Table[request] {
+	return refusal.Table[request]{
+		{Texts: []string{"could not be found"}, Means: "the role does not exist", Do: func(r request) []string {
+			return r.advise("correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + trust.ShellWord("auth/"+r.b.Mount+"/role"))
+		}},
+		{Texts: []string{"invalid audience (aud) claim"}, Means: "the role does not bind the token's audience", Do: func(r request) []string {
+			return r.advise(fmt.Sprintf("the token's audience is %s; add it to the role's own%s", r.audience(), r.write("bound_audiences="+trust.ShellWord(r.claims.Audience[0])+",…")))
+		}},
+		{Texts: []string{"audience claim found in JWT but no audiences bound"}, Means: "the role binds no audience", Do: func(r request) []string {
+			return r.advise(fmt.Sprintf("the token's audience is %s; bind it%s", r.audience(), r.write("bound_audiences="+trust.ShellWord(r.claims.Audience[0]))))
+		}},
+		{Texts: []string{"invalid subject (sub) claim"}, Means: "the role binds another subject", Do: func(r request) []string {
+			return r.advise("the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject")
+		}},
+		{Texts: []string{"invalid issuer (iss) claim"}, Means: "the mount trusts another issuer", Do: func(r request) []string {
+			issuer := trust.ShellWord(r.claims.Issuer)
+			return r.advise(fmt.Sprintf("set the mount's issuer: vault write %s oidc_discovery_url=%s bound_issuer=%s", trust.ShellWord("auth/"+r.b.Mount+"/config"), issuer, issuer))
+		}},
+		{Texts: refusal.Expired(), Means: "the token has expired", Clock: clock.Behind, Do: func(r request) []string { return []string{r.claims.Age(time.Now())} }},
+		{Texts: refusal.TooNew(), Means: "the token is not valid yet", Clock: clock.Ahead, Do: func(r request) []string {
+			return r.advise("run the step again, and look at the clock of the Vault server")
+		}},
+		{Texts: []string{"not found in token"}, Means: "the token lacks the role's user_claim", Do: func(r request) []string {
+			return r.advise("take one that every step has" + r.write("user_claim=repositoryUuid"))
+		}},
+		{Texts: []string{"oidc role_type is not allowed"}, Means: "the role is for sign-in with a browser", Do: func(r request) []string {
+			return r.advise("make it one for tokens, or name another in VAULT_ROLE" + r.write())
+		}},
+		{Texts: []string{"permission denied"}, Means: "Vault refuses the login", Do: func(r request) []string {
+			return r.advise("the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE")
+		}},
+		{Means: "Vault does not accept the token", Do: func(r request) []string {
+			return r.advise(fmt.Sprintf("the mount must trust the issuer %s; see what the role wants: %s", r.claims.Issuer, r.read()))
+		}},
+	}
+}
+
+func (r request) advise(what string) []string { return []string{what, r.claims.Identity()} }
+
+func (r request) audience() string { return strings.Join(r.claims.Audience, " and ") }
+
+// read shows the role on the command line of vault.
+func (r request) read() string { return "vault read " + trust.ShellWord(r.b.path()) }
+
+// write ends a sentence with the change of the role on the command line of vault. Without its type a role becomes one for
+// browsers, and one that compares with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+func (r request) write(fields ...string) string {
+	return ", with bound_claims_type=glob as well if the role has that: vault write " +
+		strings.Join(append([]string{trust.ShellWord(r.b.path()), "role_type=jwt"}, fields...), " ")
+}
+
+// explain turns an error into a message. Of what Vault wrote only the name of a claim that the token has goes into it.
+func (r request) explain(doing string, a wire.Answer) error {
+	var answer struct {
+		Errors []string `json:"errors"`
+	}
+	if a.Status >= 500 || a.Status == http.StatusTooManyRequests || !a.Into(&answer) || len(answer.Errors) == 0 {
+		return wire.Refused(doing, a, "VAULT_ADDR")
+	}
+	said := refusal.Answer{Status: a.Status, Text: strings.Join(answer.Errors, "\n")}
+	if name, value, ok := boundClaim(said.Text, r.claims); ok {
+		return hint.New(fmt.Sprintf("%s: the role binds another %s than the token's", doing, name),
+			fmt.Sprintf("the token's %s is %s; the role's is in bound_claims of: %s", name, value, r.read()),
+			"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob")
+	}
+	row, _ := refusals().Find(said) // the last row fits every answer
+	return row.Err(doing, said, r)
+}
+
+// boundClaim finds the claim that Vault says does not match, if it is one of a step's token.
+func boundClaim(text string, c oidc.Claims) (name, value string, ok bool) {
+	for name, value := range map[string]string{
+		"repositoryUuid": c.Repository(), "workspaceUuid": c.WorkspaceUUID, "pipelineUuid": c.PipelineUUID, "stepUuid": c.StepUUID,
+		"deploymentEnvironmentUuid": c.Environment(), "branchName": c.BranchName,
+	} {
+		if strings.Contains(text, "claim \""+name+"\" ") && !strings.Contains(text, "not found in token") {
+			if value == "" {
+				value = "missing"
+			}
+			return name, value, true
+		}
+	}
+	return "", "", false
+}
