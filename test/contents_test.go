@@ -2,8 +2,10 @@ package test
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -15,16 +17,15 @@ var writeContents = flag.String("contents", "", "the file to write the page abou
 func TestContents(t *testing.T) {
 	modules := map[string]string{} // by platform
 	for _, platform := range []string{"amd64", "arm64"} {
-		list := exec.CommandContext(t.Context(), "go", "list", "-deps",
-			"-f", "{{with .Module}}{{if not .Main}}| `{{.Path}}` | {{.Version}} |{{end}}{{end}}", "bitbucket-oidc/pipe")
-		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+platform)
-		out, err := list.Output()
-		if err != nil {
-			t.Fatal(err)
+		programs := map[string][]string{} // by module
+		for _, program := range []string{"pipe", "pipe/bitbucket-oidc"} {
+			for _, module := range linkedModules(t, program, platform) {
+				programs[module] = append(programs[module], "`"+path.Base(program)+"`")
+			}
 		}
-		rows := strings.Split(strings.TrimSpace(string(out)), "\n") // one for each package
-		slices.Sort(rows)
-		modules[platform] = strings.Join(slices.Compact(rows), "\n") + "\n"
+		for _, module := range slices.Sorted(maps.Keys(programs)) {
+			modules[platform] += "| " + module + " | " + strings.Join(programs[module], ", ") + " |\n"
+		}
 	}
 	if modules["amd64"] != modules["arm64"] {
 		t.Fatalf("the platforms differ, and the page has one list for both:\n%s\n%s", modules["amd64"], modules["arm64"])
@@ -41,23 +42,39 @@ func TestContents(t *testing.T) {
 	}
 }
 
+// linkedModules are the modules that a program is compiled from, with their versions, sorted.
+func linkedModules(t *testing.T, program, platform string) []string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps",
+		"-f", "{{with .Module}}{{if not .Main}}`{{.Path}}` | {{.Version}}{{end}}{{end}}", "bitbucket-oidc/"+program)
+	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+platform)
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(strings.TrimSpace(string(out)), "\n") // one for each package
+	slices.Sort(rows)
+	return slices.Compact(rows)
+}
+
 const contentsHead = `# What the image holds
 
 Written by ` + "`make contents`" + `. ` + "`make image`" + ` fails when the image holds another file, or one of another mode or owner. The pipeline of
-each release keeps, as an artifact, a bill of materials in CycloneDX's form for each platform, made by ` + "`.ci/sbom`" + `, with the hashes
-of the modules and of the program. The same sources, the same image of Go (` + "`GO_IMAGE`" + `, with the digest that the release's log has) and the
+each release keeps, as artifacts, a bill of materials in CycloneDX's form for each program and platform, made by ` + "`.ci/sbom`" + `, with the hashes
+of the modules and of the programs. The same sources, the same image of Go (` + "`GO_IMAGE`" + `, with the digest that the release's log has) and the
 build arguments of ` + "`bitbucket-pipelines.yml`" + ` make the same image, to the digest: build it yourself and compare.
 
 | File | Mode | Owner | What |
 |---|---|---|---|
-| ` + "`/pipe`" + ` | 0755 | 0:0 | the program, static |
+| ` + "`/pipe`" + ` | 0755 | 0:0 | the program that signs in, static |
+| ` + "`/bitbucket-oidc`" + ` | 0755 | 0:0 | the program that decides who gets in, static |
 | ` + "`/etc/ssl/certs/ca-certificates.crt`" + ` | 0644 | 0:0 | the certificate authorities of the image that built it |
 | ` + "`/README.md`, `/pipe.yml`" + ` | 0644 | 0:0 | the pages that describe it |
 
 There is no shell, no package manager and no other program.
 
-The program is made of Go's standard library and these modules:
+The programs are made of Go's standard library and these modules:
 
-| Module | Version |
-|---|---|
+| Module | Version | In |
+|---|---|---|
 `

@@ -12,52 +12,58 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bitbucket-oidc/internal/advisor"
+	"bitbucket-oidc/internal/app"
+	"bitbucket-oidc/internal/cli"
 )
 
-// arrows is the plan of the house: which packages of this module each package imports. Data flows one way; a backend never
-// imports another.
+// arrows is the plan of the house: which packages of this module each package imports, by their paths below internal/. Data
+// flows one way; a backend never imports another.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"pipe":       {"app"},
-		"app":        {"bounded", "clock", "config", "federation", "handoff", "hint", "nowait", "oidc", "sarif", "trust"},
-		"config":     {"aws", "charset", "federation", "gcp", "handoff", "hint", "nowait", "oauth", "oidc", "okta", "pipelines", "secret", "transport", "vault"},
-		"aws":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
-		"gcp":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
-		"vault":      {"clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust", "wire"},
-		"okta":       {"clock", "federation", "oidc", "refusal", "transport", "wire"},
-		"oauth":      {"charset", "clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
-		"wire":       {"charset", "hint", "secret", "transport"},
-		"federation": {"clock", "hint", "oidc", "refusal", "secret"},
-		"handoff":    {"charset", "federation", "hint", "nowait", "oidc", "secret"},
-		"sarif":      {"trust"},
-		"trust":      {"oidc"},
-		"oidc":       {"secret"},
-		"transport":  {"clock"},
-		"refusal":    {"clock", "hint"},
-		"clock":      {},
-		"hint":       {},
-		"bounded":    {},
-		"nowait":     {},
-		"hinttest":   {"hint"},
-		"secret":     {},
-		"charset":    {},
-		"access":     {"strictyaml"},
-		"finding":    {},
-		"strictyaml": {},
-		"pipelines":  {"nowait"},
+		"pipe":                {"app", "cli", "process"},
+		"pipe/bitbucket-oidc": {"advisor", "cli", "process"},
+
+		"app":      {"cli", "clock", "config", "explain", "federation", "handoff", "hint", "oidc"},
+		"advisor":  {"cli", "explain", "hint", "identity", "sarif", "trust"},
+		"explain":  {"cli", "hint", "identity", "trust"},
+		"identity": {"cli", "config", "hint", "oidc", "trust"},
+		"cli":      {"bounded", "config", "hint", "nowait"},
+		"process":  {"hint"},
+
+		"config":        {"aws", "charset", "federation", "gcp", "handoff", "hint", "nowait", "oauth", "oidc", "okta", "pipelines", "secret", "transport", "vault"},
+		"aws":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
+		"gcp":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
+		"vault":         {"clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust", "wire"},
+		"okta":          {"clock", "federation", "oidc", "refusal", "transport", "wire"},
+		"oauth":         {"charset", "clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
+		"wire":          {"charset", "hint", "secret", "transport"},
+		"federation":    {"clock", "hint", "oidc", "refusal", "secret"},
+		"handoff":       {"charset", "federation", "hint", "nowait", "oidc", "secret"},
+		"sarif":         {"trust"},
+		"trust":         {"oidc"},
+		"oidc":          {"secret"},
+		"transport":     {"clock"},
+		"refusal":       {"clock", "hint"},
+		"clock":         {},
+		"hint":          {},
+		"bounded":       {},
+		"nowait":        {},
+		"secret":        {},
+		"charset":       {},
+		"access":        {"strictyaml"},
+		"finding":       {},
+		"strictyaml":    {},
+		"pipelines":     {"nowait"},
+		"hint/hinttest": {"hint"},
 	}
 }
 
 // TestImportsGoOneWay fails on an arrow that the code does not use as well: nobody would see the day on which it does.
 func TestImportsGoOneWay(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./pipe/...", "./internal/...")
-	cmd.Dir = ".."
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	planned := arrows()
-	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+	for dec := json.NewDecoder(strings.NewReader(goList(t, "-json=ImportPath,Imports", "./pipe/...", "./internal/..."))); dec.More(); {
 		var pkg struct {
 			ImportPath string
 			Imports    []string
@@ -65,7 +71,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		if err := dec.Decode(&pkg); err != nil {
 			t.Fatal(err)
 		}
-		name := path.Base(pkg.ImportPath)
+		name := room(pkg.ImportPath)
 		want, ok := planned[name]
 		if !ok {
 			t.Errorf("package %s is not in the plan", name)
@@ -93,15 +99,75 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// room is a package's path, below internal/ where it is there.
+func room(importPath string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(importPath, "bitbucket-oidc/"), "internal/")
+}
+
+func goList(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// strangers are what a program must not link, by way of no package: each entry is a package or the beginning of its path. The
+// process that holds the token has no expression language, no parser of foreign documents and no page writer in it.
+func strangers() map[string][]string {
+	return map[string][]string{
+		"./pipe":                {},
+		"./pipe/bitbucket-oidc": {},
+	}
+}
+
+func TestProgramsLinkNoStrangers(t *testing.T) {
+	for program, forbidden := range strangers() {
+		for linked := range strings.Lines(goList(t, "-deps", program)) {
+			linked = strings.TrimSpace(linked)
+			for _, stranger := range forbidden {
+				if linked == stranger || strings.HasPrefix(linked, stranger+"/") {
+					t.Errorf("%s links %s", program, linked)
+				}
+			}
+		}
+	}
+}
+
+// TestProgramsHaveTheirCommands holds the list that both programs print to what each of them has.
+func TestProgramsHaveTheirCommands(t *testing.T) {
+	has := map[string][]string{}
+	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(), cli.Advisor: advisor.Commands("")} {
+		for _, command := range commands {
+			has[command.Name] = append(has[command.Name], program)
+		}
+	}
+	for _, entry := range cli.Entries() {
+		got := has[entry.Name]
+		delete(has, entry.Name)
+		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(entry.Programs))) {
+			t.Errorf("%s is listed as a command of %v, and %v have it", entry.Name, entry.Programs, got)
+		}
+	}
+	for name, programs := range has {
+		t.Errorf("%v have %s, which is not listed", programs, name)
+	}
+}
+
 // reach is what each package takes of what lies outside of the program: its process, its environment, files, standard
 // streams. A package without a row works on what it is handed.
 func reach() map[string][]string {
 	return map[string][]string{
-		"main": {
-			"log.SetOutput", "os.Args", "os.Exit", "os.Interrupt", "os.Stderr", "os.Stdout", "signal.NotifyContext", "syscall.SIGTERM",
+		"pipe":                {"os.Args", "os.Exit", "os.Stderr", "os.Stdout"},
+		"pipe/bitbucket-oidc": {"os.Args", "os.Exit", "os.Stderr", "os.Stdout"},
+		"process": {
+			"log.SetOutput", "os.Environ", "os.Executable", "os.Interrupt", "signal.NotifyContext", "syscall.Exec", "syscall.SIGTERM",
 			"unix.PR_SET_DUMPABLE", "unix.Prctl", "unix.RLIMIT_CORE", "unix.Rlimit", "unix.Setrlimit",
 		},
-		"app": {"os.Stdin"},
+		"cli": {"os.Stdin"},
 		"config": { // the environment
 			"filepath.Abs", "os.Environ", "os.Getenv", "os.LookupEnv", "os.Setenv", "os.Unsetenv",
 		},
@@ -146,7 +212,7 @@ func TestEffectsHaveOneAddress(t *testing.T) {
 	allowed := reach()
 	used := map[string]bool{}
 	for file, parsed := range sources(t) {
-		pkg, paths := parsed.Name.Name, importPaths(parsed)
+		pkg, paths := room(path.Dir(strings.TrimPrefix(file, "../"))), importPaths(parsed)
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:

@@ -78,20 +78,20 @@ func (r *recording) end(story string, secrets []cloud.Secret) error {
 	return err
 }
 
-// buildRecorder puts a recorder into a folder by the name of the program, and the program beside it.
+// buildRecorder puts recorders into a folder by the names of the programs, and the programs into its folder real.
 func buildRecorder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	real, err := program.Build(t.Context(), dir)
-	if err != nil {
+	if _, err := program.Build(t.Context(), filepath.Join(dir, "real")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(real, real+".real"); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", real, "bitbucket-oidc/test/recorder")
+	pipe, advisor := filepath.Join(dir, "pipe"), filepath.Join(dir, "bitbucket-oidc")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", pipe, "bitbucket-oidc/test/recorder")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
+	}
+	if err := os.Link(pipe, advisor); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
@@ -114,7 +114,7 @@ func TestRecording(t *testing.T) {
 		{"a signal", `kill -TERM $$`, nil, false, -1, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := os.WriteFile(filepath.Join(dir, "pipe.real"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "real", "pipe"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			r, err := startRecording()

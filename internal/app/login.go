@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
@@ -20,41 +21,41 @@ import (
 const leeway = 5 * time.Minute
 
 // login is the main job: token → exchange → hand off → one line for each credential.
-func login(ctx context.Context, c *console, a *arguments) int {
-	a.noFiles()
+func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	a.NoFiles()
 	cfg, err := config.Load()
-	a.add(err)
+	a.Add(err)
 	dir, err := handoff.Open(cfg.Output)
-	a.add(err)
-	if err := a.wrongs(); err != nil {
-		return c.fail(err, misused)
+	a.Add(err)
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
 	}
-	c.debugClaims(cfg.Token.Claims)
+	debugClaims(c, cfg.Token.Claims)
 	if err := checkExpiry(cfg.Token.Claims); err != nil {
-		return c.fail(err, failed)
+		return c.Fail(err, cli.Failed)
 	}
-	grants, err := federation.Exchange(ctx, cfg.Token, cfg.Backends(dir.Path, c.debug))
+	grants, err := federation.Exchange(ctx, cfg.Token, cfg.Backends(dir.Path, c.Debug))
 	if err != nil {
-		return c.fail(err, failed)
+		return c.Fail(err, cli.Failed)
 	}
 	if err := checkLifetimes(grants, cfg.MinimumLifetime); err != nil {
-		return c.fail(err, failed)
+		return c.Fail(err, cli.Failed)
 	}
 	if err := dir.Write(ctx, cfg.Token, grants); err != nil {
-		return c.fail(err, failed)
+		return c.Fail(err, cli.Failed)
 	}
 	for backend, got := range each(grants) {
-		c.print(visible(success(backend, got)))
+		c.Print(cli.Visible(success(backend, got)))
 	}
-	c.warnOfClock(grants)
-	c.warnOfDrift(grants, cfg.Token.Claims, cfg.MaxTime)
-	c.print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
-	return done
+	warnOfClock(c, grants)
+	warnOfDrift(c, grants, cfg.Token.Claims, cfg.MaxTime)
+	c.Print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
+	return cli.Done
 }
 
-func loginUsage() string {
+func loginUsage(program string) string {
 	var b strings.Builder
-	b.WriteString("Usage: pipe login\n\nExchanges the step's token with every configured backend and writes the files. Variables:\n\n")
+	b.WriteString("Usage: " + program + " login\n\nExchanges the step's token with every configured backend and writes the files. Variables:\n\n")
 	for _, v := range config.Variables() {
 		b.WriteString("  " + v.Name)
 		if v.List {
@@ -68,11 +69,11 @@ func loginUsage() string {
 	return b.String()
 }
 
-func (c *console) debugClaims(claims oidc.Claims) {
-	c.debug("token: issuer " + claims.Issuer)
-	c.debug("token: audience " + strings.Join(claims.Audience, ", "))
-	c.debug("token: subject " + claims.Subject)
-	c.debug("token: expires " + claims.Expires.Format(time.RFC3339))
+func debugClaims(c *cli.Console, claims oidc.Claims) {
+	c.Debug("token: issuer " + claims.Issuer)
+	c.Debug("token: audience " + strings.Join(claims.Audience, ", "))
+	c.Debug("token: subject " + claims.Subject)
+	c.Debug("token: expires " + claims.Expires.Format(time.RFC3339))
 }
 
 func checkExpiry(claims oidc.Claims) error {
@@ -116,16 +117,16 @@ func checkLifetimes(grants []federation.Grant, least time.Duration) error {
 }
 
 // warnOfClock warns of a runner's clock that is off: the times that login prints and writes are then not the runner's.
-func (c *console) warnOfClock(grants []federation.Grant) {
+func warnOfClock(c *cli.Console, grants []federation.Grant) {
 	for _, g := range grants {
 		if advice := g.Clock.Advice(clock.Either); advice != "" {
-			c.warn(advice)
+			c.Warn(advice)
 		}
 	}
 }
 
 // warnOfDrift warns of each credential that ends before the step must.
-func (c *console) warnOfDrift(grants []federation.Grant, claims oidc.Claims, maxTime time.Duration) {
+func warnOfDrift(c *cli.Console, grants []federation.Grant, claims oidc.Claims, maxTime time.Duration) {
 	if maxTime == 0 {
 		return // not known
 	}
@@ -138,7 +139,7 @@ func (c *console) warnOfDrift(grants []federation.Grant, claims oidc.Claims, max
 		if got.Expires.IsZero() || !got.Expires.Before(end) {
 			continue
 		}
-		c.warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
+		c.Warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
 			timeOfDay(got.Expires), timeOfDay(end), minutes(maxTime), got.Lengthen))
 	}
 }

@@ -5,45 +5,46 @@ import (
 	"errors"
 	"strings"
 
+	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/handoff"
 )
 
 // logout removes what login wrote, and only that, and revokes what can be revoked.
-func logout(ctx context.Context, c *console, a *arguments) int {
-	a.noFiles()
+func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	a.NoFiles()
 	output, err := config.LoadOutput()
-	a.add(err)
+	a.Add(err)
 	dir, err := handoff.Open(output)
-	a.add(err)
-	if err := a.wrongs(); err != nil {
-		return c.fail(err, misused)
+	a.Add(err)
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
 	}
 	// What could not be revoked ends by itself; what lies around does not. So a failure here does not keep the files.
-	revokeErr := c.revoke(ctx, a, dir)
+	revokeErr := revoke(ctx, c, a, dir)
 	removed, foreign, err := dir.Remove(ctx)
 	if err == nil {
-		c.reportRemoval(dir, removed, foreign)
+		reportRemoval(c, dir, removed, foreign)
 	}
-	wrong := a.wrongs()
+	wrong := a.Err()
 	switch err := errors.Join(wrong, revokeErr, err); {
 	case wrong != nil:
-		return c.fail(err, misused)
+		return c.Fail(err, cli.Misused)
 	case err != nil:
-		return c.fail(err, failed)
+		return c.Fail(err, cli.Failed)
 	}
-	return done
+	return cli.Done
 }
 
 // revoke ends the credentials of every backend that login has written and that can. Variables that are wrong for it are added to
 // the arguments' problems.
-func (c *console) revoke(ctx context.Context, a *arguments, dir *handoff.Dir) error {
+func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, dir *handoff.Dir) error {
 	var errs []error
 	names, err := dir.Backends()
 	errs = append(errs, err)
 	for _, name := range names {
-		backend, err := config.LoadRevoker(name, c.debug)
-		a.add(err)
+		backend, err := config.LoadRevoker(name, c.Debug)
+		a.Add(err)
 		if err == nil && backend != nil {
 			errs = append(errs, backend.Revoke(ctx, dir.Read))
 		}
@@ -51,19 +52,19 @@ func (c *console) revoke(ctx context.Context, a *arguments, dir *handoff.Dir) er
 	return errors.Join(errs...)
 }
 
-func (c *console) reportRemoval(dir *handoff.Dir, removed bool, foreign []string) {
+func reportRemoval(c *cli.Console, dir *handoff.Dir, removed bool, foreign []string) {
 	if len(foreign) > 0 {
-		c.warn("left alone in " + dir.Path("") + ", because login did not write it: " + strings.Join(foreign, ", "))
+		c.Warn("left alone in " + dir.Path("") + ", because login did not write it: " + strings.Join(foreign, ", "))
 	}
 	if removed {
-		c.print("✔ removed the credentials in " + dir.Path(""))
+		c.Print("✔ removed the credentials in " + dir.Path(""))
 	} else {
-		c.print("✔ nothing to remove in " + dir.Path(""))
+		c.Print("✔ nothing to remove in " + dir.Path(""))
 	}
 }
 
-func logoutUsage() string {
-	return `Usage: pipe logout
+func logoutUsage(program string) string {
+	return "Usage: " + program + ` logout
 
 Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it runs whatever became of the
 step. Vault's token is revoked first: give logout the VAULT_… variables of login. Variables: BITBUCKET_CLONE_DIR, OUTPUT_DIR,

@@ -43,9 +43,10 @@ type Config struct {
 
 // General is what every command obeys, known before anything else is checked.
 type General struct {
-	Command string
-	Timeout time.Duration
-	Debug   bool
+	Command   string
+	Arguments []string // of the command
+	Timeout   time.Duration
+	Debug     bool
 
 	// Warnings are about variables that are probably misspelt.
 	Warnings []string
@@ -64,6 +65,7 @@ func LoadGeneral() (General, error) {
 		g.Timeout = time.Minute
 	}
 	g.Debug = p.boolean("DEBUG", env.Debug)
+	g.Arguments = p.list("ARGUMENTS", env.Arguments)
 	return g, errors.Join(p...)
 }
 

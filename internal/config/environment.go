@@ -14,9 +14,10 @@ import (
 // A field tagged list may also come in Bitbucket's array form. Structs are tagged ignored because envconfig would read their
 // fields under names of its own too, made of both (AWS_AWS_REGION).
 type environment struct {
-	Command  string `envconfig:"COMMAND" default:"login"`
-	Token    string `envconfig:"BITBUCKET_STEP_OIDC_TOKEN"`
-	CloneDir string `envconfig:"BITBUCKET_CLONE_DIR"`
+	Command   string `envconfig:"COMMAND" default:"login"`
+	Arguments string `envconfig:"ARGUMENTS" list:"true"`
+	Token     string `envconfig:"BITBUCKET_STEP_OIDC_TOKEN"`
+	CloneDir  string `envconfig:"BITBUCKET_CLONE_DIR"`
 
 	// Environment is the deployment environment's name, which the token does not have.
 	Environment string `envconfig:"BITBUCKET_DEPLOYMENT_ENVIRONMENT"`

@@ -21,7 +21,8 @@ import (
 	"testing"
 	"time"
 
-	_ "bitbucket-oidc/internal/app" // what the go command builds below, the test cache must know of
+	_ "bitbucket-oidc/internal/advisor" // what the go command builds below, the test cache must know of
+	_ "bitbucket-oidc/internal/app"
 	"bitbucket-oidc/test/cloud"
 )
 
@@ -53,7 +54,7 @@ func testMain(m *testing.M) int {
 
 	pipe, goReader = filepath.Join(bin, "pipe"), filepath.Join(bin, "reader")
 	issuer, err = cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	err = errors.Join(err, goBuild("../..", pipe, "./pipe"), goBuild(".", goReader, "./reader"))
+	err = errors.Join(err, goBuild("../..", bin+string(filepath.Separator), "./pipe/..."), goBuild(".", goReader, "./reader"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		return 1

@@ -1,4 +1,4 @@
-// Package program builds the program under test.
+// Package program builds the programs under test.
 package program
 
 import (
@@ -9,12 +9,11 @@ import (
 	"slices"
 )
 
-// Build puts the program into a folder, by the name pipe, and returns its path. Flags are for go build.
+// Build puts both programs into a folder and returns the path of pipe. Flags are for go build.
 func Build(ctx context.Context, dir string, flags ...string) (string, error) {
-	path := filepath.Join(dir, "pipe")
-	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"bitbucket-oidc/pipe"})...)
+	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", dir + string(filepath.Separator)}, flags, []string{"bitbucket-oidc/pipe/..."})...)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, "pipe"), nil
 }

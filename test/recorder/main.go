@@ -1,5 +1,5 @@
-// Command recorder stands for the program in the stories: it starts the real one, which lies beside it as pipe.real, and
-// tells the address in $RECORDER all that can be seen of it from outside: its command line, quoted, in a first line, and
+// Command recorder stands for a program in the stories: it starts the real one, which has the same name in the folder real beside
+// it, and tells the address in $RECORDER all that can be seen of it from outside: its command line, quoted, in a first line, and
 // then what it prints.
 package main
 
@@ -66,7 +66,7 @@ func run() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(filepath.Join(filepath.Dir(self), "pipe.real"), os.Args[1:]...)
+	cmd := exec.Command(filepath.Join(filepath.Dir(self), "real", filepath.Base(self)), os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, io.MultiWriter(os.Stdout, record), io.MultiWriter(os.Stderr, record)
 	cmd.SysProcAttr = dieTogether()
 

@@ -1,4 +1,4 @@
-package app
+package advisor
 
 import (
 	"strings"
@@ -44,21 +44,6 @@ func FuzzWindow(f *testing.F) {
 			t.Errorf("%q, %q: %q, %q, %d to %d", want, has, w, h, from, to)
 		}
 	})
-}
-
-func TestVisible(t *testing.T) {
-	for text, want := range map[string]string{
-		"{a}: ü ✔ …":         "{a}: ü ✔ …",
-		"\x1b[2J":            `\u001b[2J`,
-		"a\nb\tc":            `a\u000ab\u0009c`,
-		"\u202e\u00a0\u2028": `\u202e\u00a0\u2028`,
-		"\U000e0001":         `\udb40\udc01`,
-		"\x7f\u0085":         `\u007f\u0085`,
-	} {
-		if got := visible(text); got != want {
-			t.Errorf("%q is shown as %q, not %q", text, got, want)
-		}
-	}
 }
 
 func TestReportWraps(t *testing.T) {

@@ -1,4 +1,5 @@
-package app
+// Package explain is the command that prints what to configure so that exactly one identity is let in. Both programs have it.
+package explain
 
 import (
 	"context"
@@ -8,30 +9,37 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/trust"
 )
 
-func explainOptions() []option {
-	const id, isID = "[a-z0-9-]{4,32}", "4 to 32 small letters, digits and hyphens"
-	return append([]option{
-		{name: "format", value: "FORMAT", pattern: "text|json|terraform", expected: "text, json or terraform", usage: "text (the default), json, or terraform"},
-		{name: "aws-account", value: "ID", pattern: "[0-9]{12}", expected: "an account id of 12 digits", usage: "fills in ACCOUNT_ID"},
-		{name: "gcp-project-number", value: "NUMBER", pattern: "[0-9]+", expected: "the project's number, not its id", usage: "fills in PROJECT_NUMBER"},
-		{name: "gcp-pool", value: "ID", pattern: id, expected: isID, usage: "fills in POOL"},
-		{name: "gcp-provider", value: "ID", pattern: id, expected: isID, usage: "fills in PROVIDER"},
-		{name: "gcp-service-account", value: "EMAIL", pattern: `[0-9A-Za-z._-]+@[0-9A-Za-z.-]+`, expected: "a service account's e-mail", usage: "fills in SERVICE_ACCOUNT"},
-	}, identityOptions()...)
+// Command is the command.
+func Command() cli.Command {
+	return cli.Command{Name: "explain", Usage: usage, Options: options(), Run: run}
 }
 
-func explainUsage() string {
-	return `Usage: pipe explain [FLAG…]
+func options() []cli.Option {
+	const id, isID = "[a-z0-9-]{4,32}", "4 to 32 small letters, digits and hyphens"
+	return append([]cli.Option{
+		{Name: "format", Value: "FORMAT", Pattern: "text|json|terraform", Expected: "text, json or terraform", Usage: "text (the default), json, or terraform"},
+		{Name: "aws-account", Value: "ID", Pattern: "[0-9]{12}", Expected: "an account id of 12 digits", Usage: "fills in ACCOUNT_ID"},
+		{Name: "gcp-project-number", Value: "NUMBER", Pattern: "[0-9]+", Expected: "the project's number, not its id", Usage: "fills in PROJECT_NUMBER"},
+		{Name: "gcp-pool", Value: "ID", Pattern: id, Expected: isID, Usage: "fills in POOL"},
+		{Name: "gcp-provider", Value: "ID", Pattern: id, Expected: isID, Usage: "fills in PROVIDER"},
+		{Name: "gcp-service-account", Value: "EMAIL", Pattern: `[0-9A-Za-z._-]+@[0-9A-Za-z.-]+`, Expected: "a service account's e-mail", Usage: "fills in SERVICE_ACCOUNT"},
+	}, identity.Options()...)
+}
+
+func usage(program string) string {
+	return "Usage: " + program + ` explain [FLAG…]
 
 Prints the claims of a step's identity, and what to configure so that exactly this identity is let in: AWS, Google Cloud,
 Terraform for both, Vault, Okta Privileged Access. It never prints the token. Without a flag that says otherwise the identity
 is the one of BITBUCKET_STEP_OIDC_TOKEN. Flags:
 
-` + describe(explainOptions()) + `
+` + cli.Describe(options()) + `
 Exit status: 0 done; 2 the command line or the identity is wrong. It never sends anything. Variables:
 BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 `
@@ -47,43 +55,42 @@ type explained struct {
 	duration time.Duration
 }
 
-// explain prints what to configure.
-func explain(ctx context.Context, c *console, a *arguments) int {
-	a.noFiles()
-	now, duration := a.moment("now", time.Now()), a.duration("duration", time.Hour)
-	id := a.identity(ctx, now)
-	if err := a.wrongs(); err != nil {
-		return c.fail(err, misused)
+func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	a.NoFiles()
+	now, duration := a.Moment("now", time.Now()), identity.Duration(a)
+	id := identity.Read(ctx, a, now)
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
 	}
 	places := trust.Places{
-		AWSAccount: a.text("aws-account"), GCPProjectNumber: a.text("gcp-project-number"), GCPPool: a.text("gcp-pool"),
-		GCPProvider: a.text("gcp-provider"), GCPServiceAccount: a.text("gcp-service-account"),
+		AWSAccount: a.Text("aws-account"), GCPProjectNumber: a.Text("gcp-project-number"), GCPPool: a.Text("gcp-pool"),
+		GCPProvider: a.Text("gcp-provider"), GCPServiceAccount: a.Text("gcp-service-account"),
 	}
 	e, err := trust.Explain(id, places)
 	if err != nil {
-		return c.fail(hint.With(err, "nothing that lets in exactly this identity can be made of it: see where the claims come from"), misused)
+		return c.Fail(hint.With(err, "nothing that lets in exactly this identity can be made of it: see where the claims come from"), cli.Misused)
 	}
-	c.sayExpired(id, now)
-	c.sayMissing(id)
+	identity.WarnExpired(c, id, now)
+	warnMissing(c, id)
 	x := explained{e, id, places, places.Known(), now, duration}
-	switch a.text("format") {
+	switch a.Text("format") {
 	case "json":
-		c.lines(pretty(e))
+		c.Lines(cli.JSON(e))
 	case "terraform":
-		c.lines(x.terraform())
+		c.Lines(x.terraform())
 	default:
-		c.lines(x.text())
+		c.Lines(x.text())
 	}
-	return done
+	return cli.Done
 }
 
-// sayMissing warns of claims that a step's token has by itself, and these have in the subject only.
-func (c *console) sayMissing(id trust.Identity) {
+// warnMissing warns of claims that a step's token has by itself, and these have in the subject only.
+func warnMissing(c *cli.Console, id trust.Identity) {
 	for _, claim := range []struct{ name, value string }{
 		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
 	} {
 		if claim.value != "" && id.All[claim.name] != claim.value {
-			c.warn("the claims have no " + claim.name + ": Google Cloud, Vault and Okta are told to look at sub in its place")
+			c.Warn("the claims have no " + claim.name + ": Google Cloud, Vault and Okta are told to look at sub in its place")
 		}
 	}
 }
@@ -112,7 +119,7 @@ func (x explained) remarks() string {
 	if x.id.MadeUp() {
 		all += "; step and pipeline are made up"
 	}
-	if e := expiry(x.id, x.now); e != "" {
+	if e := identity.Expiry(x.id, x.now); e != "" {
 		all += "; " + e
 	}
 	return all
@@ -123,9 +130,9 @@ func (x explained) claims() string {
 	for _, name := range slices.Sorted(maps.Keys(x.Claims)) {
 		value, isText := x.Claims[name].(string)
 		if !isText {
-			value = compact(x.Claims[name])
+			value = cli.CompactJSON(x.Claims[name])
 		}
-		lines = append(lines, fmt.Sprintf("%-26s %s", visible(name), visible(value)))
+		lines = append(lines, fmt.Sprintf("%-26s %s", cli.Visible(name), cli.Visible(value)))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -162,7 +169,7 @@ func (x explained) vault() string {
 }
 
 func (x explained) okta() string {
-	text := pretty(x.Okta.Connection)
+	text := cli.JSON(x.Okta.Connection)
 	if len(x.id.Claims.Audience) > 1 {
 		text += "\n# Whether EQUALS takes one of several audiences is not known: prefer a step with plain `oidc: true`."
 	}
@@ -171,15 +178,15 @@ func (x explained) okta() string {
 
 // hereDocument is a shell command with a document on its standard input.
 func hereDocument(command string, document any) string {
-	return command + " <<'END'\n" + pretty(document) + "\nEND"
+	return command + " <<'END'\n" + cli.JSON(document) + "\nEND"
 }
 
 // terraform is the configuration of AWS and Google Cloud. What only Terraform's own resources know, it takes from there.
 func (x explained) terraform() string {
 	// JSON is an expression of Terraform's, which has a space before the colon.
-	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(pretty(x.AWS.TrustPolicy))
+	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(cli.JSON(x.AWS.TrustPolicy))
 	if x.given.AWSAccount == "" {
-		arn := compact("arn:aws:iam::" + trust.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
+		arn := cli.CompactJSON("arn:aws:iam::" + trust.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
 		policy = strings.Replace(policy, arn, "aws_iam_openid_connect_provider.bitbucket.arn", 1)
 	}
 	member := x.GCP.Member
@@ -191,7 +198,7 @@ func (x explained) terraform() string {
 	names := slices.Sorted(maps.Keys(x.GCP.AttributeMapping))
 	longest := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
 	for _, name := range names {
-		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, compact(name), compact(x.GCP.AttributeMapping[name]))
+		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, cli.CompactJSON(name), cli.CompactJSON(x.GCP.AttributeMapping[name]))
 	}
 	return fmt.Sprintf(`resource "aws_iam_openid_connect_provider" "bitbucket" {
   url            = %q

@@ -1,4 +1,4 @@
-package app
+package advisor
 
 import (
 	"context"
@@ -7,15 +7,23 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/sarif"
 	"bitbucket-oidc/internal/trust"
 )
 
-func checkOptions() []option {
-	return append([]option{
-		{name: "format", value: "FORMAT", pattern: "text|json|sarif", expected: "text, json or sarif", usage: "text (the default), json, or sarif (2.1.0)"},
-	}, identityOptions()...)
+func check(version string) cli.Command {
+	return cli.Command{Name: "check", Usage: checkUsage, Options: checkOptions(), Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+		return runCheck(ctx, version, c, a)
+	}}
+}
+
+func checkOptions() []cli.Option {
+	return append([]cli.Option{
+		{Name: "format", Value: "FORMAT", Pattern: "text|json|sarif", Expected: "text, json or sarif", Usage: "text (the default), json, or sarif (2.1.0)"},
+	}, identity.Options()...)
 }
 
 // documentKinds are what check judges, with the commands that print them.
@@ -26,27 +34,26 @@ const documentKinds = `  aws-role      a role's trust policy, aws iam get-role, 
   vault-role    vault read -format=json auth/jwt/role/NAME
 `
 
-func checkUsage() string {
-	return `Usage: pipe check [FLAG…] FILE…
+func checkUsage(program string) string {
+	return "Usage: " + program + ` check [FLAG…] FILE…
 
 Judges trust configurations against an identity, offline. A file's kind is told by its content; - is standard input:
 
 ` + documentKinds + `
 Without a flag that says otherwise the identity is the one of BITBUCKET_STEP_OIDC_TOKEN. Flags:
 
-` + describe(checkOptions()) + `
+` + cli.Describe(checkOptions()) + `
 Exit status: 0 every verdict is allow and there is no error among the findings; 1 otherwise; 2 a file cannot be read or
 its kind told, or the command line is wrong. It never sends anything. Variables: BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 `
 }
 
-// check judges files.
-func check(ctx context.Context, c *console, a *arguments) int {
-	options := trust.Options{Now: a.moment("now", time.Now()), Duration: a.duration("duration", time.Hour)}
-	id := a.identity(ctx, options.Now)
-	files := a.read(ctx)
-	if err := a.wrongs(); err != nil {
-		return c.fail(err, misused)
+func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
+	id := identity.Read(ctx, a, options.Now)
+	files := readFiles(ctx, a)
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
 	}
 	// A small document can be made to take long.
 	type outcome struct {
@@ -61,27 +68,19 @@ func check(ctx context.Context, c *console, a *arguments) int {
 			got <- outcome{err: unknownKinds(err)}
 			return
 		}
-		got <- outcome{results: results, text: formats()[a.text("format")](judged{c.version, id, files, results, options.Now})}
+		got <- outcome{results: results, text: formats()[a.Text("format")](judged{version, id, files, results, options.Now})}
 	}()
 	select {
 	case o := <-got:
 		if o.err != nil {
-			return c.fail(o.err, misused)
+			return c.Fail(o.err, cli.Misused)
 		}
-		c.sayExpired(id, options.Now)
-		c.lines(o.text)
+		identity.WarnExpired(c, id, options.Now)
+		c.Lines(o.text)
 		return status(o.results)
 	case <-ctx.Done():
-		return c.fail(hint.New("judging the files: "+ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), misused)
+		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
 	}
-}
-
-// ended says what ended a context: late, or that a signal stopped the program.
-func ended(ctx context.Context, late string) string {
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		return late
-	}
-	return "stopped"
 }
 
 // judged is what check has to print.
@@ -93,17 +92,15 @@ type judged struct {
 	now     time.Time
 }
 
-// read reads the files to judge.
-func (a *arguments) read(ctx context.Context) []trust.File {
-	if len(a.files) == 0 {
-		a.problems = append(a.problems, hint.New("no file to judge", "give at least one of these:\n"+strings.TrimRight(documentKinds, "\n")))
+// readFiles reads the files to judge.
+func readFiles(ctx context.Context, a *cli.Arguments) []trust.File {
+	if len(a.Files) == 0 {
+		a.Add(hint.New("no file to judge", "give at least one of these:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	var files []trust.File
-	for _, name := range a.files {
-		data, err := read(ctx, name)
-		if err != nil {
-			a.problems = append(a.problems, err)
-		}
+	for _, name := range a.Files {
+		data, err := cli.ReadFile(ctx, name)
+		a.Add(err)
 		files = append(files, trust.File{Name: name, Data: data})
 	}
 	return files
@@ -113,7 +110,7 @@ func (a *arguments) read(ctx context.Context) []trust.File {
 func unknownKinds(err error) error {
 	var all []error
 	for _, failure := range hint.Failures(err) {
-		all = append(all, hint.New(visible(failure.Error()), "give files as these tools print them:\n"+strings.TrimRight(documentKinds, "\n")))
+		all = append(all, hint.New(cli.Visible(failure.Error()), "give files as these tools print them:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	return errors.Join(all...)
 }
@@ -122,10 +119,10 @@ func unknownKinds(err error) error {
 func status(results []trust.Result) int {
 	for _, r := range results {
 		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == trust.Error }) {
-			return failed
+			return cli.Failed
 		}
 	}
-	return done
+	return cli.Done
 }
 
 // formats are what check prints, by the value of --format.
@@ -140,11 +137,11 @@ func (j judged) json() string {
 		Subject  string         `json:"subject"`
 		Claims   map[string]any `json:"claims"`
 	}
-	return pretty(struct {
+	return cli.JSON(struct {
 		Version  int            `json:"version"`
 		Identity identity       `json:"identity"`
 		Results  []trust.Result `json:"results"`
 	}{1, identity{j.id.Claims.Issuer, j.id.Claims.Audience, j.id.Claims.Subject, j.id.All}, append([]trust.Result{}, j.results...)})
 }
 
-func (j judged) sarif() string { return pretty(sarif.New(j.version, j.files, j.results)) }
+func (j judged) sarif() string { return cli.JSON(sarif.New(j.version, j.files, j.results)) }

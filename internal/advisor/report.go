@@ -1,14 +1,13 @@
-package app
+package advisor
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -106,7 +105,7 @@ func (r *report) identity(id trust.Identity, now time.Time) {
 		r.paste(2, "audience  "+a)
 	}
 	r.paste(2, "subject   "+id.Claims.Subject)
-	if e := expiry(id, now); e != "" {
+	if e := identity.Expiry(id, now); e != "" {
 		r.paste(2, e)
 	}
 }
@@ -116,7 +115,7 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 	state := "does not hold"
 	switch {
 	case v == trust.Undecided:
-		state = "hangs on something unknown"
+		state = "depends on a value that is not known here"
 	case s.Effect == "Deny":
 		state = "refuses"
 	}
@@ -129,9 +128,9 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 		wants = "bars   "
 	}
 	want, has := closest(c.Expected, c.Actual, wild)
-	want, has = visible(want), visible(has)
+	want, has = cli.Visible(want), cli.Visible(has)
 	if len(c.Actual) == 0 {
-		r.paste(4, wants+visible(few(c.Expected)))
+		r.paste(4, wants+cli.Visible(few(c.Expected)))
 		if v != trust.Undecided {
 			r.paste(4, "has    nothing: AWS sees no such key")
 		}
@@ -148,7 +147,7 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 		}
 	}
 	if v == trust.Deny {
-		r.paste(4, "change to: "+visible(trust.Change(s.Effect, c, id)))
+		r.paste(4, "change to: "+cli.Visible(trust.Change(s.Effect, c, id)))
 	}
 }
 
@@ -218,47 +217,4 @@ func cut(text []rune) string {
 		return string(text)
 	}
 	return string(text[:room-1]) + "…"
-}
-
-// pretty is a value as indented JSON.
-func pretty(v any) string { return marshal(v, "  ") }
-
-// compact is a value as JSON in one line.
-func compact(v any) string { return marshal(v, "") }
-
-func marshal(v any, indent string) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	_ = enc.Encode(v) // cannot fail: texts, numbers, lists and objects of them
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// lines prints text of several lines, of which files and claims may be a part.
-func (c *console) lines(text string) {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = visible(lines[i])
-	}
-	c.print(strings.Join(lines, "\n"))
-}
-
-// visible writes what does not print as JSON writes it: a line break or an escape sequence in a file must not forge lines
-// of the log.
-func visible(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
 }

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf16"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// Console is where a program prints. Requests run side by side, and so may their traces.
+type Console struct {
+	mu        sync.Mutex
+	out, err  io.Writer
+	debugging bool
+}
+
+func (c *Console) line(w io.Writer, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = fmt.Fprintln(w, text)
+}
+
+// Print prints what is the program's own, or has been made visible: it may have many lines.
+func (c *Console) Print(text string) { c.line(c.out, text) }
+
+// Lines prints text of several lines that may contain text of files and claims.
+func (c *Console) Lines(text string) { c.Print(VisibleLines(text)) }
+
+// Warn prints a warning.
+func (c *Console) Warn(text string) { c.line(c.err, "warning: "+Visible(text)) }
+
+// Debug prints a line if DEBUG is on.
+func (c *Console) Debug(text string) {
+	if c.debugging {
+		c.line(c.err, "debug: "+Visible(text))
+	}
+}
+
+// Fail prints every failure in err with its hints and returns status. Failures with the same hints stand together above them,
+// and no hint is printed twice.
+func (c *Console) Fail(err error, status int) int {
+	told := map[string]bool{}
+	for _, group := range alike(hint.Failures(err)) {
+		for _, failure := range group {
+			c.line(c.err, "✖ "+Visible(failure.Error()))
+		}
+		for _, advice := range hint.All(group[0]) {
+			if !told[advice] {
+				told[advice] = true
+				// A hint may be followed by lines to paste, which are indented.
+				c.line(c.err, "hint: "+strings.ReplaceAll(VisibleLines(advice), "\n", "\n  "))
+			}
+		}
+	}
+	return status
+}
+
+// alike groups failures that have the same hints, in the order of the first of each.
+func alike(failures []error) [][]error {
+	var groups [][]error
+	place := map[string]int{}
+	for _, failure := range failures {
+		key := strings.Join(hint.All(failure), "\x00")
+		at, known := place[key]
+		if !known || key == "" {
+			at = len(groups)
+			place[key] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], failure)
+	}
+	return groups
+}
+
+// VisibleLines is [Visible] for text of several lines.
+func VisibleLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = Visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Visible writes characters that do not print as JSON writes them: a line break or an escape sequence in a file must not forge
+// lines of the log.
+func Visible(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/nowait"
+)
+
+// maxFile bounds what is read. The trust policies of an account's 5,000 roles, the most that AWS grants, take less.
+const maxFile = 32 << 20
+
+// ReadFile reads a file that the command line names, or standard input for a dash. Standard input, pipes and devices may never
+// end: ctx bounds the wait. The file must not be empty.
+func ReadFile(ctx context.Context, name string) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		data, err := readAll(name)
+		got <- result{data, err}
+	}()
+	select {
+	case r := <-got:
+		return r.data, unreadable(name, r.err)
+	case <-ctx.Done():
+		return nil, unreadable(name, errors.New(Ended(ctx, "reading it did not finish within TIMEOUT")))
+	}
+}
+
+// Ended says what ended a context: that the time is over, in the caller's words, or that a signal stopped the program.
+func Ended(ctx context.Context, late string) string {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return late
+	}
+	return "stopped"
+}
+
+func readAll(name string) ([]byte, error) {
+	file := os.Stdin
+	if name != "-" {
+		f, err := nowait.Open(name) // a named pipe that nobody writes to is empty
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		file = f
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxFile:
+		return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, errors.New("empty")
+	}
+	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
+}
+
+// unreadable says which file, and why, without the operation and the name that package os adds.
+func unreadable(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = path.Err
+	}
+	if name == "-" {
+		name = "standard input"
+	}
+	return hint.With(fmt.Errorf("%s: %w", Visible(name), err), "give a file that can be read whole, or - for standard input")
+}
