@@ -25,7 +25,7 @@ func arrows() map[string][]string {
 		"pipe":                {"app", "cli", "process"},
 		"pipe/bitbucket-oidc": {"advisor", "cli", "process"},
 
-		"app":      {"cli", "clock", "config", "explain", "federation", "handoff", "hint", "oidc"},
+		"app":      {"cli", "clock", "config", "explain", "federation", "handoff", "hint", "oidc", "packers"},
 		"advisor":  {"cli", "explain", "hint", "identity", "sarif", "trust"},
 		"explain":  {"cli", "hint", "identity", "trust"},
 		"identity": {"cli", "config", "hint", "oidc", "trust"},
@@ -50,6 +50,7 @@ func arrows() map[string][]string {
 		"hint":          {},
 		"bounded":       {},
 		"nowait":        {},
+		"packers":       {"nowait"},
 		"secret":        {},
 		"charset":       {},
 		"access":        {"strictyaml"},

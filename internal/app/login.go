@@ -15,6 +15,7 @@ import (
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/packers"
 )
 
 // leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
@@ -48,6 +49,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 		c.Print(cli.Visible(success(backend, got)))
 	}
 	warnOfClock(c, grants)
+	warnOfPackers(c, dir)
 	warnOfDrift(c, grants, cfg.Token.Claims, cfg.MaxTime)
 	c.Print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
 	return cli.Done
@@ -121,6 +123,24 @@ func warnOfClock(c *cli.Console, grants []federation.Grant) {
 	for _, g := range grants {
 		if advice := g.Clock.Advice(clock.Either); advice != "" {
 			c.Warn(advice)
+		}
+	}
+}
+
+// warnOfPackers warns of each tool that would pack the credentials along with the checkout.
+func warnOfPackers(c *cli.Console, dir *handoff.Dir) {
+	clone, output := dir.Place()
+	for _, leak := range packers.Find(clone, output) {
+		why := "it has no ignore file"
+		if leak.Ignore != "" {
+			why = leak.Ignore + " does not keep it out"
+		}
+		c.Warn(fmt.Sprintf("%s (%s) packs %s with the step's credentials along with the checkout: %s", leak.Tool, leak.Because, output, why))
+		if leak.Ignore != "" {
+			c.Hint(fmt.Sprintf("add to %s:\n%s", leak.Ignore, leak.Lines))
+		}
+		if leak.Advice != "" {
+			c.Hint(leak.Advice)
 		}
 	}
 }

@@ -51,12 +51,16 @@ func (c *Console) Fail(err error, status int) int {
 		for _, advice := range hint.All(group[0]) {
 			if !told[advice] {
 				told[advice] = true
-				// A hint may be followed by lines to paste, which are indented.
-				c.line(c.err, "hint: "+strings.ReplaceAll(VisibleLines(advice), "\n", "\n  "))
+				c.Hint(advice)
 			}
 		}
 	}
 	return status
+}
+
+// Hint prints advice. It may be followed by lines to paste, which are indented.
+func (c *Console) Hint(advice string) {
+	c.line(c.err, "hint: "+strings.ReplaceAll(VisibleLines(advice), "\n", "\n  "))
 }
 
 // alike groups failures that have the same hints, in the order of the first of each.

@@ -74,6 +74,9 @@ func Open(c Config) (*Dir, error) {
 	return d, d.setOwnership(c.Owner, info)
 }
 
+// Place is the build directory, absolute, and the output directory below it, clean and with slashes.
+func (d *Dir) Place() (clone, relative string) { return d.clone, d.relative }
+
 // Path is the absolute path of a file that [Dir.Write] writes, or of the directory itself for an empty name.
 func (d *Dir) Path(file string) string {
 	path := d.clone + "/" + d.relative

@@ -120,6 +120,11 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 	if err := w.symlink(generation, staged); err != nil {
 		return err
 	}
+	// A file system mounted with nosymfollow would leave later commands links that nothing follows. [os.Root] reads links by
+	// itself and would not see it. Any other error may be this user's alone: the files can be another's by now.
+	if _, err := nowait.Read(w.Path(staged)+"/"+envFile, maxFile); errors.Is(err, syscall.ELOOP) {
+		return hint.New("symbolic links are not followed here", "mount the build directory without nosymfollow; nothing was changed")
+	}
 	if ctx.Err() != nil {
 		return ended(ctx, hint.New("TIMEOUT ran out before the change was made", "raise TIMEOUT; nothing was changed"))
 	}
