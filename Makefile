@@ -3,7 +3,7 @@
 # Go turns cgo off where there is no C compiler, and the race detector needs it.
 race := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: test demo unit chaos canary peers image contents bench herd fuzz
+.PHONY: test demo unit docs chaos canary peers image contents bench herd fuzz
 
 test: unit demo peers image
 
@@ -17,6 +17,10 @@ unit:
 	@test -n "$(race)" || echo "SKIP the race detector: no C compiler"
 	go test $(race) -shuffle=on ./...
 	go run ./test/bench -quick >/dev/null
+
+# What is generated in the pages: the tables of variables, and pipe.yml.
+docs:
+	go test -count=1 ./test -run TestStale -generate
 
 demo:
 	go run ./test/demo

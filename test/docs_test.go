@@ -23,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bitbucket-oidc/internal/aws"
+	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/gcp"
 	"bitbucket-oidc/internal/oauth"
@@ -74,75 +75,13 @@ func codeBlocks(t *testing.T, text, language string) []string {
 	return all
 }
 
-// A docVariable is a variable as a page has it: its name, and the value that the pipe takes when it is unset.
-type docVariable struct{ name, fallback string }
-
-func sameVariables(t *testing.T, page string, got []docVariable) {
-	t.Helper()
-	var want []docVariable
-	for _, v := range config.Variables() {
-		want = append(want, docVariable{v.Name, v.Default})
+// variables are all that a user may set.
+func variables() []config.Variable {
+	var all []config.Variable
+	for _, g := range backends.Variables() {
+		all = append(all, g.Variables...)
 	}
-	for _, v := range want {
-		if !slices.Contains(got, v) {
-			t.Errorf("%s lacks %s with the default %q", page, v.name, v.fallback)
-		}
-	}
-	for i, v := range got {
-		if !slices.Contains(want, v) || slices.Contains(got[:i], v) {
-			t.Errorf("%s has %s with the default %q, which the program has not, or has it twice", page, v.name, v.fallback)
-		}
-	}
-}
-
-// pipe.yml passes the step's own variables on; what the pipe takes for an unset one is in the comment.
-func TestPipeYMLHasTheProgramsVariables(t *testing.T) {
-	var pipe struct {
-		Variables []struct {
-			Name    string
-			Default yaml.Node
-		}
-	}
-	if err := yaml.Unmarshal([]byte(docPage(t, "pipe.yml")), &pipe); err != nil {
-		t.Fatal(err)
-	}
-	var got []docVariable
-	for _, v := range pipe.Variables {
-		if v.Default.Value != "$"+v.Name {
-			t.Errorf("pipe.yml: the default of %s is %q, not the step's own", v.Name, v.Default.Value)
-		}
-		comment := v.Default.LineComment
-		fallback, ok := strings.CutPrefix(comment, "# unset: ")
-		if comment != "" && !ok {
-			t.Errorf("pipe.yml: %s: the comment %q does not begin with `# unset: `", v.Name, comment)
-		}
-		got = append(got, docVariable{v.Name, fallback})
-	}
-	sameVariables(t, "pipe.yml", got)
-	if !slices.EqualFunc(got, config.Variables(), func(d docVariable, v config.Variable) bool { return d.name == v.Name }) {
-		t.Error("pipe.yml does not have the variables in the program's order")
-	}
-}
-
-func TestREADMEHasTheProgramsVariables(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)`(?: \\(\\*\\))? \\| (.*) \\|$")
-	fallback := regexp.MustCompile("Default: `([^`]*)`\\.")
-	var got []docVariable
-	usage := map[string]string{}
-	for _, m := range row.FindAllStringSubmatch(docChapter(t, "README.md", "Variables"), -1) {
-		d := docVariable{name: m[1]}
-		if f := fallback.FindStringSubmatch(m[2]); f != nil {
-			d.fallback = f[1]
-		}
-		got = append(got, d)
-		usage[d.name] = m[2]
-	}
-	sameVariables(t, "README.md", got) // in groups of its own
-	for _, v := range config.Variables() {
-		if strings.HasPrefix(usage[v.Name], "List of ") != v.List {
-			t.Errorf("README.md: %s: a list or not?", v.Name)
-		}
-	}
+	return all
 }
 
 // lookupKeys are the texts in the first column of the tables that are looked up by what the pipe printed.
@@ -314,11 +253,11 @@ func pipeCalls(n *yaml.Node) error {
 	}
 	if n.Kind == yaml.MappingNode && n.Decode(&call) == nil && call.Pipe != "" {
 		for name, value := range call.Variables {
-			i := slices.IndexFunc(config.Variables(), func(v config.Variable) bool { return v.Name == name })
+			i := slices.IndexFunc(variables(), func(v config.Variable) bool { return v.Name == name })
 			switch {
 			case i < 0:
 				return fmt.Errorf("the pipe has no variable %s", name)
-			case value.Kind == yaml.SequenceNode && config.Variables()[i].List:
+			case value.Kind == yaml.SequenceNode && variables()[i].List:
 				if !slices.ContainsFunc(value.Content, func(item *yaml.Node) bool { return item.Tag != "!!str" }) {
 					continue
 				}

@@ -25,14 +25,15 @@ func arrows() map[string][]string {
 		"pipe":                {"app", "cli", "process"},
 		"pipe/bitbucket-oidc": {"advisor", "cli", "process"},
 
-		"app":      {"cli", "clock", "config", "explain", "federation", "handoff", "hint", "oidc", "packers"},
-		"advisor":  {"cli", "explain", "hint", "identity", "sarif", "trust"},
+		"app":      {"backends", "cli", "clock", "explain", "federation", "handoff", "hint", "oidc", "packers", "pipelines"},
+		"advisor":  {"cli", "config", "explain", "hint", "identity", "sarif", "trust"},
 		"explain":  {"cli", "hint", "identity", "trust"},
 		"identity": {"cli", "config", "hint", "oidc", "trust"},
 		"cli":      {"bounded", "config", "hint", "nowait"},
 		"process":  {"hint"},
 
-		"config":        {"aws", "charset", "federation", "gcp", "handoff", "hint", "nowait", "oauth", "oidc", "okta", "pipelines", "secret", "transport", "vault"},
+		"backends":      {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
+		"config":        {"charset", "hint", "nowait", "oidc", "secret", "transport"},
 		"aws":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
 		"gcp":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
 		"vault":         {"clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust", "wire"},
@@ -169,8 +170,8 @@ func reach() map[string][]string {
 			"unix.PR_SET_DUMPABLE", "unix.Prctl", "unix.RLIMIT_CORE", "unix.Rlimit", "unix.Setrlimit",
 		},
 		"cli": {"os.Stdin"},
-		"config": { // the environment
-			"filepath.Abs", "os.Environ", "os.Getenv", "os.LookupEnv", "os.Setenv", "os.Unsetenv",
+		"config": { // the environment, and what stands where a variable says
+			"filepath.Abs", "os.Environ", "os.Getenv", "os.Lstat", "os.Setenv", "os.Unsetenv",
 		},
 		"transport": {"http.ProxyFromEnvironment"},
 		"handoff": { // its folder, by way of os.Root, and who it is

@@ -10,17 +10,26 @@ import (
 	"strings"
 	"testing"
 
+	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/test/cloud"
 )
 
 // verbs are the ways to print that tell more than the program ever does.
 var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%x"}
 
+// reading is what the program holds of its variables.
+type reading struct {
+	Vars  *config.Vars
+	Token oidc.Token
+	Set   backends.Set
+}
+
 // configured is the program's own reading of variables for all backends that can be reached without a proxy, which are all
 // kinds of them, in a world of their own.
-func configured(t *testing.T) (config.Config, []federation.Backend, *cloud.World, *cloud.Others) {
+func configured(t *testing.T) (reading, []federation.Backend, *cloud.World, *cloud.Others) {
 	t.Helper()
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
 	if err != nil {
@@ -55,15 +64,17 @@ func configured(t *testing.T) (config.Config, []federation.Backend, *cloud.World
 		name, value, _ := strings.Cut(variable, "=")
 		t.Setenv(name, value)
 	}
-	cfg, err := config.Load()
-	if err != nil {
+	cfg := reading{Vars: config.Take(backends.Variables())}
+	cfg.Token = cfg.Vars.Token()
+	cfg.Set = backends.Load(cfg.Vars, cfg.Token)
+	if err := cfg.Vars.Err(); err != nil {
 		t.Fatal(err)
 	}
-	backends := cfg.Backends(func(path string) string { return "/build/" + path }, nil)
-	if len(backends) != 7 {
-		t.Fatalf("%d backends, want 7", len(backends))
+	all := cfg.Set.Make(func(path string) string { return "/build/" + path }, nil)
+	if len(all) != 7 {
+		t.Fatalf("%d backends, want 7", len(all))
 	}
-	return cfg, backends, world, others
+	return cfg, all, world, others
 }
 
 // TestValuesPrintNoSecret: neither the configuration nor what was obtained gives a secret away, however it is printed.
@@ -78,8 +89,7 @@ func TestValuesPrintNoSecret(t *testing.T) {
 		t.Fatalf("%d secrets only", len(secrets))
 	}
 	for name, value := range map[string]any{
-		"configuration": cfg, "AWS": *cfg.AWS, "GCP": *cfg.GCP, "Vault": *cfg.Vault, "Okta": *cfg.Okta, "services": cfg.Services,
-		"token": cfg.Token, "backends": backends, "grants": grants,
+		"configuration": cfg, "variables": *cfg.Vars, "token": cfg.Token, "backends": backends, "grants": grants,
 	} {
 		for _, verb := range verbs {
 			if err := checkPrinted(fmt.Sprintf(verb, value), secrets); err != nil {
@@ -154,7 +164,7 @@ func checkPrinted(text string, secrets []cloud.Secret) error {
 }
 
 // panics are ways to panic with secrets at hand.
-func panics(cfg config.Config, grants []federation.Grant, err error) map[string]func() {
+func panics(cfg reading, grants []federation.Grant, err error) map[string]func() {
 	return map[string]func(){
 		"with the configuration": func() { panic(cfg) },
 		"with the token":         func() { panic(cfg.Token) },
@@ -168,7 +178,7 @@ func panics(cfg config.Config, grants []federation.Grant, err error) map[string]
 // fall is called with a secret in the open, as the arguments of a call stand in a trace.
 //
 //go:noinline
-func fall(_ config.Config, token string, grants []federation.Grant) int {
+func fall(_ reading, token string, grants []federation.Grant) int {
 	var none []int
 	return none[len(token)+len(grants)]
 }
@@ -189,7 +199,7 @@ func TestPanicPrintsNoSecret(t *testing.T) {
 		}
 		panics(cfg, grants, err)[way]()
 	}
-	for way := range panics(config.Config{}, nil, errors.New("none")) {
+	for way := range panics(reading{}, nil, errors.New("none")) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			file := t.TempDir() + "/secrets"

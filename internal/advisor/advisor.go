@@ -5,12 +5,13 @@ import (
 	"context"
 
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/explain"
 )
 
 // Main runs the command that is asked for and returns the exit status.
 func Main(ctx context.Context, s cli.Start) int {
-	return cli.Program{Name: cli.Advisor, Commands: Commands(s.Version)}.Main(ctx, s)
+	return cli.Program{Name: cli.Advisor, Commands: Commands(s.Version), Variables: append(config.General(), config.Standard())}.Main(ctx, s)
 }
 
 // Commands are what bitbucket-oidc has. A new command is a file of this package and a line here, and a line in

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,14 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
-	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/packers"
+	"bitbucket-oidc/internal/pipelines"
 )
 
 // leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
@@ -24,25 +26,33 @@ const leeway = 5 * time.Minute
 // login is the main job: token → exchange → hand off → one line for each credential.
 func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
-	cfg, err := config.Load()
-	a.Add(err)
-	dir, err := handoff.Open(cfg.Output)
+	v := a.Vars
+	output := handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")}
+	if owner := v.Owner(); owner != nil {
+		output.Owner = &handoff.Owner{UID: owner.UID, GID: owner.GID}
+	}
+	token, least := v.Token(), v.MinimumLifetime()
+	set := backends.Load(v, token)
+	if guard := v.Guard(); guard.File != "" || guard.Map != "" {
+		v.Add(hint.New("GUARD_FILE and GUARD_MAP: login does not judge guardrails in this version", "remove them, or use a version that does"))
+	}
+	dir, err := handoff.Open(output)
 	a.Add(err)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	debugClaims(c, cfg.Token.Claims)
-	if err := checkExpiry(cfg.Token.Claims); err != nil {
+	debugClaims(c, token.Claims)
+	if err := checkExpiry(token.Claims); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
-	grants, err := federation.Exchange(ctx, cfg.Token, cfg.Backends(dir.Path, c.Debug))
+	grants, err := federation.Exchange(ctx, token, set.Make(dir.Path, c.Debug))
 	if err != nil {
 		return c.Fail(err, cli.Failed)
 	}
-	if err := checkLifetimes(grants, cfg.MinimumLifetime); err != nil {
+	if err := checkLifetimes(grants, least); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
-	if err := dir.Write(ctx, cfg.Token, grants); err != nil {
+	if err := dir.Write(ctx, token, grants); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
 	for backend, got := range each(grants) {
@@ -50,25 +60,15 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	warnOfClock(c, grants)
 	warnOfPackers(c, dir)
-	warnOfDrift(c, grants, cfg.Token.Claims, cfg.MaxTime)
+	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Step{Deployment: token.Claims.Environment() != "", Name: v.Environment})
+	warnOfDrift(c, grants, token.Claims, maxTime)
 	c.Print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
 	return cli.Done
 }
 
 func loginUsage(program string) string {
-	var b strings.Builder
-	b.WriteString("Usage: " + program + " login\n\nExchanges the step's token with every configured backend and writes the files. Variables:\n\n")
-	for _, v := range config.Variables() {
-		b.WriteString("  " + v.Name)
-		if v.List {
-			b.WriteString(" (list)")
-		}
-		if v.Default != "" {
-			b.WriteString(", default " + v.Default)
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
+	return "Usage: " + program + " login\n\nExchanges the step's token with every configured backend and writes the files. Variables:\n" +
+		cli.DescribeVariables(backends.Variables())
 }
 
 func debugClaims(c *cli.Console, claims oidc.Claims) {

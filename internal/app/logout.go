@@ -5,17 +5,16 @@ import (
 	"errors"
 	"strings"
 
+	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/handoff"
 )
 
 // logout removes what login wrote, and only that, and revokes what can be revoked.
 func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
-	output, err := config.LoadOutput()
-	a.Add(err)
-	dir, err := handoff.Open(output)
+	// Whose the files become is nothing to one who removes them.
+	dir, err := handoff.Open(handoff.Config{CloneDir: a.Vars.CloneDir(), OutputDir: a.Vars.Text("OUTPUT_DIR")})
 	a.Add(err)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
@@ -43,9 +42,7 @@ func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, dir *handoff.
 	names, err := dir.Backends()
 	errs = append(errs, err)
 	for _, name := range names {
-		backend, err := config.LoadRevoker(name, c.Debug)
-		a.Add(err)
-		if err == nil && backend != nil {
+		if backend := backends.LoadRevoker(a.Vars, name, c.Debug); backend != nil {
 			errs = append(errs, backend.Revoke(ctx, dir.Read))
 		}
 	}
@@ -67,7 +64,7 @@ func logoutUsage(program string) string {
 	return "Usage: " + program + ` logout
 
 Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it runs whatever became of the
-step. Vault's token is revoked first: give logout the VAULT_… variables of login. Variables: BITBUCKET_CLONE_DIR, OUTPUT_DIR,
-TIMEOUT, DEBUG, VAULT_ADDR, VAULT_NAMESPACE, VAULT_CACERT.
-`
+step. Vault's token is revoked too: give logout the VAULT_… variables of login. Variables:
+` + cli.DescribeVariables(backends.Variables(), "OUTPUT_DIR", "TIMEOUT", "DEBUG", "BITBUCKET_CLONE_DIR", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT",
+		"SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
 )
 
@@ -28,6 +29,7 @@ type Option struct {
 // of it.
 type Arguments struct {
 	Files []string // the arguments that are no flags
+	Vars  *config.Vars
 
 	program, command string
 	values           map[string][]string
@@ -107,8 +109,13 @@ func (a *Arguments) Add(err error) {
 	}
 }
 
-// Err is every problem, or nil.
-func (a *Arguments) Err() error { return errors.Join(a.problems...) }
+// Err is every problem, with the variables that were read too, or nil.
+func (a *Arguments) Err() error {
+	if a.Vars == nil {
+		return errors.Join(a.problems...)
+	}
+	return errors.Join(a.Vars.Err(), errors.Join(a.problems...))
+}
 
 func (a *Arguments) help() string { return "see " + a.program + " " + a.command + " --help" }
 

@@ -6,7 +6,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,7 +13,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"bitbucket-oidc/internal/bounded"
 	"bitbucket-oidc/internal/config"
@@ -37,8 +35,9 @@ type Start struct {
 
 // A Program is a list of commands.
 type Program struct {
-	Name     string
-	Commands []Command
+	Name      string
+	Commands  []Command
+	Variables []config.Group // that a user may set
 
 	// HandOver runs a program beside this one in its place, for a command that this one does not have. It returns only if that
 	// is not possible. A program without HandOver names the other one.
@@ -51,6 +50,9 @@ type Command struct {
 	Usage   func(program string) string
 	Options []Option
 
+	// Guarded is for a command that does not go on where a guard, or the choice of whom the step becomes, is misspelt.
+	Guarded bool
+
 	// Run returns the exit status. The arguments already hold what is wrong with them and with the variables that every command
 	// obeys, so that Run reports this together with its own problems. The context ends at TIMEOUT.
 	Run func(ctx context.Context, c *Console, a *Arguments) int
@@ -59,14 +61,15 @@ type Command struct {
 // Main runs the command that the arguments or the environment ask for, and returns the exit status. It returns soon after ctx is
 // done, or TIMEOUT is over, in any case: what goes on then ends with the process.
 func (p Program) Main(ctx context.Context, s Start) int {
-	general, err := config.LoadGeneral()
-	command := bounded.Command{Name: p.Name, Timeout: cmp.Or(general.Timeout, time.Minute)}
-	command.Run = func(ctx context.Context) int { return p.run(ctx, s, general, err) }
+	config.Prepare() // before anything reads the environment, libraries included
+	vars := config.Take(p.Variables)
+	command := bounded.Command{Name: p.Name, Timeout: vars.Timeout()}
+	command.Run = func(ctx context.Context) int { return p.run(ctx, s, vars) }
 	return bounded.Run(ctx, command, s.Stderr)
 }
 
-// run runs the command with what every command obeys, and with what is wrong with that.
-func (p Program) run(ctx context.Context, s Start, general config.General, wrong error) int {
+// run runs the command that the arguments or the variables ask for.
+func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
 	c := &Console{out: s.Stdout, err: s.Stderr}
 	if len(s.Args) > 0 {
 		switch s.Args[0] {
@@ -74,14 +77,18 @@ func (p Program) run(ctx context.Context, s Start, general config.General, wrong
 			c.Print("bitbucket-oidc " + s.Version)
 			return Done
 		case "--help", "-help", "-h":
+			if vars.IsSet("COMMAND") {
+				break // COMMAND=login --help is pipe login --help
+			}
 			c.Print(usage(p.Name))
 			return Done
 		}
 	}
-	chosen := choose(s.Args, general)
+	chosen := choose(s.Args, vars)
 	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == chosen.name })
 	if i < 0 {
-		return p.handOver(c, chosen, wrong)
+		vars.Boolean("DEBUG")
+		return p.handOver(c, chosen, vars.Err())
 	}
 	command := p.Commands[i]
 	a, err := parseArguments(p.Name, command, chosen.args)
@@ -89,11 +96,15 @@ func (p Program) run(ctx context.Context, s Start, general config.General, wrong
 		c.Print(strings.TrimSuffix(command.Usage(p.Name), "\n"))
 		return Done
 	}
-	c.debugging = general.Debug
-	for _, w := range general.Warnings {
-		c.Warn(w)
+	a.Vars = vars
+	c.debugging = vars.Boolean("DEBUG")
+	for _, m := range vars.Misspelt() {
+		if m.Stops && command.Guarded {
+			vars.Add(m.Err())
+		} else {
+			c.Warn(m.String())
+		}
 	}
-	a.Add(wrong)
 	if err != nil {
 		a.Add(err)
 		return c.Fail(a.Err(), Misused)
@@ -107,13 +118,13 @@ type choice struct {
 	args       []string
 }
 
-// choose takes the command from the command line, or else from the environment.
-func choose(args []string, general config.General) choice {
+// choose takes the command from the command line, or else from the variables.
+func choose(args []string, vars *config.Vars) choice {
 	switch {
 	case len(args) == 0:
-		return choice{general.Command, " in COMMAND", general.Arguments}
+		return choice{vars.Text("COMMAND"), " in COMMAND", vars.List("ARGUMENTS")}
 	case strings.HasPrefix(args[0], "-"):
-		return choice{general.Command, " in COMMAND", args}
+		return choice{vars.Text("COMMAND"), " in COMMAND", args}
 	}
 	return choice{args[0], "", args[1:]}
 }

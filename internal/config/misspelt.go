@@ -2,53 +2,101 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/hint"
 )
 
-// ours begins the names that are watched for misspellings.
-func ours(name string) bool {
-	return slices.ContainsFunc([]string{"AWS_", "GCP_", "OKTA_", "OAUTH_", "VAULT_"}, func(prefix string) bool {
-		return strings.HasPrefix(name, prefix)
-	})
+// A Misspelling is a variable that is set and unknown, and what was probably meant.
+type Misspelling struct {
+	Written string
+	Known   Variable
+	Group   Group // of the known one
+	Stops   bool  // a guard that the user relies on, or the choice of whom the step becomes, would count for nothing
+	reason  string
 }
 
-// foreign tells of variables of the SDKs and tools that are at most two letters from one of the pipe's.
-func foreign(name string) bool { return strings.HasPrefix(name, "AWS_ENDPOINT_URL_") }
+func (m Misspelling) String() string {
+	return fmt.Sprintf("%s %s: did you mean %s?", m.Written, m.reason, m.Known.Name)
+}
 
-// misspelt warns of each variable that is set, unknown, and at most two letters away from a known one. The items of a list are told
-// by the list's name, which is what the user wrote.
-func misspelt() []string {
-	known := Variables()
-	isKnown := map[string]bool{}
-	for _, v := range known {
-		isKnown[v.Name] = true
+// Err is the misspelling as an error.
+func (m Misspelling) Err() error {
+	why := "it decides who the step becomes"
+	if m.Known.Guard {
+		why = "it is a guard"
 	}
-	var warnings []string
-	for _, entry := range os.Environ() {
-		name, value, _ := strings.Cut(entry, "=")
-		if !ours(name) || isKnown[name] || foreign(name) || strings.TrimSpace(value) == "" {
+	return hint.New(m.String(), "set "+m.Known.Name+" in place of "+m.Written+", or remove it: "+why+", so login does not go on without it")
+}
+
+// Misspelt finds each variable that is set, unknown, and nearly a known one or a peer's name for it. The items of a list are told by the
+// list's name, which is what the user wrote. Variables of backends that BACKENDS leaves out are not looked at.
+func (v *Vars) Misspelt() []Misspelling {
+	var all []Misspelling
+	for _, name := range v.names {
+		if _, known := v.byName[name]; known || v.value(name) == "" || v.isItem(name) || foreign(name) {
 			continue
 		}
-		nearest, best := "", 3
-		for _, v := range known {
-			written := name
-			if v.List {
-				written = listOf(name)
-			}
-			if d := distance(written, v.Name); d < best {
-				nearest, best = fmt.Sprintf("%s is not a variable of this pipe: did you mean %s?", written, v.Name), d
-			}
+		m, found := v.meantBy(name)
+		if !found || m.Group.Backend && !v.Judged(m.Group.Name) ||
+			slices.ContainsFunc(all, func(other Misspelling) bool { return other.Written == m.Written }) {
+			continue
 		}
-		if best > 0 && nearest != "" {
-			warnings = append(warnings, nearest)
+		m.Stops = m.Known.Guard || m.Known.Decides && !v.IsSet(m.Known.Name)
+		all = append(all, m)
+	}
+	return all
+}
+
+// isItem reports whether a name is of the array form of a known list.
+func (v *Vars) isItem(name string) bool { return v.byName[listOf(name)].List }
+
+// meantBy finds what was probably meant by an unknown name.
+func (v *Vars) meantBy(name string) (Misspelling, bool) {
+	const nearest = 3 // what is further away means something else
+	best := Misspelling{}
+	least := nearest
+	watched := slices.ContainsFunc(prefixes(), func(prefix string) bool { return strings.HasPrefix(strings.ToUpper(name), prefix) })
+	for _, g := range v.known {
+		for _, one := range g.Variables {
+			written := name
+			if base := listOf(name); one.List || base == one.Name {
+				written = base
+			}
+			d, reason := nearest, "is not a variable of this pipe"
+			switch {
+			case v.peer(one, written):
+				d = 0
+			case written == one.Name:
+				d, reason = 0, "is given as a list, which it cannot be"
+			case watched:
+				d = distance(strings.ToUpper(written), one.Name)
+			}
+			if d < least {
+				best, least = Misspelling{Written: written, Known: one, Group: g, reason: reason}, d
+			}
 		}
 	}
-	slices.Sort(warnings)
-	return slices.Compact(warnings)
+	return best, least < nearest
+}
+
+// peer reports whether other tools call a variable so. The AWS SDKs have AWS_ROLE_ARN for themselves, beside the token's file; and
+// where a role is named, it is theirs too.
+func (v *Vars) peer(one Variable, written string) bool {
+	if written == "AWS_ROLE_ARN" && (v.IsSet("AWS_OIDC_ROLE_ARN") || v.IsSet("AWS_OIDC_ROLES") || v.value("AWS_WEB_IDENTITY_TOKEN_FILE") != "") {
+		return false
+	}
+	return slices.Contains(one.Peers, written)
+}
+
+// foreign reports whether a variable is one of the SDKs and tools that look like one of the pipe's and are not.
+func foreign(name string) bool {
+	return strings.HasPrefix(name, "AWS_ENDPOINT_URL_") || slices.Contains([]string{
+		"AWS_ROLE_SESSION_NAME", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCOUNT_ID", "VAULT_TOKEN", "VAULT_CAPATH",
+		"DATABRICKS_TOKEN", "JFROG_CLI_HOME_DIR", "CLOUDSMITH_API_KEY", "PULUMI_HOME",
+	}, name)
 }
 
 // listOf is the name of the list of which a variable can be an item or the count, or else the variable's own.

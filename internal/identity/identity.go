@@ -59,10 +59,9 @@ func Read(ctx context.Context, a *cli.Arguments, now time.Time) trust.Identity {
 	case len(ways) == 1:
 		id, err = fromParts(a, now)
 	default:
-		var token oidc.Token
-		token, err = config.LoadToken()
-		err = hint.With(err, "or name the identity with --token-file, --claims, or --workspace and the flags that go with it")
-		id = trust.FromToken(token)
+		g := a.Vars.Group()
+		id = trust.FromToken(g.Token())
+		g.Advise("or name the identity with --token-file, --claims, or --workspace and the flags that go with it")
 	}
 	a.Add(err)
 	return id
@@ -131,13 +130,19 @@ func Expiry(id trust.Identity, now time.Time) string {
 	return "the token expired at " + id.Claims.Expires.Format(time.RFC3339)
 }
 
+// shortestSession and longestSession bound a session (STS API Reference, AssumeRoleWithWebIdentity).
+const (
+	shortestSession = 15 * time.Minute
+	longestSession  = 12 * time.Hour
+)
+
 // Duration is the session duration of --duration, as AWS_SESSION_DURATION may have it.
 func Duration(a *cli.Arguments) time.Duration {
 	if !a.Given("duration") {
 		return time.Hour
 	}
 	d, err := config.ParseDuration(a.Text("duration"))
-	if err != nil || d < config.ShortestSession || d > config.LongestSession || d%time.Second != 0 {
+	if err != nil || d < shortestSession || d > longestSession || d%time.Second != 0 {
 		a.Wrong("duration", "expected the duration of an AWS session, 15m to 12h, in whole seconds")
 	}
 	return d

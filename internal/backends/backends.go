@@ -1,0 +1,135 @@
+// Package backends turns variables into backends: it is the list of those that there are, each with its variables and what they
+// configure.
+package backends
+
+import (
+	"slices"
+
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+)
+
+// A kind is one backend: its variables, and what they configure.
+type kind struct {
+	name, title string
+	variables   func() []config.Variable
+
+	// configure is nil where nothing asks for the backend, or where something is wrong with its variables.
+	configure func(*config.Vars, oidc.Token) maker
+
+	// sets are the variables that env.sh gives a token.
+	sets []string
+
+	// revoke makes a backend that can end its credentials, from what it takes for that alone; nil for one that cannot.
+	revoke func(*config.Vars) maker
+}
+
+// A maker makes a configured backend. path gives where a file of the backend will lie; trace is told of each attempt of a request.
+type maker func(path func(file string) string, trace func(line string)) federation.Backend
+
+// kinds are the backends that there are, in the order of the documentation.
+func kinds() []kind {
+	return []kind{
+		{name: "aws", title: "AWS", variables: awsVariables, configure: configureAWS},
+		{name: "gcp", title: "Google Cloud", variables: gcpVariables, configure: configureGCP},
+		{name: "vault", title: "Vault and OpenBao", variables: vaultVariables, configure: configureVault, revoke: revokeVault},
+		{name: "okta", title: "Okta Privileged Access", variables: oktaVariables, configure: configureOkta, sets: []string{"OPA_TOKEN"}},
+		{name: "oauth", title: "Any OAuth token endpoint", variables: oauthVariables, configure: configureOAuth},
+		{name: "jfrog", title: "JFrog", variables: jfrogVariables, configure: configureJFrog, sets: []string{"JF_ACCESS_TOKEN", "JF_PASSWORD"}},
+		{name: "cloudsmith", title: "Cloudsmith", variables: cloudsmithVariables, configure: configureCloudsmith, sets: []string{"CLOUDSMITH_API_KEY"}},
+		{name: "databricks", title: "Databricks", variables: databricksVariables, configure: configureDatabricks, sets: []string{"DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"}},
+		{name: "pulumi", title: "Pulumi Cloud", variables: pulumiVariables, configure: configurePulumi, sets: []string{"PULUMI_ACCESS_TOKEN"}},
+	}
+}
+
+// Variables are all variables that a user may set, in the order of the documentation.
+func Variables() []config.Group {
+	all := config.General()[:1]
+	for _, k := range kinds() {
+		all = append(all, config.Group{Name: k.name, Title: k.title, Backend: true, Variables: k.variables()})
+	}
+	return append(append(all, config.General()[1:]...), config.Standard())
+}
+
+// A Set is the backends that the variables configure.
+type Set struct {
+	Names []string // in the order of the documentation
+	make  []maker
+}
+
+// Load configures every backend that the variables ask for. What is wrong is v's; the parts that are right are there all the same.
+func Load(v *config.Vars, token oidc.Token) Set {
+	g := v.Group()
+	var s Set
+	for _, k := range kinds() {
+		if !v.Judged(k.name) {
+			continue
+		}
+		one := v.Group()
+		made := k.configure(one, token)
+		if made != nil && !one.Failed() {
+			s.make = append(s.make, made)
+		}
+		if made != nil || one.Failed() {
+			s.Names = append(s.Names, k.name)
+		}
+	}
+	v.Confined(s.Names)
+	v.Network()
+	if !g.Failed() && len(s.make) == 0 {
+		v.Add(nothing(v))
+	}
+	return s
+}
+
+// Has reports whether a backend is configured.
+func (s Set) Has(name string) bool { return slices.Contains(s.Names, name) }
+
+// Make makes the backends. path gives where a file of theirs will lie; trace is told of each attempt of a request.
+func (s Set) Make(path func(file string) string, trace func(line string)) []federation.Backend {
+	var all []federation.Backend
+	for _, one := range s.make {
+		all = append(all, one(path, trace))
+	}
+	return all
+}
+
+// nothing is the error of a login that no variable configures. Its hints name what is there in place of it.
+func nothing(v *config.Vars) error {
+	return hint.New("no backend is configured", append(v.Traces(),
+		"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend")...)
+}
+
+// LoadRevoker is a backend that can end the credentials that it obtained, or nil for one that cannot. What is wrong is v's.
+func LoadRevoker(v *config.Vars, backend string, trace func(line string)) federation.Revoker {
+	for _, k := range kinds() {
+		if k.name != backend || k.revoke == nil {
+			continue
+		}
+		g := v.Group()
+		made := k.revoke(g)
+		if made == nil || g.Failed() {
+			return nil
+		}
+		revoker, _ := made(nil, trace).(federation.Revoker)
+		return revoker
+	}
+	return nil
+}
+
+// together reports whether a backend is configured: whether any of its own variables is set. Then all of them must be, and its
+// address too, which alone configures nothing, because steps have it for other tools.
+func together(v *config.Vars, address string, own ...string) bool {
+	i := slices.IndexFunc(own, v.IsSet)
+	if i < 0 {
+		return false
+	}
+	for _, name := range append([]string{address}, own...) {
+		if name != "" && !v.IsSet(name) {
+			v.Add(hint.New(own[i]+": set without "+name, "set "+name+" as well, or remove "+own[i]))
+		}
+	}
+	return true
+}

@@ -1,0 +1,75 @@
+package backends
+
+import (
+	"net/url"
+
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/oauth"
+	"bitbucket-oidc/internal/oidc"
+)
+
+func jfrogVariables() []config.Variable {
+	return []config.Variable{
+		{Name: "JFROG_URL", Main: true, Peers: []string{"JFROG_PLATFORM_URL", "JFROG_HOST"}, Means: "Base URL of the JFrog Platform. Alone it configures nothing."},
+		{Name: "JFROG_OIDC_PROVIDER", Main: true, Peers: []string{"JFROG_OIDC_PROVIDER_NAME", "JFROG_PROVIDER", "JFROG_PROVIDER_NAME"},
+			Means: "Name of the platform's OIDC integration."},
+		{Name: "JFROG_PROJECT", Peers: []string{"JFROG_PROJECT_KEY"}, Means: "Key of a project."},
+	}
+}
+
+func configureJFrog(v *config.Vars, _ oidc.Token) maker {
+	if !together(v, "JFROG_URL", "JFROG_OIDC_PROVIDER") {
+		v.HalfConfigured("JFROG_OIDC_PROVIDER", "JFROG_PROJECT")
+		return nil
+	}
+	return makeService(oauth.JFrog(v.Endpoint("JFROG_URL"), name(v, "JFROG_OIDC_PROVIDER"), name(v, "JFROG_PROJECT")))
+}
+
+func cloudsmithVariables() []config.Variable {
+	return []config.Variable{
+		{Name: "CLOUDSMITH_ORG", Main: true, Peers: []string{"CLOUDSMITH_NAMESPACE", "CLOUDSMITH_ORGANIZATION", "CLOUDSMITH_ORGANISATION", "CLOUDSMITH_OWNER"},
+			Means: "Organisation."},
+		{Name: "CLOUDSMITH_SERVICE", Main: true, Decides: true, Peers: []string{"CLOUDSMITH_SERVICE_SLUG", "CLOUDSMITH_SERVICE_ACCOUNT"},
+			Means: "Slug of the service account."},
+	}
+}
+
+func configureCloudsmith(v *config.Vars, _ oidc.Token) maker {
+	if !together(v, "", "CLOUDSMITH_ORG", "CLOUDSMITH_SERVICE") {
+		return nil
+	}
+	return makeService(oauth.Cloudsmith(slug(v, "CLOUDSMITH_ORG"), slug(v, "CLOUDSMITH_SERVICE")))
+}
+
+func databricksVariables() []config.Variable {
+	return []config.Variable{
+		{Name: "DATABRICKS_HOST", Main: true, Peers: []string{"DATABRICKS_URL", "DATABRICKS_WORKSPACE_URL"},
+			Means: "Workspace or account host. Alone it configures nothing."},
+		{Name: "DATABRICKS_CLIENT_ID", Main: true, Decides: true, Peers: []string{"DATABRICKS_SERVICE_PRINCIPAL", "DATABRICKS_SERVICE_PRINCIPAL_ID"},
+			Means: "UUID of the service principal."},
+	}
+}
+
+func configureDatabricks(v *config.Vars, _ oidc.Token) maker {
+	if !together(v, "DATABRICKS_HOST", "DATABRICKS_CLIENT_ID") {
+		return nil
+	}
+	host := v.Text("DATABRICKS_HOST")
+	if u, err := url.Parse(host); err == nil && u.Scheme == "" && host != "" {
+		host = "https://" + host // Databricks' own clients take the host alone
+	}
+	return makeService(oauth.Databricks(v.CheckEndpoint("DATABRICKS_HOST", host), name(v, "DATABRICKS_CLIENT_ID")))
+}
+
+func pulumiVariables() []config.Variable {
+	return []config.Variable{
+		{Name: "PULUMI_ORG", Main: true, Peers: []string{"PULUMI_ORGANIZATION", "PULUMI_ORGANISATION"}, Means: "Organization of Pulumi Cloud."},
+	}
+}
+
+func configurePulumi(v *config.Vars, _ oidc.Token) maker {
+	if !v.IsSet("PULUMI_ORG") {
+		return nil
+	}
+	return makeService(oauth.Pulumi(slug(v, "PULUMI_ORG")))
+}

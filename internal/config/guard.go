@@ -1,0 +1,71 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+func guardVariables() []Variable {
+	return []Variable{
+		{Name: "GUARD_FILE", Guard: true, Peers: []string{"GUARDRAILS", "GUARDRAILS_FILE", "GUARD_RULES", "GUARD_POLICY", "GUARD_RULES_FILE"},
+			Means: "File of guardrails in the build directory, by its path from there. A login that breaks one of its rules is refused before anything is sent."},
+		{Name: "GUARD_MAP", Guard: true, Peers: []string{"ACCESS_MAP", "GUARD_ACCESS_MAP", "GUARD_MAP_FILE"},
+			Means: "Access map in the build directory, by its path from there. A login to what it does not grant to this step is refused before anything is sent."},
+	}
+}
+
+// Guard names the files that a login is held to, by their full paths, or empty. That they are regular files inside the build directory,
+// reached through no link, was seen; what they say was not read.
+type Guard struct{ File, Map string }
+
+// Guard is what GUARD_… asks for.
+func (v *Vars) Guard() Guard {
+	return Guard{File: v.existing("GUARD_FILE"), Map: v.existing("GUARD_MAP")}
+}
+
+// existing is the full path of a regular file inside the build directory that a variable names, or empty.
+func (v *Vars) existing(name string) string {
+	path := v.inside(name)
+	if path == "" {
+		return ""
+	}
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		v.Reason(name, errors.New("no regular file that can be read"), "a file inside the build directory, by its path from there")
+		return ""
+	}
+	return path
+}
+
+// inside is the full path that a variable names inside the build directory, or empty. No folder on the way is a link.
+func (v *Vars) inside(name string) string {
+	text := v.Text(name)
+	if text == "" || v.isOdd(name) {
+		return ""
+	}
+	root := inBuildDir(v.CloneDir(), ".")
+	inside, err := filepath.Rel(root, inBuildDir(root, text))
+	switch {
+	case err != nil || !filepath.IsLocal(inside) || inside == ".":
+		v.Reason(name, errors.New("outside the build directory"), "a file inside the build directory, by its path from there")
+		return ""
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }):
+		v.Wrong(name, text, "a path without control characters")
+		return ""
+	}
+	folder := root
+	for _, step := range strings.Split(filepath.Dir(inside), string(filepath.Separator)) {
+		folder = filepath.Join(folder, step)
+		if step == "." {
+			continue // the build directory itself may be a link: Bitbucket made it
+		}
+		if info, err := os.Lstat(folder); err != nil || !info.IsDir() {
+			v.Add(hint.New(name+": a folder that does not exist, or a link in its place", "name a file in a folder of the checkout"))
+			return ""
+		}
+	}
+	return filepath.Join(root, inside)
+}

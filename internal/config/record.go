@@ -1,0 +1,204 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/transport"
+)
+
+func recordVariables() []Variable {
+	return []Variable{
+		{Name: "RECORD_FILE", Peers: []string{"RECORD_PATH", "RECORDS_FILE"},
+			Means: "File in the build directory, by its path from there, that gets a line for each credential, refusal and logout. Not in `OUTPUT_DIR`, so that it can be an artifact."},
+		{Name: "RECORD_OTLP",
+			Means: "Send the records to an OpenTelemetry collector: its base URL, or `true` for the one of the standard variables `OTEL_EXPORTER_OTLP_…`."},
+		{Name: "RECORD_URL", Means: "Send the records to this URL, by one POST."},
+		{Name: "RECORD_FORMAT", Default: "cloudevents", Means: "Form of what `RECORD_URL` gets: `cloudevents`, `splunk` (HTTP Event Collector), or `ocsf`."},
+		{Name: "RECORD_AUTHORIZATION", Secret: true, Means: "Value of the header `Authorization` for `RECORD_URL`: a secured variable."},
+		{Name: "RECORD_S3",
+			Means: "Put the records of a login into a bucket, one object a login, signed with the AWS credential just obtained: `s3://BUCKET/PREFIX`."},
+		{Name: "RECORD_S3_RETENTION", Means: "How long nobody can delete the object in `RECORD_S3` (Object Lock)."},
+		{Name: "RECORD_REQUIRED", Guard: true, Default: "false", Peers: []string{"RECORDS_REQUIRED", "RECORD_MANDATORY"},
+			Means: "Fail, and write nothing, if a record was not taken."},
+		{Name: "RECORD_TIMEOUT", Default: "5s", Means: "Bound on sending the records, inside `TIMEOUT`."},
+	}
+}
+
+// Record says where the records go. A zero value goes nowhere.
+type Record struct {
+	File string // full path
+
+	OTLP *OTLP
+	S3   *S3
+
+	URL           string
+	Format        string // cloudevents, splunk or ocsf
+	Authorization secret.Text
+
+	Required bool
+	Timeout  time.Duration
+}
+
+// OTLP is an OpenTelemetry collector.
+type OTLP struct {
+	URL     string // of its logs, /v1/logs included
+	JSON    bool   // http/json in place of http/protobuf
+	Headers []Header
+}
+
+// A Header of a request.
+type Header struct {
+	Name  string
+	Value secret.Text
+}
+
+// S3 is where in a bucket the records go.
+type S3 struct {
+	Bucket, Prefix string // the prefix without a slash at its ends, or empty
+	Retention      time.Duration
+}
+
+// Sinks is how many places get the records.
+func (r Record) Sinks() int {
+	n := 0
+	for _, asked := range []bool{r.File != "", r.OTLP != nil, r.URL != "", r.S3 != nil} {
+		if asked {
+			n++
+		}
+	}
+	return n
+}
+
+// Record is what RECORD_… asks for. signedIn reports whether the login signs in to AWS.
+func (v *Vars) Record(signedIn bool) Record {
+	g := v.Group()
+	r := Record{
+		File: v.recordFile(), OTLP: v.otlp(), S3: v.s3(signedIn), URL: v.Text("RECORD_URL"), Format: v.Text("RECORD_FORMAT"),
+		Authorization: v.Secret("RECORD_AUTHORIZATION"), Required: v.Boolean("RECORD_REQUIRED"),
+		Timeout: v.Duration("RECORD_TIMEOUT", time.Millisecond, time.Hour),
+	}
+	if r.URL != "" {
+		if err := transport.CheckURL(r.URL); err != nil {
+			v.Reason("RECORD_URL", err, "a URL such as https://host.example.com/records (http is for loopback hosts only)")
+		}
+	} else {
+		v.HalfConfigured("RECORD_URL", "RECORD_FORMAT", "RECORD_AUTHORIZATION")
+	}
+	if !slices.Contains([]string{"cloudevents", "splunk", "ocsf"}, r.Format) {
+		v.Wrong("RECORD_FORMAT", r.Format, "cloudevents, splunk or ocsf")
+	}
+	if strings.ContainsFunc(r.Authorization.Reveal(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		v.Wrong("RECORD_AUTHORIZATION", r.Authorization.Reveal(), "the value of a header, on one line")
+	}
+	if r.Required && !g.Failed() && r.Sinks() == 0 {
+		v.Add(hint.New("RECORD_REQUIRED: set without a place for the records", "set RECORD_FILE, RECORD_OTLP, RECORD_URL or RECORD_S3, or remove RECORD_REQUIRED"))
+	}
+	return r
+}
+
+// recordFile is the full path of RECORD_FILE, or empty.
+func (v *Vars) recordFile() string {
+	const name = "RECORD_FILE"
+	path := v.inside(name)
+	if path == "" {
+		return ""
+	}
+	root := inBuildDir(v.CloneDir(), ".")
+	if inside, err := filepath.Rel(inBuildDir(root, v.Text("OUTPUT_DIR")), path); err == nil && filepath.IsLocal(inside) {
+		v.Add(hint.New(name+": in OUTPUT_DIR, which logout removes and no artifact may hold", "name a file elsewhere in the build directory"))
+		return ""
+	}
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		v.Reason(name, errors.New("not a regular file"), "a file of records, or a name that nothing has yet")
+		return ""
+	}
+	return path
+}
+
+// otlp is the collector of RECORD_OTLP, or nil. The standard variables are those of OpenTelemetry's specification, "OpenTelemetry
+// Protocol Exporter"; those for logs win.
+func (v *Vars) otlp() *OTLP {
+	const name = "RECORD_OTLP"
+	text := v.Text(name)
+	if text == "" || v.isOdd(name) {
+		return nil
+	}
+	o := &OTLP{}
+	if on, err := parseBool(text); err != nil {
+		o.URL = strings.TrimSuffix(v.collector(name, text), "/") + "/v1/logs"
+	} else if !on {
+		return nil
+	} else if url := v.value("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"); url != "" {
+		o.URL = v.collector("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", url)
+	} else {
+		url := v.value("OTEL_EXPORTER_OTLP_ENDPOINT")
+		if url == "" {
+			url = "http://localhost:4318"
+		}
+		o.URL = strings.TrimSuffix(v.collector("OTEL_EXPORTER_OTLP_ENDPOINT", url), "/") + "/v1/logs"
+	}
+	protocolName, protocol := v.standard("PROTOCOL")
+	switch protocol {
+	case "", "http/protobuf":
+	case "http/json":
+		o.JSON = true
+	default:
+		v.Add(hint.New(protocolName+": a protocol that the pipe does not speak", "set it to http/protobuf or http/json, and the endpoint to the collector's port for HTTP (4318)"))
+	}
+	headersName, headers := v.standard("HEADERS")
+	for _, item := range split(headers) {
+		key, value, ok := strings.Cut(item, "=")
+		if key = strings.TrimSpace(key); !ok || !charset.Only(key, charset.Word+"-", 1, 200) {
+			v.Wrong(headersName, item, "name=value")
+			continue
+		}
+		o.Headers = append(o.Headers, Header{key, secret.New(unescape(strings.TrimSpace(value)))})
+	}
+	return o
+}
+
+// standard is a variable of OpenTelemetry's: the one for logs, or else the general one.
+func (v *Vars) standard(end string) (name, value string) {
+	if value = v.value("OTEL_EXPORTER_OTLP_LOGS_" + end); value != "" {
+		return "OTEL_EXPORTER_OTLP_LOGS_" + end, value
+	}
+	return "OTEL_EXPORTER_OTLP_" + end, v.value("OTEL_EXPORTER_OTLP_" + end)
+}
+
+func (v *Vars) collector(name, url string) string {
+	if err := transport.CheckURL(url); err != nil {
+		v.Reason(name, err, "true, false, or the URL of a collector such as https://collector.example.com:4318")
+	}
+	return url
+}
+
+// s3 is the place of RECORD_S3, or nil.
+func (v *Vars) s3(signedIn bool) *S3 {
+	const name = "RECORD_S3"
+	text := v.Text(name)
+	retention := v.Seconds("RECORD_S3_RETENTION", time.Second, 100*365*24*time.Hour)
+	if text == "" {
+		v.HalfConfigured(name, "RECORD_S3_RETENTION")
+		return nil
+	}
+	rest, ok := strings.CutPrefix(text, "s3://")
+	bucket, prefix, _ := strings.Cut(rest, "/")
+	prefix = strings.Trim(prefix, "/")
+	if !ok || !charset.Only(bucket, charset.LowerName+".", 3, 63) || prefix != "" && !charset.Only(prefix, charset.Word+".=/-", 1, 500) {
+		v.Wrong(name, text, "s3://BUCKET/PREFIX")
+		return nil
+	}
+	if !signedIn {
+		v.Add(hint.New(name+": set without a login to AWS, whose credential signs the request", "set AWS_OIDC_ROLE_ARN as well, or remove "+name))
+	}
+	return &S3{Bucket: bucket, Prefix: prefix, Retention: retention}
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// Prepare leaves in the environment of the process what Go and the libraries may read by themselves, in the form that every other
+// variable has. A program calls it first, before [Take], and once: it is the only place that writes the environment.
+func Prepare() {
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		value = strings.TrimSpace(value)
+		switch {
+		case misleads(name):
+			_ = os.Unsetenv(name)
+		case !slices.Contains([]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"}, name):
+		case value == "":
+			_ = os.Unsetenv(name)
+		case name == "SSL_CERT_FILE":
+			_ = os.Setenv(name, inBuildDir(strings.TrimSpace(os.Getenv("BITBUCKET_CLONE_DIR")), value))
+		default:
+			_ = os.Setenv(name, value)
+		}
+	}
+}
+
+// misleads reports whether a variable makes a library of the programs read a file, start a program, or send something that nobody
+// configured: cloud.google.com/go/auth with client certificates (GOOGLE_API_CERTIFICATE_CONFIG names a program), S2A, the quota project
+// and logging; gRPC; Go with the file of a time zone. GOOGLE_APPLICATION_CREDENTIALS stays for what runs with the credentials that login
+// left; login's own clients look for none.
+func misleads(name string) bool {
+	return slices.ContainsFunc([]string{"GOOGLE_API_", "EXPERIMENTAL_GOOGLE_", "GOOGLE_SDK_GO_", "GCE_METADATA_", "GRPC_"}, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	}) || slices.Contains([]string{"GOOGLE_CLOUD_QUOTA_PROJECT", "TZ", "ZONEINFO"}, name)
+}
+
+// Network checks what Go's libraries read by themselves, and pass over where they cannot read it: requests would go past the proxy.
+func (v *Vars) Network() {
+	v.Text("SSL_CERT_FILE")
+	v.authorities("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE")))
+	for _, dir := range filepath.SplitList(v.value("SSL_CERT_DIR")) {
+		if inside, err := filepath.Rel(inBuildDir(v.CloneDir(), "."), inBuildDir(v.CloneDir(), dir)); err == nil && filepath.IsLocal(inside) {
+			// Go would read whatever the checkout has there, to its end.
+			v.Add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))
+		}
+	}
+	name, value := "HTTPS_PROXY", v.Text("HTTPS_PROXY")
+	if value == "" {
+		name, value = "https_proxy", v.value("https_proxy")
+	}
+	if value == "" {
+		return
+	}
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		v.Reason(name, errors.New("not the URL of a proxy"), "a URL such as http://proxy.example.com:3128, with signs of a password encoded (% as %25)")
+	}
+}

@@ -1,0 +1,309 @@
+// Package config reads the variables. It takes one snapshot of the environment, gives what it holds as values of the right type,
+// and collects what is wrong, so that one run reports all of it. It knows no cloud: the backends have their variables beside their
+// configuration.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/transport"
+)
+
+// Vars is a snapshot of the variables and what is wrong with those that were read. It is not safe for use by several goroutines.
+type Vars struct {
+	Step
+
+	values   map[string]secret.Text
+	names    []string // of values, sorted
+	known    []Group
+	byName   map[string]Variable
+	odd      map[string]oddity // variables whose text cannot be meant
+	problems *[]error
+	from     int // where the group's own problems begin
+}
+
+// Take takes a snapshot of the environment of the process. known are the variables that there are.
+func Take(known []Group) *Vars {
+	step, err := readStep()
+	v := New(os.Environ(), step, known)
+	v.Add(err)
+	return v
+}
+
+// New is a snapshot of these variables, each of which is NAME=VALUE.
+func New(environ []string, step Step, known []Group) *Vars {
+	v := &Vars{
+		Step: step, known: known, values: map[string]secret.Text{}, byName: map[string]Variable{}, odd: map[string]oddity{}, problems: new([]error),
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if _, twice := v.values[name]; !twice { // as getenv finds the first one
+			v.names = append(v.names, name)
+		}
+		v.values[name] = secret.New(strings.TrimSpace(value))
+	}
+	slices.Sort(v.names)
+	for _, g := range known {
+		for _, one := range g.Variables {
+			v.byName[one.Name] = one
+		}
+	}
+	return v
+}
+
+// Group is the same snapshot, for the variables of one thing. What is wrong with them counts for v too.
+func (v *Vars) Group() *Vars {
+	g := *v
+	g.from = len(*v.problems)
+	return &g
+}
+
+// Failed reports whether anything was wrong since the group began.
+func (v *Vars) Failed() bool { return len(*v.problems) > v.from }
+
+// Err is all that is wrong, or nil.
+func (v *Vars) Err() error { return errors.Join((*v.problems)[v.from:]...) }
+
+// Add adds a problem; nil is none.
+func (v *Vars) Add(err error) {
+	if err != nil {
+		*v.problems = append(*v.problems, err)
+	}
+}
+
+// Advise adds advice to each problem of the group.
+func (v *Vars) Advise(advice string) {
+	for i := v.from; i < len(*v.problems); i++ {
+		(*v.problems)[i] = hint.With((*v.problems)[i], advice)
+	}
+}
+
+// Wrong reports a variable whose value is not what was expected. The value is described and not quoted: it may be a secret that
+// was put into the wrong variable.
+func (v *Vars) Wrong(name, value, expected string) { v.Reason(name, errors.New(form(value)), expected) }
+
+// Reason is Wrong with a better description.
+func (v *Vars) Reason(name string, reason error, expected string) {
+	if o, ok := v.odd[name]; ok { // then what was expected completes what was said
+		if !o.complete {
+			o.complete = true
+			v.odd[name] = o
+			(*v.problems)[o.at] = hint.New(name+": "+o.what+": expected "+expected, o.advice)
+		}
+		return
+	}
+	v.Add(hint.New(fmt.Sprintf("%s: %s: expected %s", name, reason, expected), "correct "+name+" in bitbucket-pipelines.yml"))
+}
+
+// value is a variable's text without the white space around it, or empty.
+func (v *Vars) value(name string) string {
+	if text, ok := v.values[name]; ok {
+		return text.Reveal()
+	}
+	return ""
+}
+
+// IsSet reports whether a variable, or its array form, has a value. An array of nothing is none.
+func (v *Vars) IsSet(name string) bool {
+	count := v.value(name + "_COUNT")
+	return v.value(name) != "" || v.byName[name].List && count != "" && count != "0"
+}
+
+// Given reports whether a variable, or its array form, has a value or is an array of nothing.
+func (v *Vars) Given(name string) bool { return v.value(name) != "" || v.value(name+"_COUNT") != "" }
+
+// Text is a variable's value, or else its default.
+func (v *Vars) Text(name string) string {
+	text := v.value(name)
+	if text == "" {
+		return v.byName[name].Default
+	}
+	v.Meant(name, text)
+	return text
+}
+
+// Secret is the value of a variable that is one.
+func (v *Vars) Secret(name string) secret.Text { return secret.New(v.Text(name)) }
+
+// An oddity is what is said of a variable whose text cannot be meant.
+type oddity struct {
+	what, advice string
+	at           int  // among the problems
+	complete     bool // says what was expected
+}
+
+// Meant reports whether a text of a variable can be meant. A reference that nothing has replaced cannot, nor can quotes that have become
+// part of the value: that is said once for a variable, and nothing else of its text.
+func (v *Vars) Meant(name, text string) bool {
+	if v.isOdd(name) {
+		return false
+	}
+	switch {
+	case isReference(text):
+		v.strange(name, "the name of a variable, as in $NAME, which nothing has replaced by its value",
+			"give "+name+" the value itself, or define the variable where the step can see it, without \\ or single quotes before the $ of a script")
+	case isQuoted(text):
+		v.strange(name, "in quotes, which are part of the value", "remove the quotes that stand inside the value of "+name+": those of YAML are not part of it")
+	default:
+		return true
+	}
+	return false
+}
+
+func (v *Vars) isOdd(name string) bool { _, ok := v.odd[name]; return ok }
+
+func (v *Vars) strange(name, what, advice string) {
+	v.odd[name] = oddity{what: what, advice: advice, at: len(*v.problems)}
+	v.Add(hint.New(name+": "+what, advice))
+}
+
+// Boolean is a variable's value as a boolean.
+func (v *Vars) Boolean(name string) bool {
+	text := v.Text(name)
+	if text == "" {
+		return false
+	}
+	b, err := parseBool(text)
+	if err != nil {
+		v.Wrong(name, text, expectedBool)
+	}
+	return b
+}
+
+// Duration is a variable's value as a duration between least and most, or zero where the variable has none.
+func (v *Vars) Duration(name string, least, most time.Duration) time.Duration {
+	text := v.Text(name)
+	if text == "" {
+		return 0
+	}
+	d, err := ParseDuration(text)
+	switch {
+	case err != nil:
+		v.Wrong(name, text, expectedDuration)
+	case d < least || d > most:
+		v.Reason(name, errors.New(d.String()), short(least)+" to "+short(most))
+	}
+	return d
+}
+
+// Seconds is Duration for the clouds, which count whole seconds.
+func (v *Vars) Seconds(name string, least, most time.Duration) time.Duration {
+	g := v.Group()
+	d := g.Duration(name, least, most)
+	if !g.Failed() && d%time.Second != 0 {
+		v.Reason(name, errors.New(d.String()), "whole seconds")
+	}
+	return d
+}
+
+// List is the items of a list: X, or X_COUNT with X_0, X_1 and so on, or else of the default.
+func (v *Vars) List(name string) []string {
+	items, ok := v.array(name)
+	if !ok {
+		items = split(v.Text(name))
+	}
+	for _, item := range items {
+		v.Meant(name, item)
+		if !v.byName[name].Spaces && v.SplitBySpaces(name, item) {
+			break
+		}
+	}
+	return items
+}
+
+// SplitBySpaces reports an item with white space in it, which is several, and whether it is one.
+func (v *Vars) SplitBySpaces(name, item string) bool {
+	if len(strings.Fields(item)) < 2 {
+		return false
+	}
+	if !v.isOdd(name) {
+		v.strange(name, "items split by spaces", "write "+name+" as a YAML list, or as one string split at line breaks or at commas")
+	}
+	return true
+}
+
+// array is the items of a list in array form, and whether it has that form.
+func (v *Vars) array(name string) ([]string, bool) {
+	countName := name + "_COUNT"
+	text := v.value(countName)
+	if text == "" {
+		return nil, false
+	}
+	if v.value(name) != "" {
+		v.Add(hint.New(name+": set beside "+countName, "give the list in one form: a YAML list, or one string"))
+		return nil, true
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 0 || count > maxList {
+		v.Wrong(countName, text, fmt.Sprintf("a number from 0 to %d", maxList))
+		return nil, true
+	}
+	var items, missing []string
+	for i := range count {
+		variable := name + "_" + strconv.Itoa(i)
+		if _, ok := v.values[variable]; !ok {
+			missing = append(missing, variable)
+		} else if item := v.value(variable); item != "" {
+			items = append(items, item)
+		}
+	}
+	if missing != nil {
+		v.Add(hint.New(fmt.Sprintf("%s: missing, though %s is %d", strings.Join(missing, ", "), countName, count),
+			"Bitbucket sets the items of a YAML list by itself: write the list under "+name))
+	}
+	return items, true
+}
+
+// Endpoint is a base URL without the slash at its end, or empty.
+func (v *Vars) Endpoint(name string) string { return v.CheckEndpoint(name, v.Text(name)) }
+
+// CheckEndpoint is Endpoint for a value that was changed before.
+func (v *Vars) CheckEndpoint(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	if err := transport.CheckEndpoint(value); err != nil {
+		v.Reason(name, err, "a base URL such as https://host.example.com (http is for loopback hosts only)")
+	}
+	return strings.TrimSuffix(value, "/")
+}
+
+// HalfConfigured reports each variable that is set though the one without which it means nothing is not.
+func (v *Vars) HalfConfigured(main string, names ...string) {
+	for _, name := range names {
+		if v.IsSet(name) {
+			v.Add(hint.New(name+": set without "+main, "set "+main+" as well, or remove "+name))
+		}
+	}
+}
+
+// Token is the step's token, which must be there.
+func (v *Vars) Token() oidc.Token {
+	const name = "BITBUCKET_STEP_OIDC_TOKEN"
+	g := v.Group()
+	text := g.Text(name)
+	switch {
+	case text == "":
+		v.Add(hint.New(name+": missing", addOIDC))
+		return oidc.Token{}
+	case g.Failed():
+		v.Add(hint.New(name+": not a token", addOIDC))
+		return oidc.Token{}
+	}
+	token, err := oidc.Parse(text)
+	if err != nil {
+		v.Add(hint.With(err, name+" must hold the token as Bitbucket sets it: do not set it yourself"))
+	}
+	return token
+}
+
+const addOIDC = "add `oidc: true` to the step in bitbucket-pipelines.yml, beside `script:`"

@@ -1,0 +1,122 @@
+package test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"bitbucket-oidc/internal/backends"
+)
+
+// The tables of variables are written from the program's own list. `make docs` runs these tests with -generate.
+var generate = flag.Bool("generate", false, "rewrite what is generated in the pages")
+
+// generated holds the part of a page between two lines to what it should be, or rewrites it.
+func generated(t *testing.T, page, begins, ends, want string) {
+	t.Helper()
+	text := docPage(t, page)
+	before, rest, ok := strings.Cut(text, begins+"\n")
+	got, after, ends2 := strings.Cut(rest, ends)
+	if !ok || !ends2 {
+		t.Fatalf("%s has no %q with %q after it", page, begins, ends)
+	}
+	switch {
+	case got == want:
+	case *generate:
+		if err := os.WriteFile(filepath.Join(checkout, page), []byte(before+begins+"\n"+want+ends+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s is stale below %q: run make docs", page, begins)
+	}
+}
+
+// TestStaleREADME: each table below a marker has the group's variables, in the program's words.
+func TestStaleREADME(t *testing.T) {
+	for _, g := range backends.Variables() {
+		var b strings.Builder
+		b.WriteString("| Variable | Usage |\n|---|---|\n")
+		for _, v := range g.Variables {
+			main := ""
+			if v.Main {
+				main = " (*)"
+			}
+			if v.Context {
+				main += " (**)"
+			}
+			fmt.Fprintf(&b, "| `%s`%s | %s |\n", v.Name, main, v.Documentation())
+		}
+		generated(t, "README.md", "<!-- variables of "+g.Name+": written by make docs -->", "<!-- end -->", b.String())
+	}
+}
+
+// TestStalePipeYML: Bitbucket passes to the pipe what pipe.yml lists, and by itself only what has a default of the step's own.
+func TestStalePipeYML(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("variables:\n")
+	for i, g := range backends.Variables() {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		for _, v := range g.Variables {
+			fallback := ""
+			if v.Context {
+				fallback = "$" + v.Name
+			}
+			fmt.Fprintf(&b, "  - name: %s\n    default: %q", v.Name, fallback)
+			if v.Default != "" {
+				b.WriteString(" # unset: " + v.Default)
+			}
+			b.WriteString("\n")
+		}
+	}
+	generated(t, "pipe.yml", "# What follows is written by make docs.", "# End of what make docs writes.", b.String())
+}
+
+// TestVariablesFromTheContext: a workspace variable of another tool reaches no pipe that did not ask for it.
+func TestVariablesFromTheContext(t *testing.T) {
+	var pipe struct {
+		Variables []struct{ Name, Default string }
+	}
+	if err := yaml.Unmarshal([]byte(docPage(t, "pipe.yml")), &pipe); err != nil {
+		t.Fatal(err)
+	}
+	if len(pipe.Variables) < 60 {
+		t.Fatalf("%d variables only", len(pipe.Variables))
+	}
+	allowed := []string{"AWS_OIDC_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "GCP_WORKLOAD_IDENTITY_PROVIDER", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
+	for _, v := range pipe.Variables {
+		mayBe := strings.HasPrefix(v.Name, "BITBUCKET_") || slices.Contains(allowed, v.Name)
+		if want := map[bool]string{true: "$" + v.Name}[mayBe]; v.Default != want {
+			t.Errorf("pipe.yml: the default of %s is %q, want %q", v.Name, v.Default, want)
+		}
+	}
+}
+
+// TestVariablesAreSentences: what is said of a variable reads the same in help, in README and in pipe.yml.
+func TestVariablesAreSentences(t *testing.T) {
+	names := map[string]string{}
+	for _, g := range backends.Variables() {
+		for _, v := range g.Variables {
+			if !regexp.MustCompile("^[A-Z`0-9].*\\.$").MatchString(v.Means) || strings.ContainsAny(v.Means, "|<>\n") || strings.Count(v.Means, "`")%2 > 0 {
+				t.Errorf("%s: %q is no sentence for a table", v.Name, v.Means)
+			}
+			if strings.HasPrefix(v.Means, "List of ") != v.List {
+				t.Errorf("%s: a list or not? %q", v.Name, v.Means)
+			}
+			for _, name := range append([]string{v.Name}, v.Peers...) {
+				if other, twice := names[name]; twice {
+					t.Errorf("%s stands for %s and for %s", name, other, v.Name)
+				}
+				names[name] = v.Name
+			}
+		}
+	}
+}
