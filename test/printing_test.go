@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,16 +81,19 @@ func configured(t *testing.T) (reading, []federation.Backend, *cloud.World, *clo
 // TestValuesPrintNoSecret: neither the configuration nor what was obtained gives a secret away, however it is printed.
 func TestValuesPrintNoSecret(t *testing.T) {
 	cfg, backends, world, others := configured(t)
-	grants, err := federation.Exchange(t.Context(), cfg.Token, backends)
+	grants, outcomes, err := federation.Exchange(t.Context(), cfg.Token, backends)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, b := range backends {
+		checkOutcomes(t, b, grants[i])
 	}
 	secrets := append(world.Secrets(), others.Secrets()...)
 	if len(secrets) < 12 {
 		t.Fatalf("%d secrets only", len(secrets))
 	}
 	for name, value := range map[string]any{
-		"configuration": cfg, "variables": *cfg.Vars, "token": cfg.Token, "backends": backends, "grants": grants,
+		"configuration": cfg, "variables": *cfg.Vars, "token": cfg.Token, "backends": backends, "grants": grants, "outcomes": outcomes,
 	} {
 		for _, verb := range verbs {
 			if err := checkPrinted(fmt.Sprintf(verb, value), secrets); err != nil {
@@ -101,6 +105,24 @@ func TestValuesPrintNoSecret(t *testing.T) {
 				t.Errorf("%s, JSON: %v", name, err)
 			}
 		}
+	}
+}
+
+// checkOutcomes: each target of a backend ends in one outcome, whatever became of it.
+func checkOutcomes(t *testing.T, b federation.Backend, grant federation.Grant) {
+	t.Helper()
+	var asked, ended []string
+	for _, target := range b.Targets() {
+		asked = append(asked, fmt.Sprintf("%+v", target))
+	}
+	for _, o := range grant.Outcomes {
+		ended = append(ended, fmt.Sprintf("%+v", o.Target))
+		if granted := o.Err == nil; granted && (o.Operation == "" || o.Principal == "" || o.Ended.Before(o.Started)) {
+			t.Errorf("%s %s: an outcome that lacks something: %+v", o.Target.Backend, o.Target.Name, o)
+		}
+	}
+	if len(asked) == 0 || !slices.Equal(asked, ended) {
+		t.Errorf("%s: asked for %q, outcomes of %q", b.Name(), asked, ended)
 	}
 }
 
@@ -116,7 +138,8 @@ func TestErrorsPrintNoSecret(t *testing.T) {
 			s.Inject(cloud.Echo(status))
 		}
 		for _, backend := range backends {
-			_, err := backend.Exchange(t.Context(), cfg.Token)
+			grant, err := backend.Exchange(t.Context(), cfg.Token)
+			checkOutcomes(t, backend, grant)
 			if err == nil {
 				t.Errorf("%s takes its own request for an answer", backend.Name())
 				continue
@@ -187,7 +210,7 @@ func fall(_ reading, token string, grants []federation.Grant) int {
 func TestPanicPrintsNoSecret(t *testing.T) {
 	if way := os.Getenv("PANIC"); way != "" {
 		cfg, backends, world, others := configured(t)
-		grants, err := federation.Exchange(t.Context(), cfg.Token, backends)
+		grants, _, err := federation.Exchange(t.Context(), cfg.Token, backends)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := checkExpiry(token.Claims); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
-	grants, err := federation.Exchange(ctx, token, set.Make(dir.Path, c.Debug))
+	grants, _, err := federation.Exchange(ctx, token, set.Make(dir.Path, c.Debug))
 	if err != nil {
 		return c.Fail(err, cli.Failed)
 	}
@@ -165,8 +165,8 @@ func warnOfDrift(c *cli.Console, grants []federation.Grant, claims oidc.Claims, 
 }
 
 // each goes through the credentials of all backends.
-func each(grants []federation.Grant) iter.Seq2[string, federation.Credentials] {
-	return func(yield func(string, federation.Credentials) bool) {
+func each(grants []federation.Grant) iter.Seq2[string, federation.Credential] {
+	return func(yield func(string, federation.Credential) bool) {
 		for _, g := range grants {
 			for _, got := range g.Credentials {
 				if !yield(g.Backend, got) {
@@ -177,7 +177,7 @@ func each(grants []federation.Grant) iter.Seq2[string, federation.Credentials] {
 	}
 }
 
-func success(backend string, got federation.Credentials) string {
+func success(backend string, got federation.Credential) string {
 	line := fmt.Sprintf("✔ %s %s: %s", backend, got.Name, got.Principal)
 	if !got.Expires.IsZero() {
 		line += fmt.Sprintf(" until %s (%s)", timeOfDay(got.Expires), minutes(time.Until(got.Expires)))

@@ -129,61 +129,108 @@ func endpoint(url string) *string {
 	return &url
 }
 
-// Exchange implements [federation.Backend]. Roles are assumed side by side, and then the registries logged in to.
-func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
-	if err := b.guard(); err != nil {
-		return nil, err
+// Targets implements [federation.Backend]: the profiles, and then the registries.
+func (b *Backend) Targets() []federation.Target {
+	var targets []federation.Target
+	for _, r := range b.Roles {
+		targets = append(targets, b.target(r))
 	}
-	sessions, err := sideBySide(b.Roles, func(r Role) (session, error) {
-		s, err := b.obtain(ctx, token, r)
-		if err != nil {
-			err = fmt.Errorf("aws %s: %w", r.Profile, err)
-		}
-		return s, err
-	})
-	if err != nil {
-		return nil, err
+	for _, r := range b.Registries {
+		t := b.target(b.roleFor(r))
+		t.Name, t.Lifetime = r.Host, 0
+		targets = append(targets, t)
 	}
-	registries, err := sideBySide(b.Registries, func(r Registry) (federation.Credentials, error) {
-		c, err := b.logIn(ctx, r, sessions)
-		if err != nil {
-			err = fmt.Errorf("aws %s: %w", r.Host, err)
-		}
-		return c, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	files := b.files(token, sessions)
-	var credentials []federation.Credentials
-	for _, s := range sessions {
-		c := federation.Credentials{Name: s.role.Profile, Principal: s.principal, Expires: s.expires, Files: files}
-		switch {
-		case b.Refreshable:
-			// SDKs renew as long as STS takes the token. Each renewed session may outlive it.
-			c.Expires, c.Refreshes = token.Claims.Expires, true
-			c.Lengthen = "Bitbucket does not renew the step's token: split the step, or set AWS_SESSION_DURATION in place of AWS_REFRESHABLE"
-		case len(s.role.Chain) > 0:
-			c.Lengthen = "AWS ends chained sessions after an hour: set AWS_REFRESHABLE, or assume the role without a chain"
-		default:
-			c.Lengthen = "raise AWS_SESSION_DURATION, and the role's maximum session duration if that is below, or set AWS_REFRESHABLE"
-		}
-		credentials = append(credentials, c)
-	}
-	credentials[0].Env = b.env()
-	return append(credentials, registries...), nil
+	return targets
 }
 
-// sideBySide calls do for every item at once. The errors are joined, and what was refused alike is told as one.
-func sideBySide[In, Out any](items []In, do func(In) (Out, error)) ([]Out, error) {
-	results := make([]Out, len(items))
-	errs := make([]error, len(items))
+func (b *Backend) target(r Role) federation.Target {
+	t := federation.Target{
+		Backend: b.Name(), Name: r.Profile, Identity: r.ARN.String(), Account: r.last().Account,
+		Endpoint: b.endpointHost(), Lifetime: b.Duration, Policies: slices.Clone(b.PolicyARNs),
+	}
+	for _, next := range r.Chain {
+		t.Via = append(t.Via, next.String())
+		t.Lifetime = min(t.Lifetime, longestChained)
+	}
+	if b.Policy != "" {
+		t.Policies = append(t.Policies, b.Policy)
+	}
+	t.Narrowed = len(t.Policies) > 0
+	return t
+}
+
+// Exchange implements [federation.Backend]. Roles are assumed side by side, and then the registries logged in to.
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
+	grant := federation.Grant{Backend: b.Name()}
+	targets := b.Targets()
+	notAsked := func(targets []federation.Target) {
+		for _, t := range targets {
+			grant.Outcomes = append(grant.Outcomes, federation.NotAsked(t))
+		}
+	}
+	if err := b.guard(); err != nil {
+		notAsked(targets)
+		return grant, err
+	}
+	profiles, registries := targets[:len(b.Roles)], targets[len(b.Roles):]
+	sessions, outcomes, err := b.obtainAll(ctx, token, profiles)
+	grant.Outcomes = outcomes
+	if err != nil {
+		notAsked(registries)
+		return grant, err
+	}
+	logins, outcomes, err := b.logInAll(ctx, sessions, registries)
+	grant.Outcomes = append(grant.Outcomes, outcomes...)
+	if err != nil {
+		return grant, err
+	}
+	grant.Files, grant.Env = b.files(token, sessions), b.env()
+	for _, s := range sessions {
+		grant.Credentials = append(grant.Credentials, b.credential(token, s, grant.Files))
+	}
+	for _, l := range logins {
+		grant.Credentials = append(grant.Credentials, l.credential)
+		grant.Registries = append(grant.Registries, l.registry)
+	}
+	return grant, nil
+}
+
+func (b *Backend) credential(token oidc.Token, s session, files []federation.File) federation.Credential {
+	c := federation.Credential{Name: s.role.Profile, Principal: s.principal, Expires: s.expires}
+	for _, f := range files {
+		c.Files = append(c.Files, f.Path)
+	}
+	switch {
+	case b.Refreshable:
+		// SDKs renew as long as STS takes the token. Each renewed session may outlive it.
+		c.Expires, c.Refreshes = token.Claims.Expires, true
+		c.Lengthen = "Bitbucket does not renew the step's token: split the step, or set AWS_SESSION_DURATION in place of AWS_REFRESHABLE"
+	case len(s.role.Chain) > 0:
+		c.Lengthen = "AWS ends chained sessions after an hour: set AWS_REFRESHABLE, or assume the role without a chain"
+	default:
+		c.Lengthen = "raise AWS_SESSION_DURATION, and the role's maximum session duration if that is below, or set AWS_REFRESHABLE"
+	}
+	return c
+}
+
+// sideBySide goes the way to every target's credential at once. It joins the errors, each with the target's name before it.
+func sideBySide[T any](targets []federation.Target, get func(i int, way *federation.Attempt) (T, error)) ([]T, []federation.Outcome, error) {
+	results := make([]T, len(targets))
+	outcomes := make([]federation.Outcome, len(targets))
+	errs := make([]error, len(targets))
 	var all sync.WaitGroup
-	for i, item := range items {
-		all.Go(func() { results[i], errs[i] = do(item) })
+	for i, t := range targets {
+		all.Go(func() {
+			way := federation.Begin(t)
+			var err error
+			if results[i], err = get(i, way); err != nil {
+				errs[i] = fmt.Errorf("aws %s: %w", t.Name, err)
+			}
+			outcomes[i] = way.End(err)
+		})
 	}
 	all.Wait()
-	return results, together(errs)
+	return results, outcomes, together(errs)
 }
 
 // guard refuses roles of other accounts before anything is sent, for any of them.

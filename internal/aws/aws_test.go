@@ -16,6 +16,7 @@ import (
 	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
@@ -190,11 +191,12 @@ func FuzzFiles(f *testing.F) {
 	f.Add(goodID, "a\rb", "%(x)s")
 	f.Fuzz(func(t *testing.T, id, key, token string) {
 		end := time.Unix(1893456000, 0)
-		s, err := read(Role{Profile: "default", ARN: role}, role, &types.Credentials{AccessKeyId: &id, SecretAccessKey: &key, SessionToken: &token, Expiration: &end},
-			&types.AssumedRoleUser{Arn: sdk.String(goodARN)}, "x")
+		s, err := (&Backend{}).read(&federation.Call{}, role, &types.Credentials{AccessKeyId: &id, SecretAccessKey: &key, SessionToken: &token, Expiration: &end},
+			&types.AssumedRoleUser{Arn: sdk.String(goodARN)})
 		if err != nil {
 			return
 		}
+		s.role = Role{Profile: "default", ARN: role}
 		dir := t.TempDir()
 		other := session{role: Role{Profile: "other", ARN: role}, accessKeyID: goodID, secretKey: secret.New("other"), sessionToken: secret.New("other")}
 		var paths []string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -39,15 +40,31 @@ func ParseRegistry(s string) (Registry, error) {
 	return r, nil
 }
 
-// logIn gets Docker's password for a registry, with the session of the registry's account, or else the first one.
-func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (federation.Credentials, error) {
-	from := sessions[0]
-	for _, s := range sessions {
-		if account, _ := accountOf(s.principal); account == r.Account {
-			from = s
-			break
-		}
-	}
+// roleFor is the role whose session logs in to a registry: that of the registry's account, or else the first one.
+func (b *Backend) roleFor(r Registry) Role { return b.Roles[b.indexFor(r)] }
+
+func (b *Backend) indexFor(r Registry) int {
+	return max(0, slices.IndexFunc(b.Roles, func(role Role) bool { return role.last().Account == r.Account }))
+}
+
+// A login is what Docker gets for a registry.
+type login struct {
+	credential federation.Credential
+	registry   federation.Registry
+}
+
+// logInAll gets Docker's password for each registry.
+func (b *Backend) logInAll(ctx context.Context, sessions []session, targets []federation.Target) ([]login, []federation.Outcome, error) {
+	return sideBySide(targets, func(i int, way *federation.Attempt) (login, error) {
+		r := b.Registries[i]
+		l, call, err := b.logIn(ctx, r, sessions[b.indexFor(r)])
+		way.Called(call)
+		return l, err
+	})
+}
+
+func (b *Backend) logIn(ctx context.Context, r Registry, from session) (login, federation.Call, error) {
+	call := federation.Call{Operation: "GetAuthorizationToken"}
 	doing := "getting a Docker login with profile " + from.role.Profile
 	client := ecr.NewFromConfig(b.sdkConfig(r.Region, from.provider()), func(o *ecr.Options) {
 		o.BaseEndpoint = endpoint(b.ECREndpoint)
@@ -57,26 +74,32 @@ func (b *Backend) logIn(ctx context.Context, r Registry, sessions []session) (fe
 	})
 	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return federation.Credentials{}, explainRegistry(ctx, doing, r, from.principal, err)
+		call.RequestID = failedRequest(err)
+		return login{}, call, noted(err, explainRegistry(ctx, doing, r, from.principal, err))
 	}
+	call.RequestID = requestID(out.ResultMetadata)
 	if len(out.AuthorizationData) != 1 || out.AuthorizationData[0].ExpiresAt == nil {
-		return federation.Credentials{}, hint.New(doing+": ECR's answer cannot be used: not one login", otherServer)
+		return login{}, call, hint.New(doing+": ECR's answer cannot be used: not one login", otherServer)
 	}
 	data := out.AuthorizationData[0]
 	plain, err := base64.StdEncoding.DecodeString(sdk.ToString(data.AuthorizationToken))
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || user != "AWS" || !charset.Only(password, charset.Visible, 1, maxPassword) {
-		return federation.Credentials{}, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
+		return login{}, call, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
 	}
 	expires := data.ExpiresAt.UTC()
 	if from.expires.Before(expires) {
 		expires = from.expires // the login ends with the session that it came from
 	}
-	return federation.Credentials{
-		Name: r.Host, Principal: from.principal, Expires: expires,
-		Lengthen: "call the pipe again before Docker needs the registry",
-		Registry: &federation.Registry{Host: r.Host, Username: user, Password: secret.New(password)},
-	}, nil
+	call.Principal, call.Expires, call.CredentialID = from.principal, expires, secret.New(from.accessKeyID)
+	call.Account, _ = accountOf(from.principal)
+	return login{
+		federation.Credential{
+			Name: r.Host, Principal: from.principal, Expires: expires, Files: []string{federation.DockerConfig},
+			Lengthen: "call the pipe again before Docker needs the registry",
+		},
+		federation.Registry{Host: r.Host, Username: user, Password: secret.New(password)},
+	}, call, nil
 }
 
 // maxPassword is more than any password of ECR, which has about 2,500 characters.

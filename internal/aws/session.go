@@ -2,16 +2,23 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
@@ -35,48 +42,92 @@ func (s session) provider() sdk.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(s.accessKeyID, s.secretKey.Reveal(), s.sessionToken.Reveal())
 }
 
-// obtain assumes a role, and after it the roles of its chain.
-func (b *Backend) obtain(ctx context.Context, token oidc.Token, role Role) (session, error) {
-	s, err := b.assumeWithToken(ctx, token, role)
-	for i := range role.Chain {
-		if err == nil {
-			s, err = b.assumeNext(ctx, token.Claims, s, i)
+// obtainAll assumes the role of each profile, and after it the roles of its chain.
+func (b *Backend) obtainAll(ctx context.Context, token oidc.Token, profiles []federation.Target) ([]session, []federation.Outcome, error) {
+	first := b.firstCalls(ctx, token)
+	return sideBySide(profiles, func(i int, way *federation.Attempt) (session, error) {
+		role := b.Roles[i]
+		s, call, err := first[b.firstOf(role)]()
+		way.Called(call)
+		s.role = role
+		for i := range role.Chain {
+			if err == nil {
+				s, call, err = b.assumeNext(ctx, token.Claims, s, i)
+				way.Called(call)
+			}
 		}
-	}
-	if err != nil {
-		return session{}, err
-	}
-	account, _ := accountOf(s.principal)
-	return s, b.allowed(account)
+		if err != nil {
+			return session{}, err
+		}
+		return s, b.allowed(call.Account)
+	})
 }
 
-func (b *Backend) assumeWithToken(ctx context.Context, token oidc.Token, role Role) (session, error) {
-	doing := "assuming " + role.ARN.String()
-	duration := b.Duration
+// A first is what distinguishes one exchange of the token from another. Roles that begin with the same one share it.
+type first struct {
+	role     ARN
+	narrowed bool // by the session policies, which a chain's first session must not have: they are for its last one
+}
+
+func (b *Backend) firstOf(r Role) first {
+	return first{r.ARN, len(r.Chain) == 0 && (b.Policy != "" || len(b.PolicyARNs) > 0)}
+}
+
+type firstCall = func() (session, federation.Call, error)
+
+// firstCalls are the exchanges of the token, each of which is made once, for whoever asks first.
+func (b *Backend) firstCalls(ctx context.Context, token oidc.Token) map[first]firstCall {
+	durations := map[first]time.Duration{}
+	for _, r := range b.Roles {
+		duration := b.Duration
+		if len(r.Chain) > 0 {
+			duration = min(duration, longestChained) // it is only needed to ask for the next one
+		}
+		f := b.firstOf(r)
+		durations[f] = max(durations[f], duration)
+	}
+	calls := map[first]firstCall{}
+	for f, duration := range durations {
+		var once sync.Once
+		var s session
+		var call federation.Call
+		var err error
+		calls[f] = func() (session, federation.Call, error) {
+			once.Do(func() { s, call, err = b.assumeWithToken(ctx, token, f, duration) })
+			return s, call, err
+		}
+	}
+	return calls
+}
+
+func (b *Backend) assumeWithToken(ctx context.Context, token oidc.Token, f first, duration time.Duration) (session, federation.Call, error) {
+	call := federation.Call{Operation: "AssumeRoleWithWebIdentity"}
+	doing := "assuming " + f.role.String()
 	in := &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn:          sdk.String(role.ARN.String()),
+		RoleArn:          sdk.String(f.role.String()),
 		RoleSessionName:  &b.SessionName,
 		WebIdentityToken: sdk.String(token.Reveal()),
+		DurationSeconds:  seconds(duration),
 	}
-	if len(role.Chain) == 0 {
+	if f.narrowed {
 		in.Policy, in.PolicyArns = b.policies()
-	} else {
-		duration = min(duration, longestChained) // it is only needed to ask for the next one
 	}
-	in.DurationSeconds = seconds(duration)
 	out, err := b.sts(sdk.AnonymousCredentials{}).AssumeRoleWithWebIdentity(ctx, in)
 	if err != nil {
-		return session{}, request{claims: token.Claims, role: role.ARN, duration: duration}.explain(ctx, doing, b.host(), err)
+		call.RequestID = failedRequest(err)
+		return session{}, call, noted(err, request{claims: token.Claims, role: f.role, duration: duration}.explain(ctx, doing, b.host(), err))
 	}
-	s, err := read(role, role.ARN, out.Credentials, out.AssumedRoleUser, b.SessionName)
+	call.RequestID = requestID(out.ResultMetadata)
+	s, err := b.read(&call, f.role, out.Credentials, out.AssumedRoleUser)
 	if err != nil {
-		return session{}, fmt.Errorf("%s: %w", doing, err)
+		return session{}, call, fmt.Errorf("%s: %w", doing, err)
 	}
-	return s, nil
+	return s, call, nil
 }
 
 // assumeNext assumes the chain's role number i with the session of the one before.
-func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from session, i int) (session, error) {
+func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from session, i int) (session, federation.Call, error) {
+	call := federation.Call{Operation: "AssumeRole"}
 	role := from.role
 	previous, next := role.ARN, role.Chain[i]
 	if i > 0 {
@@ -102,16 +153,49 @@ func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from sessi
 	}
 	out, err := b.sts(from.provider()).AssumeRole(ctx, in)
 	if err != nil {
-		return session{}, request{
+		call.RequestID = failedRequest(err)
+		return session{}, call, noted(err, request{
 			claims: claims, role: next, duration: min(b.Duration, longestChained),
 			from: &previous, externalID: b.ExternalID, sourceIdentity: b.SourceIdentity, tagged: len(b.Tags) > 0,
-		}.explain(ctx, doing, b.host(), err)
+		}.explain(ctx, doing, b.host(), err))
 	}
-	s, err := read(role, next, out.Credentials, out.AssumedRoleUser, b.SessionName)
+	call.RequestID = requestID(out.ResultMetadata)
+	s, err := b.read(&call, next, out.Credentials, out.AssumedRoleUser)
 	if err != nil {
-		return session{}, fmt.Errorf("%s: %w", doing, err)
+		return session{}, call, fmt.Errorf("%s: %w", doing, err)
 	}
-	return s, nil
+	s.role = role
+	return s, call, nil
+}
+
+// noted keeps of an answer no what an outcome has of it.
+func noted(answered, explained error) error {
+	said := answer(answered)
+	if said.Status == 0 {
+		return explained
+	}
+	return &federation.Refusal{Status: said.Status, Code: said.Code, Err: explained}
+}
+
+// requestID is the id that CloudTrail has of a request; empty for one that is not of AWS's form.
+func requestID(answer middleware.Metadata) string {
+	id, _ := awsmiddleware.GetRequestIDMetadata(answer)
+	return checkedRequest(id)
+}
+
+func failedRequest(err error) string {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) {
+		return ""
+	}
+	return checkedRequest(response.ServiceRequestID())
+}
+
+func checkedRequest(id string) string {
+	if !charset.Only(id, charset.Word+"-", 1, 128) {
+		return ""
+	}
+	return id
 }
 
 func seconds(d time.Duration) *int32 { return sdk.Int32(int32(d / time.Second)) }
@@ -124,6 +208,23 @@ func (b *Backend) policies() (inline *string, managed []types.PolicyDescriptorTy
 		managed = append(managed, types.PolicyDescriptorType{Arn: &arn})
 	}
 	return inline, managed
+}
+
+// endpointHost is the host that receives the token; empty where only the SDK knows it.
+func (b *Backend) endpointHost() string {
+	if u, err := url.Parse(b.Endpoint); err == nil && b.Endpoint != "" {
+		return u.Host
+	}
+	options := b.sts(sdk.AnonymousCredentials{}).Options()
+	resolved, err := options.EndpointResolverV2.ResolveEndpoint(context.Background(), sts.EndpointParameters{
+		Region:       &b.Region,
+		UseFIPS:      sdk.Bool(options.EndpointOptions.UseFIPSEndpoint == sdk.FIPSEndpointStateEnabled),
+		UseDualStack: sdk.Bool(options.EndpointOptions.UseDualStackEndpoint == sdk.DualStackEndpointStateEnabled),
+	})
+	if err != nil {
+		return ""
+	}
+	return resolved.URI.Host
 }
 
 // host is where STS is, for messages.
@@ -149,8 +250,8 @@ func accountOf(principal string) (string, bool) {
 func isKey(s string) bool { return charset.Only(s, charset.Word+"+/=.:~@%,-", 1, 64<<10) }
 
 // read checks STS's answer. What it holds goes into INI files and onto the screen, so anything that could not come from
-// STS ends the login.
-func read(role Role, assumed ARN, c *types.Credentials, user *types.AssumedRoleUser, sessionName string) (session, error) {
+// STS ends the login. What it names is noted in call.
+func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials, user *types.AssumedRoleUser) (session, error) {
 	unusable := func(what string) (session, error) {
 		return session{}, hint.New("STS's answer cannot be used: "+what, otherServer)
 	}
@@ -171,15 +272,20 @@ func read(role Role, assumed ARN, c *types.Credentials, user *types.AssumedRoleU
 	principal := ""
 	if user != nil {
 		principal = sdk.ToString(user.Arn)
+		if sessionID := sdk.ToString(user.AssumedRoleId); charset.Only(sessionID, charset.Word+":+=,.@-", 1, 193) {
+			call.SessionID = sessionID
+		}
 	}
-	if _, ok := accountOf(principal); !ok {
+	account, ok := accountOf(principal)
+	if !ok {
 		if _, known := HomeRegion(assumed.Partition); known || principal != "" {
 			return unusable("no ARN of an assumed role")
 		}
 		// A server that speaks STS's protocol in a partition of its own, such as MinIO, names nobody.
-		principal = assumed.String() + "/" + sessionName
+		principal = assumed.String() + "/" + b.SessionName
 	}
-	return session{role, principal, id, secret.New(key), secret.New(token), c.Expiration.UTC()}, nil
+	call.Principal, call.Account, call.CredentialID, call.Expires = principal, account, secret.New(id), c.Expiration.UTC()
+	return session{principal: principal, accessKeyID: id, secretKey: secret.New(key), sessionToken: secret.New(token), expires: c.Expiration.UTC()}, nil
 }
 
 const otherServer = "something other than AWS may have answered: look at AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the proxy"

@@ -21,38 +21,52 @@ type Backend interface {
 	// Name is lower-case and short, such as "aws". It prefixes messages and names the backend's folder.
 	Name() string
 
+	// Targets are what Exchange will ask for. It sends nothing.
+	Targets() []Target
+
 	// Exchange makes the trade. It writes nothing: the caller decides what becomes of the result. A failure begins with
 	// the backend's name and, where it has several, the credential's; several failures are joined. Errors that a user can
-	// mend carry a hint.
-	Exchange(ctx context.Context, token oidc.Token) ([]Credentials, error)
+	// mend carry a hint. With an error the grant has its outcomes all the same, one for each target: what a cloud handed out
+	// before it refused another target is valid, and an audit must know of it.
+	Exchange(ctx context.Context, token oidc.Token) (Grant, error)
 }
 
-// A Revoker is a Backend that can end its credentials before their time.
+// A Revoker is what a backend may be as well: it can end its credentials before their time.
 type Revoker interface {
-	Backend
-
 	// Revoke ends the credentials whose files read gives back. A file that is not there, which is fs.ErrNotExist, is nothing to
 	// revoke.
 	Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error
 }
 
-// Credentials are what a Backend obtained, ready to hand to later commands.
-type Credentials struct {
+// A Grant is all that one backend obtained.
+type Grant struct {
+	Backend     string
+	Credentials []Credential
+	Registries  []Registry
+	Files       []File
+	Env         []Var
+	Outcomes    []Outcome // one for each target, in their order
+
+	// Clock is how the runner's clock compares with that of the backend's cloud. [Exchange] sets it.
+	Clock *clock.Observed
+}
+
+// A Credential is what lets later commands act as a principal. Its secrets are in the grant's files.
+type Credential struct {
 	Name      string    // which of the backend's credentials, such as a profile
 	Principal string    // who the step now is; safe to print
 	Expires   time.Time // zero if the cloud did not say
-	Files     []File    // may stand in several Credentials of one backend, with the same data
-	Env       []Var     // for the whole backend; given with any of its Credentials
+	Files     []string  // the paths of the grant's files that belong to it, or [DockerConfig]
 
-	// Lengthen is advice for whoever needs them for longer.
+	// Lengthen is advice for whoever needs the credential for longer.
 	Lengthen string
 
-	// Refreshes tells that clients renew the credentials by themselves until Expires.
+	// Refreshes reports that clients renew the credential by themselves until Expires.
 	Refreshes bool
-
-	// Registry is set in place of Files where the credentials are Docker's, for one registry.
-	Registry *Registry
 }
+
+// DockerConfig is the file that holds the registries of all backends.
+const DockerConfig = "docker/config.json"
 
 // A Registry is where Docker logs in.
 type Registry struct {
@@ -67,45 +81,46 @@ type File struct {
 	Data secret.Text
 }
 
-// A Var is an environment variable of later commands: a value, the path of a file, the contents of a file, or unset.
+// A Var is an environment variable of later commands: a value, the path of a file, something that a file holds, or unset.
 type Var struct {
 	Name  string
 	Value string // holds no secret
 	File  string // in place of Value: the absolute path of this file, given as in [File]
 	Unset bool
 
+	// Guess is set where nobody gave Value: the variables of the step that count before it, the first one that has a value.
+	Guess []string
+
 	// Contents is in place of Value, for tools that can read only a variable: the file is read when env.sh is sourced, so
-	// that env.sh holds no secret.
+	// that env.sh holds no secret. With Key it is the value of the first line "Key = value" of the file, else its only line.
 	Contents string
-}
-
-// A Grant is all that one backend obtained.
-type Grant struct {
-	Backend     string
-	Credentials []Credentials
-
-	// Clock is how the runner's clock compares with that of the backend's cloud.
-	Clock *clock.Observed
+	Key      string
 }
 
 // Exchange trades token with every backend side by side, so that a login costs its slowest backend and not their sum.
-// It is all or nothing: the error joins every failure, and with an error there are no grants.
-func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Grant, error) {
+// It is all or nothing: the error joins every failure, and with an error there are no grants. The outcomes are there in
+// any case, in the order of the backends and their targets.
+func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Grant, []Outcome, error) {
 	grants := make([]Grant, len(backends))
 	errs := make([]error, len(backends))
 	var all sync.WaitGroup
 	for i, b := range backends {
 		all.Go(func() {
 			ctx, observed := clock.Watch(ctx)
-			credentials, err := b.Exchange(ctx, token)
-			grants[i], errs[i] = Grant{b.Name(), credentials, observed}, clockFirst(err, observed)
+			grant, err := b.Exchange(ctx, token)
+			grant.Clock = observed
+			grants[i], errs[i] = grant, clockFirst(err, observed)
 		})
 	}
 	all.Wait()
-	if err := errors.Join(append(errs, shared(grants))...); err != nil {
-		return nil, err
+	var outcomes []Outcome
+	for _, g := range grants {
+		outcomes = append(outcomes, g.Outcomes...)
 	}
-	return grants, nil
+	if err := errors.Join(append(errs, shared(grants))...); err != nil {
+		return nil, outcomes, err
+	}
+	return grants, outcomes, nil
 }
 
 // clockFirst puts the runner's clock first among the hints of each refusal that a wrong clock explains.
@@ -128,13 +143,11 @@ func shared(grants []Grant) error {
 	owner := map[string]string{}
 	var errs []error
 	for _, g := range grants {
-		for _, c := range g.Credentials {
-			for _, v := range c.Env {
-				if other, taken := owner[v.Name]; taken && other != g.Backend {
-					errs = append(errs, hint.New(fmt.Sprintf("%s: %s belongs to %s", g.Backend, v.Name, other), "name another variable in OAUTH_TOKEN_VARIABLE"))
-				}
-				owner[v.Name] = g.Backend
+		for _, v := range g.Env {
+			if other, taken := owner[v.Name]; taken && other != g.Backend {
+				errs = append(errs, hint.New(fmt.Sprintf("%s: %s belongs to %s", g.Backend, v.Name, other), "name another variable in OAUTH_TOKEN_VARIABLE"))
 			}
+			owner[v.Name] = g.Backend
 		}
 	}
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@ package federation_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -22,16 +23,22 @@ type backend struct {
 
 func (b backend) Name() string { return b.name }
 
-func (b backend) Exchange(context.Context, oidc.Token) ([]federation.Credentials, error) {
-	b.all.Done()
-	b.all.Wait()
-	if b.err != nil {
-		return nil, b.err
-	}
-	return []federation.Credentials{{Name: "default", Env: []federation.Var{{Name: b.variable}}}}, nil
+func (b backend) Targets() []federation.Target {
+	return []federation.Target{{Backend: b.name, Name: "default"}}
 }
 
-func exchange(t *testing.T, errs ...error) ([]federation.Grant, error) {
+func (b backend) Exchange(context.Context, oidc.Token) (federation.Grant, error) {
+	b.all.Done()
+	b.all.Wait()
+	way := federation.Begin(b.Targets()[0])
+	way.Called(federation.Call{Operation: "ask"})
+	return federation.Grant{
+		Backend: b.name, Credentials: []federation.Credential{{Name: "default"}}, Env: []federation.Var{{Name: b.variable}},
+		Outcomes: []federation.Outcome{way.End(b.err)},
+	}, b.err
+}
+
+func exchange(t *testing.T, errs ...error) ([]federation.Grant, []federation.Outcome, error) {
 	t.Helper()
 	var all sync.WaitGroup
 	var backends []federation.Backend
@@ -44,7 +51,7 @@ func exchange(t *testing.T, errs ...error) ([]federation.Grant, error) {
 }
 
 func TestExchangeRunsSideBySideAndKeepsTheOrder(t *testing.T) {
-	grants, err := exchange(t, nil, nil, nil)
+	grants, _, err := exchange(t, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +66,16 @@ func TestExchangeRunsSideBySideAndKeepsTheOrder(t *testing.T) {
 
 func TestExchangeIsAllOrNothing(t *testing.T) {
 	first, second := errors.New("a: no"), errors.New("c: no")
-	grants, err := exchange(t, first, nil, second)
+	grants, outcomes, err := exchange(t, first, nil, second)
 	if grants != nil {
 		t.Errorf("grants beside an error: %v", grants)
+	}
+	var ended []string
+	for _, o := range outcomes {
+		ended = append(ended, fmt.Sprint(o.Target.Backend, " ", o.Operation, " ", o.Err))
+	}
+	if got, want := strings.Join(ended, "; "), "a ask a: no; b ask <nil>; c ask c: no"; got != want {
+		t.Errorf("outcomes %q, want %q", got, want)
 	}
 	if !errors.Is(err, first) || !errors.Is(err, second) {
 		t.Errorf("error %v, want both failures", err)
@@ -71,7 +85,7 @@ func TestExchangeIsAllOrNothing(t *testing.T) {
 func TestExchangeRefusesAVariableOfTwo(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(2)
-	grants, err := federation.Exchange(t.Context(), oidc.Token{}, []federation.Backend{
+	grants, _, err := federation.Exchange(t.Context(), oidc.Token{}, []federation.Backend{
 		backend{"a", "TOKEN", nil, &all}, backend{"b", "TOKEN", nil, &all},
 	})
 	if grants != nil {

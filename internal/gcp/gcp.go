@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iamcredentials/v1"
 	"google.golang.org/api/option"
 	"google.golang.org/api/sts/v1"
@@ -76,44 +78,96 @@ func (b *Backend) Name() string { return "gcp" }
 
 const name = "default"
 
-// grant is an access token and when it ends; the zero time if Google did not say.
+// grant is a token and when it ends; the zero time if Google did not say.
 type grant struct {
 	token   secret.Text
 	expires time.Time
 }
 
-// Exchange implements [federation.Backend].
-func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
-	federated, err := b.federate(ctx, token)
+// Targets implements [federation.Backend]: the access token, and the ID token if there is to be one.
+func (b *Backend) Targets() []federation.Target {
+	t := federation.Target{
+		Backend: b.Name(), Name: name, Identity: b.Provider.String(), Project: b.Project, Endpoint: host(b.STSEndpoint),
+		Scopes: slices.Clone(b.Scopes), Via: slices.Clone(b.Delegates),
+	}
+	if b.ServiceAccount == "" {
+		return []federation.Target{t}
+	}
+	t.Identity, t.Lifetime = b.ServiceAccount, b.Lifetime
+	if project := ProjectOf(b.ServiceAccount); project != "" {
+		t.Project = project
+	}
+	targets := []federation.Target{t}
+	if b.IDTokenAudience != "" {
+		t.Name, t.Audience, t.Scopes, t.Lifetime = idToken, b.IDTokenAudience, nil, 0
+		targets = append(targets, t)
+	}
+	return targets
+}
+
+// host is the host of a base URL, which has been checked.
+func host(endpoint string) string {
+	u, err := url.Parse(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("gcp %s: %w", name, err)
+		return ""
+	}
+	return u.Host
+}
+
+// Exchange implements [federation.Backend].
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
+	got := federation.Grant{Backend: b.Name()}
+	targets := b.Targets()
+	way := federation.Begin(targets[0])
+	federated, call, err := b.federate(ctx, token)
+	way.Called(call)
+	if err != nil {
+		got.Outcomes = append(got.Outcomes, way.End(err))
+		for _, t := range targets[1:] {
+			got.Outcomes = append(got.Outcomes, federation.NotAsked(t))
+		}
+		return got, fmt.Errorf("gcp %s: %w", name, err)
 	}
 	access, principal := federated, b.Provider.String()
 	var identity grant
-	if b.ServiceAccount != "" {
+	if b.ServiceAccount == "" {
+		got.Outcomes = append(got.Outcomes, way.End(nil))
+	} else {
 		principal = b.ServiceAccount
-		if access, identity, err = b.become(ctx, token, federated.token); err != nil {
-			return nil, err
+		if access, identity, got.Outcomes, err = b.become(ctx, token.Claims, federated.token, way, targets[1:]); err != nil {
+			return got, err
 		}
 	}
-	all := []federation.Credentials{{
-		Name: name, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(),
-		Files: b.files(token, access.token), Env: b.env(),
-	}}
+	files := b.files(token, access.token)
+	got.Env = b.env()
+	got.Credentials = append(got.Credentials, federation.Credential{
+		Name: name, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(), Files: paths(files),
+	})
 	if b.IDTokenAudience != "" {
-		all = append(all, federation.Credentials{
-			Name: idToken, Principal: principal, Expires: identity.expires, Lengthen: "Google fixes it: call the pipe again before the token is needed",
-			Files: []federation.File{{Path: "gcp/id-token", Data: identity.token}},
+		file := federation.File{Path: "gcp/id-token", Data: identity.token}
+		files = append(files, file)
+		got.Credentials = append(got.Credentials, federation.Credential{
+			Name: idToken, Principal: principal, Expires: identity.expires, Files: []string{file.Path},
+			Lengthen: "Google fixes it: call the pipe again before the token is needed",
 		})
 	}
-	for _, host := range b.Registries {
-		all = append(all, federation.Credentials{
-			Name: host, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(),
-			// The user name is a fixed one (Artifact Registry, "Configure authentication to Artifact Registry for Docker").
-			Registry: &federation.Registry{Host: host, Username: "oauth2accesstoken", Password: access.token},
+	got.Files = files
+	for _, registry := range b.Registries {
+		got.Credentials = append(got.Credentials, federation.Credential{
+			Name: registry, Principal: principal, Expires: access.expires, Lengthen: b.lengthen(), Files: []string{federation.DockerConfig},
 		})
+		// The user name is a fixed one (Artifact Registry, "Configure authentication to Artifact Registry for Docker").
+		got.Registries = append(got.Registries, federation.Registry{Host: registry, Username: "oauth2accesstoken", Password: access.token})
 	}
-	return all, nil
+	return got, nil
+}
+
+func paths(files []federation.File) []string {
+	var all []string
+	for _, f := range files {
+		all = append(all, f.Path)
+	}
+	return all
 }
 
 const idToken = "id-token"
@@ -125,24 +179,37 @@ func (b *Backend) lengthen() string {
 	return "raise GCP_TOKEN_LIFETIME (over 1h where the organisation allows it)"
 }
 
-// become gets the service account's tokens side by side.
-func (b *Backend) become(ctx context.Context, token oidc.Token, federated secret.Text) (access, identity grant, err error) {
-	var accessErr, identityErr error
+// become gets the service account's tokens side by side. The way to its access token has begun; more is the target of the ID
+// token, if there is to be one.
+func (b *Backend) become(
+	ctx context.Context, claims oidc.Claims, federated secret.Text, way *federation.Attempt, more []federation.Target,
+) (access, identity grant, outcomes []federation.Outcome, err error) {
+	outcomes = make([]federation.Outcome, 1+len(more))
+	errs := make([]error, 1+len(more))
 	var all sync.WaitGroup
 	all.Go(func() {
-		if access, accessErr = b.impersonate(ctx, token, federated); accessErr != nil {
-			accessErr = fmt.Errorf("gcp %s: %w", name, accessErr)
+		var call federation.Call
+		var err error
+		access, call, err = b.impersonate(ctx, claims, federated)
+		way.Called(call)
+		if outcomes[0] = way.End(err); err != nil {
+			errs[0] = fmt.Errorf("gcp %s: %w", name, err)
 		}
 	})
-	if b.IDTokenAudience != "" {
+	if len(more) > 0 {
 		all.Go(func() {
-			if identity, identityErr = b.identify(ctx, token, federated); identityErr != nil {
-				identityErr = fmt.Errorf("gcp %s: %w", idToken, identityErr)
+			way := federation.Begin(more[0])
+			var call federation.Call
+			var err error
+			identity, call, err = b.identify(ctx, claims, federated)
+			way.Called(call)
+			if outcomes[1] = way.End(err); err != nil {
+				errs[1] = fmt.Errorf("gcp %s: %w", idToken, err)
 			}
 		})
 	}
 	all.Wait()
-	return access, identity, errors.Join(accessErr, identityErr)
+	return access, identity, outcomes, errors.Join(errs...)
 }
 
 // options makes a Google client that sends to endpoint and nowhere else. Without an explicit endpoint the environment
@@ -158,11 +225,16 @@ func (b *Backend) options(endpoint string) []option.ClientOption {
 }
 
 // federate makes the token exchange (RFC 8693) at Google's STS.
-func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error) {
+func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, federation.Call, error) {
+	call := federation.Call{Operation: "ExchangeToken", Principal: b.Provider.String()}
 	doing := "exchanging the token at " + b.Provider.String()
+	fail := func(err error) (grant, federation.Call, error) {
+		call.Principal = ""
+		return grant{}, call, err
+	}
 	service, err := sts.NewService(ctx, b.options(b.STSEndpoint)...)
 	if err != nil {
-		return grant{}, unmade(doing)
+		return fail(unmade(doing))
 	}
 	scopes := b.Scopes
 	if b.ServiceAccount != "" {
@@ -177,69 +249,93 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, error)
 		SubjectTokenType:   subjectTokenType,
 	}).Context(ctx).Do()
 	if err != nil {
-		return grant{}, b.asked(token.Claims, securityTokenService()).explain(ctx, doing, b.STSEndpoint, err)
+		return fail(b.refused(ctx, token.Claims, securityTokenService(), doing, b.STSEndpoint, err))
 	}
 	// The client gives nil for an answer that is the JSON null.
 	if answer == nil || !isToken(answer.AccessToken) {
-		return grant{}, unusable(doing, "no access token")
+		return fail(unusable(doing, "no access token"))
 	}
 	g := grant{token: secret.New(answer.AccessToken)}
 	if answer.ExpiresIn > 0 {
 		g.expires = time.Now().Add(time.Duration(answer.ExpiresIn) * time.Second).UTC().Truncate(time.Second)
 	}
-	return g, nil
+	call.Expires = g.expires
+	return g, call, nil
 }
 
 // impersonate asks the IAM Credentials API for the service account's token.
-func (b *Backend) impersonate(ctx context.Context, token oidc.Token, federated secret.Text) (grant, error) {
+func (b *Backend) impersonate(ctx context.Context, claims oidc.Claims, federated secret.Text) (grant, federation.Call, error) {
+	call := federation.Call{Operation: "GenerateAccessToken"}
 	doing := "impersonating " + b.ServiceAccount
 	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
 	if err != nil {
-		return grant{}, unmade(doing)
+		return grant{}, call, unmade(doing)
 	}
-	call := service.Projects.ServiceAccounts.GenerateAccessToken("projects/-/serviceAccounts/"+b.ServiceAccount,
+	request := service.Projects.ServiceAccounts.GenerateAccessToken("projects/-/serviceAccounts/"+b.ServiceAccount,
 		&iamcredentials.GenerateAccessTokenRequest{
 			Delegates: b.delegates(),
 			Lifetime:  fmt.Sprintf("%ds", int64(b.Lifetime/time.Second)),
 			Scope:     b.Scopes,
 		}).Context(ctx)
-	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
-	answer, err := call.Do()
+	request.Header().Set("Authorization", "Bearer "+federated.Reveal())
+	answer, err := request.Do()
 	if err != nil {
-		return grant{}, b.asked(token.Claims, iamCredentials()).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+		return grant{}, call, b.refused(ctx, claims, iamCredentials(), doing, b.IAMCredentialsEndpoint, err)
 	}
 	if answer == nil || !isToken(answer.AccessToken) {
-		return grant{}, unusable(doing, "no access token")
+		return grant{}, call, unusable(doing, "no access token")
 	}
 	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
 	if err != nil {
-		return grant{}, unusable(doing, "no time of expiry")
+		return grant{}, call, unusable(doing, "no time of expiry")
 	}
-	return grant{secret.New(answer.AccessToken), expires.UTC()}, nil
+	call.Principal, call.Expires = b.ServiceAccount, expires.UTC()
+	return grant{secret.New(answer.AccessToken), expires.UTC()}, call, nil
 }
 
 // identify asks the IAM Credentials API for an ID token of the service account.
-func (b *Backend) identify(ctx context.Context, token oidc.Token, federated secret.Text) (grant, error) {
+func (b *Backend) identify(ctx context.Context, claims oidc.Claims, federated secret.Text) (grant, federation.Call, error) {
+	call := federation.Call{Operation: "GenerateIdToken"}
 	doing := "getting an ID token of " + b.ServiceAccount
 	service, err := iamcredentials.NewService(ctx, b.options(b.IAMCredentialsEndpoint)...)
 	if err != nil {
-		return grant{}, unmade(doing)
+		return grant{}, call, unmade(doing)
 	}
-	call := service.Projects.ServiceAccounts.GenerateIdToken("projects/-/serviceAccounts/"+b.ServiceAccount,
+	request := service.Projects.ServiceAccounts.GenerateIdToken("projects/-/serviceAccounts/"+b.ServiceAccount,
 		&iamcredentials.GenerateIdTokenRequest{Audience: b.IDTokenAudience, IncludeEmail: true, Delegates: b.delegates()}).Context(ctx)
-	call.Header().Set("Authorization", "Bearer "+federated.Reveal())
-	answer, err := call.Do()
+	request.Header().Set("Authorization", "Bearer "+federated.Reveal())
+	answer, err := request.Do()
 	if err != nil {
-		return grant{}, b.asked(token.Claims, iamCredentials()).explain(ctx, doing, b.IAMCredentialsEndpoint, err)
+		return grant{}, call, b.refused(ctx, claims, iamCredentials(), doing, b.IAMCredentialsEndpoint, err)
 	}
 	if answer == nil {
-		return grant{}, unusable(doing, "no ID token")
+		return grant{}, call, unusable(doing, "no ID token")
 	}
 	got, err := oidc.Parse(answer.Token)
 	if err != nil || !slices.Contains(got.Claims.Audience, b.IDTokenAudience) {
-		return grant{}, unusable(doing, "no ID token for the audience")
+		return grant{}, call, unusable(doing, "no ID token for the audience")
 	}
-	return grant{secret.New(got.Reveal()), got.Claims.Expires}, nil
+	call.Principal, call.Expires = b.ServiceAccount, got.Claims.Expires
+	return grant{secret.New(got.Reveal()), got.Claims.Expires}, call, nil
+}
+
+// refused turns an error of a client into one with hints, and keeps of an answer no what an outcome has of it.
+func (b *Backend) refused(ctx context.Context, claims oidc.Claims, api service, doing, endpoint string, err error) error {
+	explained := b.asked(claims, api).explain(ctx, doing, endpoint, err)
+	var answered *googleapi.Error
+	if !errors.As(err, &answered) {
+		return explained
+	}
+	return &federation.Refusal{Status: answered.Code, Code: codeOf(answered), Err: explained}
+}
+
+// codeOf is the code of an error that Google answered with, if it has the form of one.
+func codeOf(e *googleapi.Error) string {
+	said, _ := parse(e)
+	if !isCode(said.Code) {
+		return ""
+	}
+	return said.Code
 }
 
 // delegates are the accounts as the API names them.

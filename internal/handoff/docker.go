@@ -8,12 +8,13 @@ import (
 	"maps"
 	"os"
 
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/nowait"
 )
 
 const (
 	dockerDir  = "docker"
-	dockerFile = dockerDir + "/config.json"
+	dockerFile = federation.DockerConfig
 )
 
 // docker is docker/config.json. Since DOCKER_CONFIG leads there, Docker itself writes to it between two logins; what is

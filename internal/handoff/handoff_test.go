@@ -35,15 +35,18 @@ func token(t testing.TB) oidc.Token {
 }
 
 func grant(backend, data string) federation.Grant {
-	return federation.Grant{Backend: backend, Credentials: []federation.Credentials{{
-		Name: "default", Principal: "someone", Expires: time.Unix(4102444800, 0),
+	return federation.Grant{
+		Backend: backend,
+		Credentials: []federation.Credential{{
+			Name: "default", Principal: "someone", Expires: time.Unix(4102444800, 0), Files: []string{backend + "/credentials"},
+		}},
 		Files: []federation.File{{Path: backend + "/credentials", Data: secret.New(data)}},
 		Env: []federation.Var{
 			{Name: strings.ToUpper(backend) + "_FILE", File: backend + "/credentials"},
 			{Name: strings.ToUpper(backend) + "_NAME", Value: "it's $HOME"},
 			{Name: strings.ToUpper(backend) + "_OLD", Unset: true},
 		},
-	}}}
+	}
 }
 
 // build is a build directory as Bitbucket makes it: anyone may write.

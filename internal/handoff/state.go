@@ -51,7 +51,10 @@ type variable struct {
 	File  string `json:"file,omitempty"`
 	Unset bool   `json:"unset,omitempty"`
 
+	Guess []string `json:"guess,omitempty"`
+
 	Contents string `json:"contents,omitempty"`
+	Key      string `json:"key,omitempty"`
 }
 
 const (
@@ -81,9 +84,9 @@ func isVariable(s string) bool {
 
 // fromGrant turns what a backend obtained into what is kept of it.
 func fromGrant(g federation.Grant) (backend, error) {
-	b := backend{Name: g.Backend}
+	b := backend{Name: g.Backend, files: g.Files, logins: g.Registries}
 	for _, c := range g.Credentials {
-		entry := credential{Backend: g.Backend, Name: c.Name, Principal: c.Principal, Files: []string{}}
+		entry := credential{Backend: g.Backend, Name: c.Name, Principal: c.Principal, Files: c.Files}
 		if !c.Expires.IsZero() {
 			expires := c.Expires.UTC().Truncate(time.Second)
 			if year := expires.Year(); year < 1970 || year > 9999 {
@@ -92,23 +95,13 @@ func fromGrant(g federation.Grant) (backend, error) {
 			}
 			entry.Expires = &expires
 		}
-		for _, f := range c.Files {
-			entry.Files = append(entry.Files, f.Path)
-			if i := b.indexOf(f.Path); i < 0 {
-				b.files = append(b.files, f)
-			} else if b.files[i].Data.Reveal() != f.Data.Reveal() {
-				return backend{}, fmt.Errorf("%s: two contents for %s", g.Backend, f.Path)
-			}
-		}
-		if c.Registry != nil {
-			entry.Files = append(entry.Files, dockerFile)
-			b.Registries = append(b.Registries, c.Registry.Host)
-			b.logins = append(b.logins, *c.Registry)
-		}
 		b.Credentials = append(b.Credentials, entry)
-		for _, v := range c.Env {
-			b.Env = append(b.Env, variable(v))
-		}
+	}
+	for _, r := range g.Registries {
+		b.Registries = append(b.Registries, r.Host)
+	}
+	for _, v := range g.Env {
+		b.Env = append(b.Env, variable(v))
 	}
 	return b, b.check()
 }

@@ -3,11 +3,13 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/oidc"
@@ -73,39 +75,62 @@ func (b *Backend) Name() string { return b.Service.Name }
 
 const name = "default"
 
-// Exchange implements [federation.Backend].
-func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
-	credentials, err := b.exchange(ctx, token)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", b.Name(), name, err)
+// Targets implements [federation.Backend].
+func (b *Backend) Targets() []federation.Target {
+	t := federation.Target{Backend: b.Name(), Name: name, Identity: b.Principal, Endpoint: wire.Host(b.Endpoint)}
+	for _, p := range b.Parameters {
+		switch p.Name {
+		case "audience":
+			t.Audience = cmp.Or(t.Audience, p.Value)
+		case "scope":
+			t.Scopes = strings.Fields(p.Value)
+		}
 	}
-	return []federation.Credentials{credentials}, nil
+	return []federation.Target{t}
 }
 
-func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Credentials, error) {
-	endpoint, _ := url.Parse(b.Endpoint)
+// Exchange implements [federation.Backend].
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
+	grant := federation.Grant{Backend: b.Name()}
+	way := federation.Begin(b.Targets()[0])
+	credential, got, call, err := b.exchange(ctx, token)
+	way.Called(call)
+	grant.Outcomes = []federation.Outcome{way.End(err)}
+	if err != nil {
+		return grant, fmt.Errorf("%s %s: %w", b.Name(), name, err)
+	}
+	grant.Credentials = []federation.Credential{credential}
+	grant.Files, grant.Env = []federation.File{{Path: b.tokenFile(), Data: got}}, b.Env
+	return grant, nil
+}
+
+func (b *Backend) tokenFile() string { return b.Name() + "/token" }
+
+func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Credential, secret.Text, federation.Call, error) {
+	call := federation.Call{Operation: "token"}
+	fail := func(err error) (federation.Credential, secret.Text, federation.Call, error) {
+		return federation.Credential{}, secret.Text{}, call, err
+	}
+	doing := "exchanging the token at " + wire.Host(b.Endpoint)
 	answer, err := wire.Post(ctx, b.client, "exchanging the token", b.request(token))
-	doing := "exchanging the token at " + endpoint.Host
-	switch {
-	case err != nil:
-		return federation.Credentials{}, err
-	case !answer.OK():
-		return federation.Credentials{}, request{b.Service, token.Claims}.explain(doing, answer)
+	if err != nil {
+		return fail(err)
+	}
+	if !answer.OK() {
+		return fail(answer.Refusal(request{b.Service, token.Claims}.explain(doing, answer)))
 	}
 	got, ok := answer.Token(b.TokenAt)
 	if !ok {
-		return federation.Credentials{}, wire.Unusable(doing, "no "+b.TokenAt, b.Variable)
+		return fail(wire.Unusable(doing, "no "+b.TokenAt, b.Variable))
 	}
-	expires := answer.Lifetime(b.SecondsAt)
-	if parsed, err := oidc.Parse(got.Reveal()); err == nil && expires.IsZero() {
-		expires = parsed.Claims.Expires // the service does not say, but its token does
+	call.Principal, call.Expires = b.Principal, answer.Lifetime(b.SecondsAt)
+	if parsed, err := oidc.Parse(got.Reveal()); err == nil && call.Expires.IsZero() {
+		call.Expires = parsed.Claims.Expires // the service does not say, but its token does
 	}
-	return federation.Credentials{
-		Name: name, Principal: b.Principal, Expires: expires,
+	return federation.Credential{
+		Name: name, Principal: b.Principal, Expires: call.Expires, Files: []string{b.tokenFile()},
 		Lengthen: "the service sets how long its tokens last: raise it there, or call the pipe again",
-		Files:    []federation.File{{Path: b.Name() + "/token", Data: got}},
-		Env:      b.Env,
-	}, nil
+	}, got, call, nil
 }
 
 func (b *Backend) request(token oidc.Token) wire.Request {

@@ -176,8 +176,8 @@ func TestExpires(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := got[0].Expires.Sub(want); d.Abs() > 5*time.Second {
-			t.Errorf("%s expires at %v, want %v", answer, got[0].Expires, want)
+		if d := got.Credentials[0].Expires.Sub(want); d.Abs() > 5*time.Second {
+			t.Errorf("%s expires at %v, want %v", answer, got.Credentials[0].Expires, want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
 	"bitbucket-oidc/internal/wire"
 )
@@ -66,35 +67,63 @@ type request struct {
 	RoleHint       string `json:"role_hint,omitempty"`
 }
 
+const tokenFile = "okta/token"
+
+func (b *Backend) principal() string {
+	return "workload connection " + b.Connection + " of team " + b.Team
+}
+
+// Targets implements [federation.Backend].
+func (b *Backend) Targets() []federation.Target {
+	return []federation.Target{{Backend: b.Name(), Name: name, Identity: b.principal(), Endpoint: wire.Host(b.OrgURL)}}
+}
+
 // Exchange implements [federation.Backend].
-func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
+	grant := federation.Grant{Backend: b.Name()}
+	way := federation.Begin(b.Targets()[0])
+	credential, got, call, err := b.ask(ctx, token)
+	way.Called(call)
+	grant.Outcomes = []federation.Outcome{way.End(err)}
+	if err != nil {
+		return grant, fmt.Errorf("okta %s: %w", name, err)
+	}
+	grant.Credentials = []federation.Credential{credential}
+	grant.Files = []federation.File{{Path: tokenFile, Data: got}}
+	grant.Env = []federation.Var{
+		{Name: addrVariable, Value: b.OrgURL},
+		{Name: teamVariable, Value: b.Team},
+		{Name: tokenVariable, Contents: tokenFile},
+	}
+	return grant, nil
+}
+
+func (b *Backend) ask(ctx context.Context, token oidc.Token) (federation.Credential, secret.Text, federation.Call, error) {
+	call := federation.Call{Operation: "issue_token"}
 	doing := "asking workload connection " + b.Connection + " of team " + b.Team
+	fail := func(err error) (federation.Credential, secret.Text, federation.Call, error) {
+		return federation.Credential{}, secret.Text{}, call, err
+	}
 	answer, err := wire.Post(ctx, b.client, doing, wire.Request{
 		URL:  fmt.Sprintf("%s/v1/teams/%s/workloads/%s/issue_token", b.OrgURL, url.PathEscape(b.Team), url.PathEscape(b.Connection)),
 		JSON: request{b.CredentialType, token.Reveal(), b.Role},
 	})
-	if err == nil && !answer.OK() {
-		err = asked{token.Claims}.explain(doing, answer)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("okta %s: %w", name, err)
+		return fail(err)
+	}
+	if !answer.OK() {
+		return fail(answer.Refusal(asked{token.Claims}.explain(doing, answer)))
 	}
 	got, ok := answer.Token("token")
 	if !ok {
-		return nil, fmt.Errorf("okta %s: %w", name, wire.Unusable(doing, "no token", "OKTA_ORG_URL"))
+		return fail(wire.Unusable(doing, "no token", "OKTA_ORG_URL"))
 	}
-	credentials := federation.Credentials{
-		Name: name, Principal: "workload connection " + b.Connection + " of team " + b.Team,
-		Lengthen: "raise token_ttl_in_seconds of the workload connection",
-		Files:    []federation.File{{Path: "okta/token", Data: got}},
-		Env: []federation.Var{
-			{Name: addrVariable, Value: b.OrgURL},
-			{Name: teamVariable, Value: b.Team},
-			{Name: tokenVariable, Contents: "okta/token"},
-		},
-	}
+	call.Principal = b.principal()
 	if parsed, err := oidc.Parse(got.Reveal()); err == nil {
-		credentials.Expires = parsed.Claims.Expires // the answer does not say; the token may
+		call.Expires = parsed.Claims.Expires // the answer does not say; the token may
 	}
-	return []federation.Credentials{credentials}, nil
+	return federation.Credential{
+		Name: name, Principal: call.Principal, Expires: call.Expires, Files: []string{tokenFile},
+		Lengthen: "raise token_ttl_in_seconds of the workload connection",
+	}, got, call, nil
 }

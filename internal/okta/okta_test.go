@@ -120,11 +120,11 @@ func TestExpires(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := got[0]
-		if !c.Expires.Equal(want) || c.Files[0].Path != "okta/token" || c.Files[0].Data.Reveal() != issued {
+		c := got.Credentials[0]
+		if !c.Expires.Equal(want) || fmt.Sprint(c.Files) != "[okta/token]" || got.Files[0].Data.Reveal() != issued {
 			t.Errorf("credentials %v expire at %v, want %v", c, c.Expires, want)
 		}
-		if env := fmt.Sprint(c.Env); env != fmt.Sprintf("[{OPA_ADDR %s  false } {SFT_TEAM acme/x  false } {OPA_TOKEN   false okta/token}]", b.OrgURL) {
+		if env := fmt.Sprint(got.Env); env != fmt.Sprintf("[{OPA_ADDR %s  false []  } {SFT_TEAM acme/x  false []  } {OPA_TOKEN   false [] okta/token }]", b.OrgURL) {
 			t.Errorf("env %s", env)
 		}
 	}

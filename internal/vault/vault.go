@@ -75,28 +75,51 @@ type login struct {
 	JWT  string `json:"jwt"`
 }
 
+// Targets implements [federation.Backend].
+func (b *Backend) Targets() []federation.Target {
+	return []federation.Target{{Backend: b.Name(), Name: name, Identity: b.path(), Endpoint: wire.Host(b.Addr)}}
+}
+
 // Exchange implements [federation.Backend].
-func (b *Backend) Exchange(ctx context.Context, token oidc.Token) ([]federation.Credentials, error) {
+func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
+	grant := federation.Grant{Backend: b.Name()}
+	way := federation.Begin(b.Targets()[0])
+	credential, got, call, err := b.logIn(ctx, token)
+	way.Called(call)
+	grant.Outcomes = []federation.Outcome{way.End(err)}
+	if err != nil {
+		return grant, fmt.Errorf("vault %s: %w", name, err)
+	}
+	grant.Credentials = []federation.Credential{credential}
+	grant.Files, grant.Env = []federation.File{{Path: tokenFile, Data: got}}, b.env()
+	return grant, nil
+}
+
+func (b *Backend) logIn(ctx context.Context, token oidc.Token) (federation.Credential, secret.Text, federation.Call, error) {
+	call := federation.Call{Operation: "login"}
 	doing := "logging in as " + b.path()
+	fail := func(err error) (federation.Credential, secret.Text, federation.Call, error) {
+		return federation.Credential{}, secret.Text{}, call, err
+	}
 	answer, err := wire.Post(ctx, b.client, doing, wire.Request{
 		URL: b.Addr + "/v1/auth/" + escaped(b.Mount) + "/login", Header: b.header(), JSON: login{b.Role, token.Reveal()},
 	})
-	if err == nil && !answer.OK() {
-		err = request{b, token.Claims}.explain(doing, answer)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("vault %s: %w", name, err)
+		return fail(err)
+	}
+	call.RequestID = answer.RequestID("request_id")
+	if !answer.OK() {
+		return fail(answer.Refusal(request{b, token.Claims}.explain(doing, answer)))
 	}
 	got, ok := answer.Token("auth.client_token")
 	if !ok {
-		return nil, fmt.Errorf("vault %s: %w", name, wire.Unusable(doing, "no auth.client_token", "VAULT_ADDR"))
+		return fail(wire.Unusable(doing, "no auth.client_token", "VAULT_ADDR"))
 	}
-	return []federation.Credentials{{
-		Name: name, Principal: b.path(), Expires: answer.Lifetime("auth.lease_duration"),
-		Lengthen: "raise token_ttl of the role",
-		Files:    []federation.File{{Path: tokenFile, Data: got}},
-		Env:      b.env(),
-	}}, nil
+	call.Principal, call.Expires = b.path(), answer.Lifetime("auth.lease_duration")
+	call.CredentialID = secret.New(answer.RequestID("auth.accessor"))
+	return federation.Credential{
+		Name: name, Principal: call.Principal, Expires: call.Expires, Lengthen: "raise token_ttl of the role", Files: []string{tokenFile},
+	}, got, call, nil
 }
 
 // Revoke implements [federation.Revoker].

@@ -145,15 +145,15 @@ func TestExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := got[0]
-	if left := time.Until(c.Expires); len(got) != 1 || left > 15*time.Minute || left < 14*time.Minute {
-		t.Errorf("%d credentials, %v left", len(got), left)
+	c := got.Credentials[0]
+	if left := time.Until(c.Expires); len(got.Credentials) != 1 || left > 15*time.Minute || left < 14*time.Minute {
+		t.Errorf("%d credentials, %v left", len(got.Credentials), left)
 	}
-	if c.Principal != "auth/ci/jwt/role/deploy" || len(c.Files) != 1 || c.Files[0].Path != "vault/token" || c.Files[0].Data.Reveal() != "hvs.granted" {
+	if c.Principal != "auth/ci/jwt/role/deploy" || fmt.Sprint(c.Files) != "[vault/token]" || got.Files[0].Data.Reveal() != "hvs.granted" {
 		t.Errorf("credentials %v", c)
 	}
-	want := fmt.Sprintf("[{VAULT_ADDR %s  false } {VAULT_TOKEN   false vault/token} {VAULT_NAMESPACE teams/shop  false } {VAULT_CACERT /build/ca.pem  false }]", b.Addr)
-	if env := fmt.Sprint(c.Env); env != want {
+	want := fmt.Sprintf("[{VAULT_ADDR %s  false []  } {VAULT_TOKEN   false [] vault/token } {VAULT_NAMESPACE teams/shop  false []  } {VAULT_CACERT /build/ca.pem  false []  }]", b.Addr)
+	if env := fmt.Sprint(got.Env); env != want {
 		t.Errorf("env %s, want %s", env, want)
 	}
 	if text := fmt.Sprintf("%v %+v", got, b); strings.Contains(text, "hvs.") {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/charset"
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
@@ -86,6 +87,29 @@ func unreachable(ctx context.Context, doing, endpoint string, err error) error {
 		advice = "the runner must reach the service: look at its address and at the proxy"
 	}
 	return hint.With(fmt.Errorf("%s: %w", doing, e), advice)
+}
+
+// Host is the host of a URL that has been checked, with its port if it has one.
+func Host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// RequestID is an id at path in the answer, or empty if it is not the kind of text that ids are.
+func (a Answer) RequestID(path string) string {
+	id := a.Value(path)
+	if !charset.Only(id, charset.Word+".-", 1, 128) {
+		return ""
+	}
+	return id
+}
+
+// Refusal is the error of an answer that is no success, with what an outcome keeps of it. err has the hints.
+func (a Answer) Refusal(err error) error {
+	return &federation.Refusal{Status: a.Status, Err: err}
 }
 
 // OK tells whether the answer is a success.

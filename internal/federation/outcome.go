@@ -1,0 +1,113 @@
+package federation
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"bitbucket-oidc/internal/refusal"
+	"bitbucket-oidc/internal/secret"
+)
+
+// A Target is one credential that a login is about to ask for. It holds no secret: guardrails and records are made of it.
+type Target struct {
+	Backend, Name string // such as "aws" and "default"
+
+	// Identity is whom the step would become first: a role's ARN, a service account, the resource name of a provider for direct
+	// federation, a role of Vault, or what a service calls it.
+	Identity string
+
+	// Via are the roles that are assumed in turn after Identity, the last of which the step becomes; or the service accounts
+	// through which it becomes Identity.
+	Via []string
+
+	Account string // of AWS, whose credentials would be written; empty elsewhere, and where no name shows it
+	Project string // of Google Cloud, of the service account or for later commands; empty elsewhere, and where it is not known
+
+	Endpoint string        // the host that receives the step's token, with its port if the address has one
+	Lifetime time.Duration // asked for; zero leaves it to the service
+
+	// Narrowed reports that session policies go with the request. Policies are the ARNs of managed ones, and the JSON of an
+	// inline one.
+	Narrowed bool
+	Policies []string
+
+	Audience string   // of what is asked for, where the request names one
+	Scopes   []string // asked for
+}
+
+// A Call is a request to a cloud that makes or refuses a credential, as the cloud's own log has it.
+type Call struct {
+	Operation string // such as AssumeRoleWithWebIdentity or GenerateAccessToken; empty if nothing was asked for
+	RequestID string // empty if the answer has none
+
+	// What the cloud handed out; empty if it refused.
+	Principal    string      // such as the ARN of a session
+	Account      string      // of AWS
+	CredentialID secret.Text // an access key's id or a token's accessor: for records, never for a log
+	SessionID    string      // such as AROA…:NAME
+	Expires      time.Time   // zero if the cloud did not say
+}
+
+// An Outcome is what became of a Target.
+type Outcome struct {
+	Target Target
+	Call
+	Started, Ended time.Time // of the whole way to the credential; zero if nothing was asked for
+
+	// Way are the calls before the last one that handed something out, such as those of a chain of roles. With an error, what they
+	// handed out is valid all the same.
+	Way []Call
+
+	// Err is nil if the credential was handed out. Status and Code are the answer's: an HTTP status, and the service's code
+	// where it is one of a known form; zero and empty if there was no answer.
+	Err    error
+	Status int
+	Code   string
+}
+
+// ErrNotAsked is the error of a target that was not asked for, because something else was refused before it.
+var ErrNotAsked = errors.New("not asked for")
+
+// A Refusal is an error that a service answered with, and what an Outcome keeps of it.
+type Refusal struct {
+	Status int
+	Code   string
+	Err    error // has the hints
+}
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap gives the error that has the hints.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// An Attempt is the way to one credential.
+type Attempt struct{ outcome Outcome }
+
+// Begin starts the way to a target's credential.
+func Begin(t Target) *Attempt { return &Attempt{Outcome{Target: t, Started: time.Now()}} }
+
+// Called notes a call that was made, whatever became of it. What the one before it handed out was on the way.
+func (a *Attempt) Called(c Call) {
+	if a.outcome.Operation != "" {
+		a.outcome.Way = append(a.outcome.Way, a.outcome.Call)
+	}
+	a.outcome.Call = c
+}
+
+// End gives the outcome. An error is that of the last call, or of a judgement of what it handed out.
+func (a *Attempt) End(err error) Outcome {
+	var answered *Refusal
+	if errors.As(err, &answered) {
+		a.outcome.Status, a.outcome.Code = answered.Status, answered.Code
+	}
+	var explained *refusal.Error
+	if errors.As(err, &explained) {
+		a.outcome.Code = cmp.Or(explained.Code, a.outcome.Code)
+	}
+	a.outcome.Err, a.outcome.Ended = err, time.Now()
+	return a.outcome
+}
+
+// NotAsked is the outcome of a target that was not asked for.
+func NotAsked(t Target) Outcome { return Outcome{Target: t, Err: ErrNotAsked} }
