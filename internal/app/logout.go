@@ -19,14 +19,12 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	// What could not be revoked ends by itself; what lies around does not. So a failure here does not keep the files.
-	revokeErr := revoke(ctx, c, a, dir)
-	removed, foreign, err := dir.Remove(ctx)
-	if err == nil {
-		reportRemoval(c, dir, removed, foreign)
-	}
+	// The files go first: what could not be revoked ends by itself, and what lies around does not.
+	removal, err := dir.Remove(ctx)
+	reportRemoval(c, dir, removal, err)
+	revokeErr := revoke(ctx, c, a, removal)
 	wrong := a.Err()
-	switch err := errors.Join(wrong, revokeErr, err); {
+	switch err := errors.Join(wrong, err, revokeErr); {
 	case wrong != nil:
 		return c.Fail(err, cli.Misused)
 	case err != nil:
@@ -37,26 +35,29 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 
 // revoke ends the credentials of every backend that login has written and that can. Variables that are wrong for it are added to
 // the arguments' problems.
-func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, dir *handoff.Dir) error {
+func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) error {
 	var errs []error
-	names, err := dir.Backends()
-	errs = append(errs, err)
-	for _, name := range names {
+	for _, name := range removal.Backends {
 		if backend := backends.LoadRevoker(a.Vars, name, c.Debug); backend != nil {
-			errs = append(errs, backend.Revoke(ctx, dir.Read))
+			errs = append(errs, backend.Revoke(ctx, removal.Read))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func reportRemoval(c *cli.Console, dir *handoff.Dir, removed bool, foreign []string) {
-	if len(foreign) > 0 {
-		c.Warn("left alone in " + dir.Path("") + ", because login did not write it: " + strings.Join(foreign, ", "))
+func reportRemoval(c *cli.Console, dir *handoff.Dir, removal handoff.Removal, err error) {
+	if len(removal.Foreign) > 0 {
+		c.Warn("left alone in " + dir.Path("") + ", because login did not write it: " + strings.Join(removal.Foreign, ", "))
 	}
-	if removed {
-		c.Print("✔ removed the credentials in " + dir.Path(""))
-	} else {
-		c.Print("✔ nothing to remove in " + dir.Path(""))
+	if removal.Unlocked {
+		c.Warn("another process holds " + dir.Path("") + ": a login that runs at the same time may write to it again")
+	}
+	switch {
+	case err != nil: // which says what is still there
+	case removal.Removed:
+		c.Lines("✔ removed the credentials in " + dir.Path(""))
+	default:
+		c.Lines("✔ nothing to remove in " + dir.Path(""))
 	}
 }
 

@@ -96,6 +96,11 @@ func ended(ctx context.Context, late error) error {
 	return hint.New("stopped", "somebody or something stopped the step: run it again")
 }
 
+// A heldError is a lock that another process held for as long as there was time.
+type heldError struct{ error }
+
+func (e *heldError) Unwrap() error { return e.error }
+
 // lock waits for the lock on f. A process that is killed gives its lock up.
 func lock(ctx context.Context, f *os.File) error {
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -111,8 +116,8 @@ func lock(ctx context.Context, f *os.File) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ended(ctx, hint.New("another login holds it",
-				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))
+			return &heldError{ended(ctx, hint.New("another login holds it",
+				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))}
 		}
 	}
 }

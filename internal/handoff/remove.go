@@ -14,137 +14,224 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-// Remove undoes what Write has done, in one step for whoever looks, and tells what else lies in the directory. It is no
-// error when there is nothing to remove.
-func (d *Dir) Remove(ctx context.Context) (removed bool, foreign []string, err error) {
-	w := &writer{Dir: d}
+// A Removal is what [Dir.Remove] found and did.
+type Removal struct {
+	Removed  bool     // whether anything of login's own was there
+	Foreign  []string // what else lies in the directory, which stays
+	Unlocked bool     // whether another process held the directory all the time
+
+	// Backends are those whose credentials lay in the directory.
+	Backends []string
+	files    map[string]held
+}
+
+// held is a file that was read before it was removed.
+type held struct {
+	data secret.Text
+	err  error
+}
+
+// Read gives back a file of a backend, as it was before the removal.
+func (r Removal) Read(file string) (secret.Text, error) {
+	f, ok := r.files[file]
+	if !ok {
+		return secret.Text{}, fs.ErrNotExist
+	}
+	return f.data, f.err
+}
+
+// maxErrors bounds how many things that cannot be removed are named.
+const maxErrors = 10
+
+// Remove undoes what Write has done, in one step for whoever looks. It is no error when there is nothing to remove. What cannot be
+// removed does not keep it from removing the rest; the error joins all of that.
+func (d *Dir) Remove(ctx context.Context) (Removal, error) {
+	w := &remover{writer: writer{Dir: d}}
 	defer w.close()
-	removed, foreign, err = w.remove(ctx)
-	if err != nil && len(hint.All(err)) > 0 {
+	w.remove(ctx)
+	if more := len(w.errs) - maxErrors; more > 0 {
+		w.errs = append(w.errs[:maxErrors], fmt.Errorf("and %d more", more))
+	}
+	advised := len(hint.All(errors.Join(w.errs...))) > 0
+	for i, err := range w.errs {
 		err = fmt.Errorf("removing from %s: %w", d.relative, err)
-	} else if err != nil {
-		err = hint.With(fmt.Errorf("removing from %s: %w", d.relative, err),
-			"the build directory must be writable for the pipe's user: mend that and call logout again; until they are removed, or expire, later commands can use the credentials")
-	}
-	return removed, foreign, err
-}
-
-// Backends are the names of the backends whose credentials lie in the directory.
-func (d *Dir) Backends() ([]string, error) {
-	past, err := d.past()
-	var names []string
-	for _, b := range past.Backends {
-		names = append(names, b.Name)
-	}
-	return names, err
-}
-
-// Read gives back a file of a backend that an earlier Write wrote.
-func (d *Dir) Read(file string) (secret.Text, error) {
-	past, err := d.past()
-	if err != nil {
-		return secret.Text{}, err
-	}
-	for _, b := range past.Backends {
-		if i := b.indexOf(file); i >= 0 {
-			return b.files[i].Data, nil
+		if i == len(w.errs)-1 && !advised {
+			err = hint.With(err, "the pipe's user must be allowed to remove this: mend that and call logout again; credentials that are still there work until they expire")
 		}
+		w.errs[i] = err
 	}
-	return secret.Text{}, fs.ErrNotExist
+	return w.Removal, errors.Join(w.errs...)
 }
 
-// past is what the last login left; nothing, if what lies there is foreign.
-func (d *Dir) past() (past, error) {
-	unreadable := func(err error) (past, error) {
-		return past{}, hint.With(fmt.Errorf("reading %s: %w", d.relative, err), readable)
-	}
-	if err := d.checkWay(); err != nil {
-		return unreadable(err)
-	}
-	clone, err := nowait.Folder(d.clone)
-	if err != nil {
-		return unreadable(cause(err))
-	}
-	defer clone.Close()
-	out, err := nowait.FolderIn(clone, d.relative)
-	if errors.Is(err, fs.ErrNotExist) {
-		return past{}, nil
-	}
-	if err != nil {
-		return unreadable(cause(err))
-	}
-	defer out.Close()
-	left, err := earlier(out, writable)
-	if err != nil && !errors.Is(err, errForeign) {
-		return unreadable(err)
-	}
-	return left, nil
+// A remover takes away what logins have written. It goes on over what it cannot do, and notes that.
+type remover struct {
+	writer
+	Removal
+	errs []error
 }
 
-func (w *writer) remove(ctx context.Context) (removed bool, foreign []string, err error) {
-	if w.clone, err = nowait.Folder(w.Dir.clone); err != nil {
-		return false, nil, cause(err)
+func (r *remover) note(err error) {
+	if err != nil {
+		r.errs = append(r.errs, err)
 	}
+}
+
+// remove goes step by step: users see the files until [remover.detach], and nothing of them after it.
+func (r *remover) remove(ctx context.Context) {
+	if !r.enter(ctx) {
+		return
+	}
+	past := r.recall()
+	r.hold(past)
+	r.detach(past)
+	r.sweep()
+	if len(r.Foreign) == 0 {
+		r.prune(past)
+	}
+}
+
+// enter opens the output directory and locks it. It returns false where there is none, or none that can be opened.
+func (r *remover) enter(ctx context.Context) bool {
+	var err error
+	if r.clone, err = nowait.Folder(r.Dir.clone); err != nil {
+		r.note(cause(err))
+		return false
+	}
+	if err := r.checkWay(); err != nil {
+		r.note(err)
+		return false
+	}
+	openUp(r.clone, r.relative)
 	for lost, entered := 0, false; !entered; lost++ {
-		if err := w.checkWay(); err != nil {
-			return false, nil, err
+		if err := r.checkWay(); err != nil {
+			r.note(err)
+			return false
 		}
-		if entered, err = w.enter(ctx, lost); errors.Is(err, fs.ErrNotExist) {
-			return false, nil, nil
-		} else if err != nil {
-			return false, nil, err
+		waiting, cancel := half(ctx)
+		entered, err = r.writer.enter(waiting, lost)
+		cancel()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return false
+		case err != nil && r.out == nil:
+			r.note(err)
+			return false
+		case errors.As(err, new(*heldError)):
+			// A lock that somebody holds, or a signal, must not keep the credentials.
+			r.Unlocked, entered = true, true
+		case err != nil:
+			r.note(err)
+			entered = true
 		}
 	}
-	past, err := earlier(w.out, writable)
+	openUp(r.out, ".")
+	return true
+}
+
+// half is a context for half of the time that ctx leaves.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
+}
+
+// recall reads the state of the last login. Whoever owns it: it is believed only where something of login's own goes.
+func (r *remover) recall() past {
+	if generation, err := r.out.Readlink(current); err == nil && isGeneration(generation) {
+		openUp(r.out, generation)
+	}
+	past, err := earlier(r.out, writable, nil)
 	if err != nil && !errors.Is(err, errForeign) {
-		return false, nil, err
+		r.note(err)
+	}
+	for _, b := range past.Backends {
+		openUp(r.out, past.generation+"/"+b.Name)
+		r.Backends = append(r.Backends, b.Name)
 	}
 	if past.generation != "" {
-		if foreign, err = w.leave(past); err != nil {
-			w.undo()
-			return false, nil, errors.Join(err, w.empty(past.generation, past))
-		}
-		removed = len(past.Backends) > 0
+		openUp(r.out, past.generation+"/"+dockerDir)
 	}
-	entries, err := nowait.List(w.out, ".")
-	if err != nil {
-		return removed, nil, cause(err)
-	}
-	holder := "" // what leave left
-	if len(foreign) > 0 {
-		if holder, err = w.out.Readlink(current); err != nil {
-			return removed, nil, cause(err)
-		}
-	}
-	for _, e := range entries {
-		if holder != "" && w.holds(e, holder) {
-			continue
-		}
-		if !w.wrote(e) {
-			foreign = append(foreign, e.Name())
-			continue
-		}
-		if err := w.out.RemoveAll(e.Name()); err != nil {
-			return removed, nil, fmt.Errorf("%s: %w", e.Name(), cause(err))
-		}
-		removed = true
-	}
-	if len(foreign) == 0 {
-		// Only what is empty goes.
-		_ = w.clone.Remove(w.relative)
-		for _, dir := range slices.Backward(past.Made) {
-			if slices.Contains(w.way(), dir) {
-				_ = w.clone.Remove(dir)
+	return past
+}
+
+// hold reads the credentials, for whoever revokes them when they are removed.
+func (r *remover) hold(past past) {
+	r.files = map[string]held{}
+	reader := reader{r.out, past.generation, maxKept}
+	for _, b := range past.Backends {
+		for _, c := range b.Credentials {
+			for _, path := range c.Files {
+				if _, known := r.files[path]; known || path == dockerFile {
+					continue
+				}
+				data, err := reader.read(path)
+				r.files[path] = held{data, err}
 			}
 		}
 	}
-	return removed, foreign, nil
 }
 
-// leave takes away what the last login wrote, by one change of the link. Foreign files among it, which it names, move into a
-// generation that holds nothing else, and so stay where users know them, through the next login too.
+// detach takes away what the last login wrote: by one change of the link for whoever looks, and then file by file. Foreign files
+// among it stay where users know them.
+func (r *remover) detach(past past) {
+	if past.generation == "" {
+		return
+	}
+	r.Removed = len(past.Backends) > 0
+	foreign, err := r.leave(past)
+	if err != nil {
+		r.undo()
+		r.made = nil
+		r.note(err)
+	}
+	r.Foreign = foreign
+	for _, file := range past.paths() {
+		r.note(r.wipe(past.generation+"/"+file, always))
+	}
+	if err != nil { // the foreign files are still there, and must stay known as such
+		r.note(r.keepState(past.generation, past))
+	}
+}
+
+// sweep removes every other thing of login's own, and names what is not.
+func (r *remover) sweep() {
+	entries, err := nowait.List(r.out, ".")
+	if err != nil {
+		r.note(cause(err))
+		return
+	}
+	holder := ""
+	if target, err := r.out.Readlink(current); err == nil && isGeneration(target) {
+		holder = target // what detach has left, for foreign files
+	}
+	for _, e := range entries {
+		switch {
+		case holder != "" && (len(r.Foreign) > 0 || len(r.errs) > 0) && r.holds(e, holder):
+		case r.wrote(e):
+			r.Removed = true
+			r.note(r.discard(e, always))
+		default:
+			r.Foreign = append(r.Foreign, e.Name())
+		}
+	}
+}
+
+// prune removes the folders that login made, where they are empty.
+func (r *remover) prune(past past) {
+	_ = r.clone.Remove(r.relative)
+	for _, dir := range slices.Backward(past.Made) {
+		if slices.Contains(r.way(), dir) {
+			_ = r.clone.Remove(dir)
+		}
+	}
+}
+
+// leave takes the link to the last login's generation away. Foreign files in it, which it names, move into a generation that
+// holds nothing else, and so stay where users know them, through the next login too.
 func (w *writer) leave(past past) (foreign []string, err error) {
-	// Also after TIMEOUT, which a revocation may have used up.
+	// Also after TIMEOUT, which a lock may have used up.
 	end := time.Now().Add(time.Second)
 	inTime := func() error {
 		if time.Now().After(end) {
@@ -178,7 +265,7 @@ func (w *writer) leave(past past) (foreign []string, err error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", current, cause(err))
+		return nil, failure(current, err)
 	}
 	w.made = nil
 	return foreign, nil
@@ -189,25 +276,7 @@ func (w *writer) keepState(generation string, past past) error {
 	return w.file(generation+"/"+stateFile, marshal(state{stateVersion, past.Subject, []backend{}, past.Made}))
 }
 
-// empty takes what the last login wrote out of its generation, where foreign files among it could not be moved: what cannot be kept
-// must not keep the credentials.
-func (w *writer) empty(generation string, past past) error {
-	files := []string{stateFile, envFile, summaryFile, dockerFile}
-	for _, b := range past.Backends {
-		for _, f := range b.files {
-			files = append(files, f.Path)
-		}
-	}
-	var errs []error
-	for _, file := range files {
-		if err := w.out.Remove(generation + "/" + file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("%s: %w", file, cause(err)))
-		}
-	}
-	return errors.Join(append(errs, w.keepState(generation, past))...)
-}
-
-// holds tells whether an entry is needed to reach foreign files: the generation that has them, the links to them, and what
+// holds reports whether an entry is needed to reach foreign files: the generation that has them, the links to them, and what
 // hides them from git.
 func (w *writer) holds(e fs.DirEntry, generation string) bool {
 	if e.Name() == current || e.Name() == generation || e.Name() == ignoreFile {
@@ -221,7 +290,7 @@ func (w *writer) holds(e fs.DirEntry, generation string) bool {
 	return err == nil
 }
 
-// wrote tells whether an entry of the output directory is login's own.
+// wrote reports whether an entry of the output directory is login's own.
 func (w *writer) wrote(e fs.DirEntry) bool {
 	name := e.Name()
 	switch {

@@ -64,8 +64,9 @@ const (
 	envFile      = "env.sh"
 	current      = ".current"
 
-	// maxFile caps what is read back of an earlier login.
+	// maxFile caps what is read of one file of an earlier login, and maxKept what is read of all.
 	maxFile = 1 << 20
+	maxKept = 4 << 20
 )
 
 // generationPrefix begins the name of a generation; 16 hexadecimal digits end it.
@@ -102,6 +103,11 @@ func fromGrant(g federation.Grant) (backend, error) {
 	}
 	for _, v := range g.Env {
 		b.Env = append(b.Env, variable(v))
+	}
+	for _, v := range b.Env {
+		if !sets(b.Name, v.Name) && b.Name != "oauth" { // for which the variables are checked with the others
+			return backend{}, fmt.Errorf("%s: %s is not in the list of its variables (internal/handoff)", b.Name, v.Name)
+		}
 	}
 	return b, b.check()
 }
@@ -142,10 +148,18 @@ type past struct {
 	state
 }
 
-// wrote tells whether login wrote the file at a path below the generation.
-func (p past) wrote(path string) bool {
-	return slices.Contains([]string{stateFile, summaryFile, envFile, dockerFile}, path) ||
-		slices.ContainsFunc(p.Backends, func(b backend) bool { return b.indexOf(path) >= 0 })
+// wrote reports whether login wrote the file at a path below the generation.
+func (p past) wrote(path string) bool { return slices.Contains(p.paths(), path) }
+
+// paths are all files that login wrote below the generation, the credentials first.
+func (p past) paths() []string {
+	var all []string
+	for _, b := range p.Backends {
+		for _, c := range b.Credentials {
+			all = append(all, c.Files...)
+		}
+	}
+	return append(all, dockerFile, envFile, summaryFile, stateFile)
 }
 
 // made tells whether login made the folder at a path below the generation.
@@ -163,9 +177,10 @@ const (
 // errForeign is what lies where login's own files should, and is not theirs.
 var errForeign = errors.New("was not written by login")
 
-// earlier reads what the last login left, unless its folder has foreign permissions. A checkout could bring such files as
-// well, so that all of them are checked: those that cannot be login's are an errForeign.
-func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
+// earlier reads the state that the last login left, and no other file. Its folder must not have foreign permissions; mine, if
+// not nil, reports whether it has an owner whose state counts. A checkout could bring a state as well, so that all of it is
+// checked: one that cannot be login's is an errForeign.
+func earlier(out *os.Root, foreign fs.FileMode, mine func(fs.FileInfo) bool) (past, error) {
 	refuse := func(what string, err error) (past, error) { return past{}, refusal(what, err) }
 	generation, err := out.Readlink(current)
 	switch {
@@ -180,18 +195,49 @@ func earlier(out *os.Root, foreign fs.FileMode) (past, error) {
 		return past{}, nil // the link of a logout that was killed
 	case err != nil, !info.IsDir(), info.Mode().Perm()&foreign != 0:
 		return refuse(generation, err)
+	case mine != nil && !mine(info):
+		return past{generation: generation}, nil // nothing in it is believed
 	}
-	p := past{generation: generation}
-	data, err := nowait.ReadIn(out, generation+"/"+stateFile, maxFile)
-	if err != nil || json.Unmarshal(data, &p.state) != nil || p.Version != stateVersion {
+	p, err := stateOf(out, generation)
+	if err != nil {
 		return refuse(generation, err)
 	}
-	for i := range p.Backends {
-		if err := p.Backends[i].readFiles(out, generation); err != nil {
-			return refuse(generation+"/"+p.Backends[i].Name, err)
-		}
-	}
 	return p, nil
+}
+
+// stateOf reads the state of a generation.
+func stateOf(out *os.Root, generation string) (past, error) {
+	p := past{generation: generation}
+	data, err := nowait.ReadIn(out, generation+"/"+stateFile, maxFile)
+	if err != nil {
+		return past{}, err
+	}
+	if json.Unmarshal(data, &p.state) != nil || p.Version != stateVersion {
+		return past{}, errForeign
+	}
+	for i := range p.Backends {
+		b := &p.Backends[i]
+		if err := b.check(); err != nil {
+			return past{}, err
+		}
+		b.Env = slices.DeleteFunc(b.Env, func(v variable) bool { return !sets(b.Name, v.Name) })
+	}
+	p.Backends = slices.DeleteFunc(p.Backends, func(b backend) bool { return !isBackend(b.Name) })
+	return p, nil
+}
+
+// mine reports whether a file belongs to the process's user, or to the owner that it gives files to.
+func (d *Dir) mine(info fs.FileInfo) bool {
+	uid := ownerOf(info)
+	return uid == os.Geteuid() || d.setOwner && uid == d.owner.UID
+}
+
+// ownerOf is the user that a file belongs to, or -1 where that is not known.
+func ownerOf(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return -1
 }
 
 // refusal is the error of something that login cannot have written, or that the system does not let it read.
@@ -209,23 +255,41 @@ func fails(err error) bool {
 	return errors.As(err, &code) && !slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, code)
 }
 
-func (b *backend) readFiles(out *os.Root, generation string) error {
-	if err := b.check(); err != nil {
-		return err
-	}
-	for _, c := range b.Credentials {
-		for _, path := range c.Files {
-			if path == dockerFile || b.indexOf(path) >= 0 {
-				continue
+// A reader reads files of an earlier login, and not more of them than a login writes: a state can name any number.
+type reader struct {
+	out        *os.Root
+	generation string
+	left       int64 // bytes that it may still read
+}
+
+func (r *reader) read(path string) (secret.Text, error) {
+	data, err := nowait.ReadIn(r.out, r.generation+"/"+path, min(maxFile, r.left))
+	r.left -= int64(len(data))
+	return secret.New(string(data)), err
+}
+
+// keep reads the files of the backends that the fresh ones do not replace.
+func (p past) keep(out *os.Root, fresh []backend) error {
+	r := reader{out, p.generation, maxKept}
+	for i := range p.Backends {
+		b := &p.Backends[i]
+		if slices.ContainsFunc(fresh, func(f backend) bool { return f.Name == b.Name }) {
+			continue
+		}
+		for _, c := range b.Credentials {
+			for _, path := range c.Files {
+				if path == dockerFile || b.indexOf(path) >= 0 {
+					continue
+				}
+				data, err := r.read(path)
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // the step has removed it
+				}
+				if err != nil {
+					return refusal(p.generation+"/"+path, err)
+				}
+				b.files = append(b.files, federation.File{Path: path, Data: data})
 			}
-			data, err := nowait.ReadIn(out, generation+"/"+path, maxFile)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // the step has removed it
-			}
-			if err != nil {
-				return err
-			}
-			b.files = append(b.files, federation.File{Path: path, Data: secret.New(string(data))})
 		}
 	}
 	return nil

@@ -42,8 +42,8 @@ func (d *Dir) Write(ctx context.Context, token oidc.Token, grants []federation.G
 		}
 		fresh = append(fresh, b)
 	}
-	w := &writer{Dir: d}
-	err := w.write(ctx, token, fresh)
+	w := &writer{Dir: d, token: token, fresh: fresh}
+	err := w.write(ctx)
 	if err != nil {
 		w.undo()
 	}
@@ -64,60 +64,92 @@ type writer struct {
 	lock       *os.File
 	madeDirs   []string // below the build directory
 	made       []string // below the output directory
+
+	token oidc.Token
+	fresh []backend
+	past  past // what is taken over
+
+	replaced   string   // the generation that the change replaces, taken over or not
+	generation string   // the new one
+	names      []string // that users know
 }
 
-func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) error {
-	if err := w.open(ctx); err != nil {
-		return err
+// write goes step by step, and each can fail. Until [writer.commit] users see what they saw before, and what was made is undone
+// or, where the process is killed, cleared by the next login. commit is one rename; with it they see all of the new files.
+func (w *writer) write(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		w.open,           // make the output directory, and lock it
+		w.recall,         // what an earlier login of this step left
+		w.clearLeftovers, // of logins that were killed
+		w.stage,          // all files, in a new generation
+		w.takeForeign,    // into it, what others have put among the old files
+		w.ignore,         // keep git away before anything is seen
+		w.giveOldFolders, // where an earlier login had another owner
+		w.link,           // the names that users know: before the commit they lead nowhere
+		w.commit,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	past, err := earlier(w.out, opened)
+	w.tidy()
+	return nil
+}
+
+// recall reads what an earlier login left, as far as this one takes it over.
+func (w *writer) recall(context.Context) error {
+	past, err := earlier(w.out, opened, w.mine)
 	if err != nil {
 		return err
 	}
-	previous := past.generation
-	if past.Subject != token.Claims.Subject {
+	w.replaced = past.generation
+	if past.Subject != w.token.Claims.Subject {
 		// Of another step, whose build directory this one has, or brought by the checkout, which cannot know this step's
 		// subject. Nothing of it may reach this step's commands.
 		past.generation, past.state = "", state{Made: past.Made}
 	}
-	if err := w.clearLeftovers(previous); err != nil {
-		return err
-	}
-	generation, err := w.generation(token, past, fresh)
-	if err != nil {
-		return err
-	}
+	w.past = past
+	return w.past.keep(w.out, w.fresh)
+}
+
+// takeForeign links the foreign files among the old ones into the new generation.
+func (w *writer) takeForeign(ctx context.Context) error {
 	inTime := func() error {
 		if ctx.Err() != nil {
 			return ended(ctx, errTooSlow)
 		}
 		return nil
 	}
-	if err := w.adopt(inTime, past, generation, "."); err != nil {
-		return err
-	}
-	if err := w.ignore(generation); err != nil {
-		return err
-	}
-	names, err := w.names(generation)
-	if err != nil {
-		return err
-	}
-	// Where an earlier login had another owner, all of it changes hands.
-	for _, dir := range past.Made {
+	return w.adopt(inTime, w.past, w.generation, ".")
+}
+
+func (w *writer) giveOldFolders(context.Context) error {
+	for _, dir := range w.past.Made {
 		if slices.Contains(w.way(), dir) {
 			if err := w.giveFolder(w.clone, dir); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range names {
-		if err := w.link(name); err != nil {
+	return nil
+}
+
+func (w *writer) link(context.Context) error {
+	var err error
+	if w.names, err = w.visibleNames(w.generation); err != nil {
+		return err
+	}
+	for _, name := range w.names {
+		if err := w.linkName(name); err != nil {
 			return err
 		}
 	}
-	staged := stagedLink + strings.TrimPrefix(generation, generationPrefix)
-	if err := w.symlink(generation, staged); err != nil {
+	return nil
+}
+
+func (w *writer) commit(ctx context.Context) error {
+	staged := stagedLink + strings.TrimPrefix(w.generation, generationPrefix)
+	if err := w.symlink(w.generation, staged); err != nil {
 		return err
 	}
 	// A file system mounted with nosymfollow would leave later commands links that nothing follows. [os.Root] reads links by
@@ -129,78 +161,81 @@ func (w *writer) write(ctx context.Context, token oidc.Token, fresh []backend) e
 		return ended(ctx, hint.New("TIMEOUT ran out before the change was made", "raise TIMEOUT; nothing was changed"))
 	}
 	if err := w.out.Rename(staged, current); err != nil {
-		return fmt.Errorf("%s: %w", current, cause(err))
+		return failure(current, err)
 	}
-	// The change is made. What is left to clear is cleared by the next login if it cannot be cleared now.
 	w.made, w.madeDirs = nil, nil
-	if previous != "" {
-		_ = w.out.RemoveAll(previous)
-	}
-	w.unlinkAllBut(names)
 	return nil
 }
 
+// tidy removes what the change has replaced. What cannot be removed now, the next login or logout removes.
+func (w *writer) tidy() {
+	if w.replaced != "" {
+		_ = w.clear(w.replaced, copied)
+	}
+	w.unlinkAllBut(w.names)
+}
+
 // clearLeftovers removes what a login that was killed has left.
-func (w *writer) clearLeftovers(previous string) error {
+func (w *writer) clearLeftovers(context.Context) error {
 	entries, err := nowait.List(w.out, ".")
 	if err != nil {
 		return cause(err)
 	}
 	for _, e := range entries {
-		leftover := e.Name() != previous && (isGeneration(e.Name()) || strings.HasPrefix(e.Name(), stagedLink))
+		leftover := e.Name() != w.replaced && (isGeneration(e.Name()) || strings.HasPrefix(e.Name(), stagedLink))
 		if !leftover || !w.wrote(e) {
 			continue
 		}
-		if err := w.out.RemoveAll(e.Name()); err != nil {
-			return fmt.Errorf("clearing %s: %w", e.Name(), cause(err))
+		if err := w.discard(e, copied); err != nil {
+			return fmt.Errorf("clearing %w", err)
 		}
 	}
 	return nil
 }
 
-// generation writes the files of all backends into a new folder and returns its name.
-func (w *writer) generation(token oidc.Token, past past, fresh []backend) (string, error) {
-	name := newGeneration()
-	if err := w.mkdir(name); err != nil {
-		return "", err
+// stage writes the files of all backends into a new folder.
+func (w *writer) stage(context.Context) error {
+	w.generation = newGeneration()
+	if err := w.mkdir(w.generation); err != nil {
+		return err
 	}
-	backends := merge(past.Backends, fresh)
+	backends := merge(w.past.Backends, w.fresh)
 	for _, b := range backends {
-		if err := w.mkdir(name + "/" + b.Name); err != nil {
-			return "", err
+		if err := w.mkdir(w.generation + "/" + b.Name); err != nil {
+			return err
 		}
 		for _, f := range b.files {
-			if err := w.file(name+"/"+f.Path, []byte(f.Data.Reveal())); err != nil {
-				return "", err
+			if err := w.file(w.generation+"/"+f.Path, []byte(f.Data.Reveal())); err != nil {
+				return err
 			}
 		}
 	}
-	docker, err := readDocker(w.out, past.generation)
+	docker, err := readDocker(w.out, w.past.generation)
 	if err != nil {
-		return "", refusal(dockerFile, err)
+		return refusal(dockerFile, err)
 	}
-	docker = docker.with(past.Backends, fresh)
+	docker = docker.with(w.past.Backends, w.fresh)
 	if !docker.empty() {
-		if err := w.mkdir(name + "/" + dockerDir); err != nil {
-			return "", err
+		if err := w.mkdir(w.generation + "/" + dockerDir); err != nil {
+			return err
 		}
-		if err := w.file(name+"/"+dockerFile, docker.file()); err != nil {
-			return "", err
+		if err := w.file(w.generation+"/"+dockerFile, docker.file()); err != nil {
+			return err
 		}
 	}
 	for _, f := range []struct {
 		name string
 		data []byte
 	}{
-		{stateFile, marshal(state{stateVersion, token.Claims.Subject, backends, append(past.Made, w.madeDirs...)})},
-		{summaryFile, summaryOf(token, backends)},
+		{stateFile, marshal(state{stateVersion, w.token.Claims.Subject, backends, append(w.past.Made, w.madeDirs...)})},
+		{summaryFile, summaryOf(w.token, backends)},
 		{envFile, w.envOf(backends, docker)},
 	} {
-		if err := w.file(name+"/"+f.name, f.data); err != nil {
-			return "", err
+		if err := w.file(w.generation+"/"+f.name, f.data); err != nil {
+			return err
 		}
 	}
-	return name, nil
+	return nil
 }
 
 // adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
@@ -273,8 +308,8 @@ func (w *writer) take(e fs.DirEntry, from, to string) error {
 	return err
 }
 
-// names are those that users know of a generation's files and folders.
-func (w *writer) names(generation string) ([]string, error) {
+// visibleNames are those that users know of a generation's files and folders.
+func (w *writer) visibleNames(generation string) ([]string, error) {
 	entries, err := nowait.List(w.out, generation)
 	if err != nil {
 		return nil, cause(err)
@@ -380,11 +415,11 @@ func failure(name string, err error) error {
 }
 
 // ignore keeps git away from everything here. The file comes whole, by a rename out of the generation.
-func (w *writer) ignore(generation string) error {
+func (w *writer) ignore(context.Context) error {
 	_, err := w.out.Lstat(ignoreFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		staged := generation + "/" + ignoreFile
+		staged := w.generation + "/" + ignoreFile
 		if err := w.file(staged, []byte(ignoreAll)); err != nil {
 			return err
 		}
@@ -426,8 +461,8 @@ func links(info fs.FileInfo) uint64 {
 	return 1
 }
 
-// link makes one of the names that users know. Before the change it leads nowhere.
-func (w *writer) link(name string) error {
+// linkName makes one of the names that users know.
+func (w *writer) linkName(name string) error {
 	target := current + "/" + name
 	info, err := w.out.Lstat(name)
 	switch {
