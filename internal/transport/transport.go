@@ -85,8 +85,8 @@ func New(c Config) *http.Client {
 			Config: c,
 			draw:   rand.N[time.Duration],
 			base: &http.Transport{
-				Proxy:                  http.ProxyFromEnvironment,
-				DialContext:            dialer.DialContext,
+				Proxy:                  proxy,
+				DialContext:            dialLoopback(dialer),
 				TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
 				TLSHandshakeTimeout:    10 * time.Second,
 				MaxResponseHeaderBytes: 64 << 10,
@@ -99,6 +99,32 @@ func New(c Config) *http.Client {
 				Protocols: &protocols,
 			},
 		},
+	}
+}
+
+// proxy is the proxy of a request over https. What goes over plain http goes to a loopback host, in the clear: no proxy may see it.
+// net/http makes an exception of its own for localhost, but not for LOCALHOST.
+func proxy(r *http.Request) (*url.URL, error) {
+	if r.URL.Scheme == "http" {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(r)
+}
+
+// dialLoopback dials localhost, however it is written, by the loopback addresses: no resolver may say that it is another host.
+func dialLoopback(d *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !strings.EqualFold(host, "localhost") {
+			return d.DialContext(ctx, network, address)
+		}
+		conn, err := d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			if other, otherErr := d.DialContext(ctx, network, net.JoinHostPort("::1", port)); otherErr == nil {
+				return other, nil
+			}
+		}
+		return conn, err
 	}
 }
 
