@@ -22,10 +22,8 @@ const expectedRole = "a role's ARN such as arn:aws:iam::123456789012:role/deploy
 
 func configureAWS(v *config.Vars, token oidc.Token) maker {
 	tags, refreshable := v.Boolean("AWS_CHAIN_TAGS"), v.Boolean("AWS_REFRESHABLE")
-	if !v.IsSet("AWS_OIDC_ROLE_ARN") {
-		v.HalfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
-	}
 	if !v.IsSet("AWS_OIDC_ROLE_ARN") && !v.IsSet("AWS_OIDC_ROLES") {
+		v.HalfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
 		names := []string{"AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS", "AWS_ECR_REGISTRIES"}
 		if refreshable {
 			names = append(names, "AWS_REFRESHABLE")
@@ -85,10 +83,9 @@ func allowedAccounts(v *config.Vars) []string {
 
 func awsRoles(v *config.Vars) []aws.Role {
 	var roles []aws.Role
-	add := func(variable, profile, text string) {
-		arn, err := aws.ParseARN(text)
-		if err != nil {
-			v.Reason(variable, err, expectedRole)
+	add := func(variable, profile string, chain ...string) {
+		arns := parseRoles(v, variable, chain)
+		if len(arns) < len(chain) {
 			return
 		}
 		if slices.ContainsFunc(roles, func(r aws.Role) bool { return r.Profile == profile }) {
@@ -96,7 +93,7 @@ func awsRoles(v *config.Vars) []aws.Role {
 				"give each role a profile of its own; AWS_OIDC_ROLE_ARN is the profile default"))
 			return
 		}
-		roles = append(roles, aws.Role{Profile: profile, ARN: arn})
+		roles = append(roles, aws.Role{Profile: profile, ARN: arns[0], Chain: arns[1:]})
 	}
 	if v.IsSet("AWS_OIDC_ROLE_ARN") {
 		add("AWS_OIDC_ROLE_ARN", "default", v.Text("AWS_OIDC_ROLE_ARN"))
@@ -108,10 +105,9 @@ func awsRoles(v *config.Vars) []aws.Role {
 		profile, arn = strings.TrimSpace(profile), strings.TrimSpace(arn)
 		switch {
 		case !ok || !aws.IsProfile(profile):
-			v.Wrong("AWS_OIDC_ROLES", item, "profile=role-arn, the profile of letters, digits, dots, dashes and underscores")
-		case v.SplitBySpaces("AWS_OIDC_ROLES", arn):
-		case v.Meant("AWS_OIDC_ROLES", arn):
-			add("AWS_OIDC_ROLES", profile, arn)
+			v.Wrong("AWS_OIDC_ROLES", item, "profile=role-arn or profile=role-arn > role-arn, the profile of letters, digits, dots, dashes and underscores")
+		default:
+			add("AWS_OIDC_ROLES", profile, strings.Split(arn, ">")...)
 		}
 	}
 	if !v.IsSet("AWS_OIDC_ROLE_ARN") && len(items) == 0 && !g.Failed() {
@@ -119,6 +115,25 @@ func awsRoles(v *config.Vars) []aws.Role {
 	}
 	slices.SortStableFunc(roles, func(a, b aws.Role) int { return cmp.Compare(rank(a), rank(b)) })
 	return roles
+}
+
+// parseRoles reads the ARNs of roles that are assumed one after the other.
+func parseRoles(v *config.Vars, variable string, texts []string) []aws.ARN {
+	var arns []aws.ARN
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		if variable == "AWS_OIDC_ROLES" && v.SplitBySpaces(variable, text) {
+			continue
+		}
+		v.Meant(variable, text)
+		arn, err := aws.ParseARN(text)
+		if err != nil {
+			v.Reason(variable, err, expectedRole)
+			continue
+		}
+		arns = append(arns, arn)
+	}
+	return arns
 }
 
 // rank is 0 for the profile default, which is selected wherever it stands in the list.
@@ -141,17 +156,19 @@ func chainVariables(tags bool) []string {
 // chain adds the chain to the default role, which stands first.
 func chain(v *config.Vars, c *aws.Config, tags bool) {
 	g := v.Group()
-	items := g.List("AWS_CHAIN_ROLE_ARNS")
-	if len(items) == 0 && !g.Failed() && v.IsSet("AWS_OIDC_ROLE_ARN") {
-		v.HalfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
+	arns := parseRoles(g, "AWS_CHAIN_ROLE_ARNS", g.List("AWS_CHAIN_ROLE_ARNS"))
+	if len(c.Roles) > 0 && v.IsSet("AWS_OIDC_ROLE_ARN") {
+		c.Roles[0].Chain = append(c.Roles[0].Chain, arns...)
 	}
-	for _, text := range items {
-		arn, err := aws.ParseARN(text)
-		if err != nil {
-			v.Reason("AWS_CHAIN_ROLE_ARNS", err, expectedRole)
-		} else if len(c.Roles) > 0 {
-			c.Roles[0].Chain = append(c.Roles[0].Chain, arn)
-		}
+	chained := slices.ContainsFunc(c.Roles, func(r aws.Role) bool { return len(r.Chain) > 0 })
+	switch {
+	case g.Failed():
+	case !v.IsSet("AWS_OIDC_ROLE_ARN") && chained:
+		v.HalfConfigured("AWS_OIDC_ROLE_ARN", "AWS_CHAIN_ROLE_ARNS")
+	case !v.IsSet("AWS_OIDC_ROLE_ARN"):
+		v.HalfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
+	case !chained:
+		v.HalfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
 	}
 	c.ExternalID, c.SourceIdentity = v.Text("AWS_CHAIN_EXTERNAL_ID"), v.Text("AWS_CHAIN_SOURCE_IDENTITY")
 	if c.ExternalID != "" && !aws.IsExternalID(c.ExternalID) {
@@ -193,8 +210,8 @@ func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 			v.Add(hint.New("AWS_REFRESHABLE: set beside "+other.name, "remove one of the two: a profile that SDKs renew by themselves cannot carry it"))
 		}
 	}
-	for _, role := range c.Roles[min(1, len(c.Roles)):] {
-		if len(c.Roles[0].Chain) > 0 && strings.HasPrefix(role.Profile, c.Roles[0].Profile+"-chain-") {
+	for _, role := range c.Roles {
+		if slices.ContainsFunc(c.Roles, func(r aws.Role) bool { return len(r.Chain) > 0 && strings.HasPrefix(role.Profile, r.Profile+"-chain-") }) {
 			v.Add(hint.New("AWS_OIDC_ROLES: profile "+role.Profile+" is a name that the chain uses", "give the role another profile"))
 		}
 	}
@@ -252,8 +269,11 @@ func allRoles(v *config.Vars, c *aws.Config) []namedRole {
 			variable = "AWS_OIDC_ROLE_ARN"
 		}
 		all = append(all, namedRole{variable, role.ARN})
+		if variable == "AWS_OIDC_ROLE_ARN" {
+			variable = "AWS_CHAIN_ROLE_ARNS"
+		}
 		for _, arn := range role.Chain {
-			all = append(all, namedRole{"AWS_CHAIN_ROLE_ARNS", arn})
+			all = append(all, namedRole{variable, arn})
 		}
 	}
 	return all

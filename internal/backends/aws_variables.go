@@ -13,7 +13,7 @@ func awsLoginVariables() []config.Variable {
 				"ASSUME_ROLE_ARN", "AWS_ASSUME_ROLE", "AWS_IAM_ROLE_ARN", "AWS_IAM_ROLE", "AWS_ROLE", "AWS_WEB_IDENTITY_ROLE_ARN"},
 			Means: "ARN of the role to assume. Becomes the profile `default`."},
 		{Name: "AWS_OIDC_ROLES", List: true, Decides: true, Spaces: true,
-			Means: "List of `profile=role-arn`: more roles, one profile each. Enough without `AWS_OIDC_ROLE_ARN`; then the one named `default`, or else the first, is selected."},
+			Means: "List of `profile=role-arn`: more roles, one profile each. Written as `profile=role-arn > role-arn`, a chain of that profile's own. Enough without `AWS_OIDC_ROLE_ARN`; then the one named `default`, or else the first, is selected."},
 		{Name: "AWS_REGION", Context: true,
 			Means: "Region of AWS STS and of the written files; wins over `AWS_DEFAULT_REGION`. Without either: the home region of the role's partition (`us-east-1`, `cn-north-1`, `us-gov-west-1`, `eusc-de-east-1`); the isolated partitions need one."},
 		{Name: "AWS_DEFAULT_REGION", Context: true, Means: "The same, where `AWS_REGION` is not set."},
