@@ -185,7 +185,6 @@ func (v *Vars) collector(name, url string) string {
 func (v *Vars) s3(signedIn bool) *S3 {
 	const name = "RECORD_S3"
 	text := v.Text(name)
-	retention := v.Seconds("RECORD_S3_RETENTION", time.Second, 100*365*24*time.Hour)
 	if text == "" {
 		v.HalfConfigured(name, "RECORD_S3_RETENTION")
 		return nil
@@ -200,5 +199,5 @@ func (v *Vars) s3(signedIn bool) *S3 {
 	if !signedIn {
 		v.Add(hint.New(name+": set without a login to AWS, whose credential signs the request", "set AWS_OIDC_ROLE_ARN as well, or remove "+name))
 	}
-	return &S3{Bucket: bucket, Prefix: prefix, Retention: retention}
+	return &S3{Bucket: bucket, Prefix: prefix, Retention: v.Seconds("RECORD_S3_RETENTION", time.Second, 100*365*24*time.Hour)}
 }

@@ -14,21 +14,32 @@ import (
 // Prepare leaves in the environment of the process what Go and the libraries may read by themselves, in the form that every other
 // variable has. A program calls it first, before [Take], and once: it is the only place that writes the environment.
 func Prepare() {
+	buildDir := strings.TrimSpace(os.Getenv("BITBUCKET_CLONE_DIR"))
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
 		value = strings.TrimSpace(value)
 		switch {
-		case misleads(name):
+		case misleads(name) || name == "SSL_CERT_DIR" && !liesIn(buildDir, value):
 			_ = os.Unsetenv(name)
 		case !slices.Contains([]string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"}, name):
 		case value == "":
 			_ = os.Unsetenv(name)
 		case name == "SSL_CERT_FILE":
-			_ = os.Setenv(name, inBuildDir(strings.TrimSpace(os.Getenv("BITBUCKET_CLONE_DIR")), value))
+			_ = os.Setenv(name, inBuildDir(buildDir, value))
 		default:
 			_ = os.Setenv(name, value)
 		}
 	}
+}
+
+// liesIn reports whether one of several folders lies in the build directory. Elsewhere a folder may be a link to there, so that
+// SSL_CERT_DIR counts for nothing: SSL_CERT_FILE is the way to name authorities.
+func liesIn(buildDir, folders string) bool {
+	root := inBuildDir(buildDir, ".")
+	return slices.ContainsFunc(filepath.SplitList(folders), func(folder string) bool {
+		path, err := filepath.Rel(root, inBuildDir(root, folder))
+		return err == nil && filepath.IsLocal(path)
+	})
 }
 
 // misleads reports whether a variable makes a library of the programs read a file, start a program, or send something that nobody
@@ -45,11 +56,8 @@ func misleads(name string) bool {
 func (v *Vars) Network() {
 	v.Text("SSL_CERT_FILE")
 	v.authorities("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE")))
-	for _, dir := range filepath.SplitList(v.value("SSL_CERT_DIR")) {
-		if inside, err := filepath.Rel(inBuildDir(v.CloneDir(), "."), inBuildDir(v.CloneDir(), dir)); err == nil && filepath.IsLocal(inside) {
-			// Go would read whatever the checkout has there, to its end.
-			v.Add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))
-		}
+	if dirs := v.value("SSL_CERT_DIR"); dirs != "" && liesIn(v.CloneDir(), dirs) { // Go would read whatever the checkout has there, to its end
+		v.Add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))
 	}
 	name, value := "HTTPS_PROXY", v.Text("HTTPS_PROXY")
 	if value == "" {
