@@ -60,7 +60,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	warnOfClock(c, grants)
 	warnOfPackers(c, dir)
-	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Step{Deployment: token.Claims.Environment() != "", Name: v.Environment})
+	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Running{Deployment: token.Claims.Environment() != "", Name: v.Environment})
 	warnOfDrift(c, grants, token.Claims, maxTime)
 	c.Print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
 	return cli.Done

@@ -1,0 +1,177 @@
+// Package pipelines reads bitbucket-pipelines.yml: every step that a pipeline of the file can run, with the line where it
+// stands. A file is hostile until it is read: what it costs to read is bounded, whatever its anchors multiply.
+package pipelines
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	// FileName is what Bitbucket reads, at the top of the repository.
+	FileName = "bitbucket-pipelines.yml"
+
+	// MaxSize caps what is read. The longest file seen has 4,000 lines, a fifth of this.
+	MaxSize = 1 << 20
+
+	// maxNodes caps how many nodes the walk looks at: aliases can make a small file endless.
+	maxNodes = 100_000
+)
+
+// A Place is where something stands in the file. Lines and columns count from 1, columns in characters.
+type Place struct{ Line, Column int }
+
+// A File is a bitbucket-pipelines.yml that was read.
+type File struct {
+	Steps   []Step   // every step that a pipeline can run, in the file's order of kinds and pipelines
+	Faults  []Fault  // what Bitbucket refuses, or ignores with its steps
+	Imports []Import // pipelines that another file defines: their steps are not known
+
+	OIDC    *OIDC         // of options: the token of steps that do not say otherwise
+	MaxTime time.Duration // of options; zero where they do not say
+	Second  Place         // where a second YAML document begins, which Bitbucket does not read
+}
+
+// An Import is a pipeline that stands in another file.
+type Import struct {
+	Place
+	Path   string
+	Name   string // of the pipeline
+	Source string // as definitions.imports has it: a file, or REPOSITORY:REF[:FILE]; empty where it is not defined
+	At     Place  // of the source
+}
+
+// A Fault is something of the file that is not what its author means.
+type Fault struct {
+	Place
+	Kind FaultKind
+	Path string
+	Text string // a sentence
+}
+
+// A FaultKind says what comes of a fault.
+type FaultKind int
+
+// The kinds of faults.
+const (
+	Misplaced FaultKind = iota // steps that no pipeline runs
+	Refused                    // Bitbucket refuses the whole file
+	Ignored                    // a key that means nothing
+	Value                      // a value of oidc that Bitbucket refuses
+)
+
+// An Unreadable error says why a file is no pipelines file.
+type Unreadable struct {
+	Place
+	Reason string // in lower case, without the place
+}
+
+func (u *Unreadable) Error() string { return fmt.Sprintf("line %d: %s", u.Line, u.Reason) }
+
+func unreadable(at Place, format string, args ...any) error {
+	return &Unreadable{at, fmt.Sprintf(format, args...)}
+}
+
+// Parse reads a file. Its errors are of type [*Unreadable].
+func Parse(data []byte) (*File, error) {
+	if len(data) > MaxSize {
+		return nil, unreadable(Place{1, 1}, "it is larger than %d KiB", MaxSize>>10)
+	}
+	if err := encoding(data); err != nil {
+		return nil, err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	// Nothing is decoded but single values: into structs and maps, a small file can take hours and all memory.
+	var root, second yaml.Node
+	if err := dec.Decode(&root); err == io.EOF || err == nil && len(root.Content) == 0 {
+		return nil, unreadable(Place{1, 1}, "it is empty")
+	} else if err != nil {
+		return nil, notYAML(err, data)
+	}
+	w := &walk{nodes: maxNodes, seen: map[*yaml.Node]*Fields{}, source: strings.Split(string(data), "\n"), file: &File{}}
+	if dec.Decode(&second) == nil && len(second.Content) == 1 && second.Content[0].Tag != "!!null" {
+		w.file.Second = placeOf(second.Content[0])
+	}
+	w.run(root.Content[0])
+	if w.err != nil {
+		return nil, w.err
+	}
+	return w.file, nil
+}
+
+// encoding refuses what is no UTF-8: the YAML library takes UTF-16, and all places would be wrong.
+func encoding(data []byte) error {
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.IndexByte(data, 0) >= 0 {
+		return unreadable(Place{1, 1}, "it is UTF-16 or no text: save it as UTF-8")
+	}
+	for rest, line := data, 1; len(rest) > 0; line++ {
+		text := rest
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+			text = rest[:end+1]
+		}
+		if !utf8.Valid(text) {
+			return unreadable(Place{line, 1}, "it is not UTF-8")
+		}
+		rest = rest[len(text):]
+	}
+	return nil
+}
+
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	anchor   = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
+
+// notYAML is the library's error with the line where it shows.
+func notYAML(err error, data []byte) error {
+	parts := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
+	if parts == nil {
+		return unreadable(Place{1, 1}, "it is not YAML")
+	}
+	lines, reason := strings.Split(string(data), "\n"), parts[2]
+	if name := anchor.FindStringSubmatch(reason); name != nil {
+		return unreadable(alias(lines, name[1]), "the alias *%s has no anchor &%s above it", name[1], name[1])
+	}
+	line, _ := strconv.Atoi(parts[1])
+	line = max(line, 1)
+	const small = 256 << 10 // larger files keep the library's line
+	if len(data) <= small {
+		line = 1 + sort.Search(len(lines)-1, func(n int) bool { return complains(lines[:n+1], reason) })
+	}
+	if text := lines[line-1]; strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], "\t") {
+		return unreadable(Place{line, 1 + strings.Index(text, "\t")}, "it is not YAML: a tab in the indentation")
+	}
+	return unreadable(Place{line, 1}, "it is not YAML: %s", reason)
+}
+
+// complains reports whether the first lines of a file are enough for the library's complaint: the library reads a file from top
+// to bottom, and names a line that is often not the one.
+func complains(lines []string, reason string) bool {
+	var node yaml.Node
+	err := yaml.Unmarshal([]byte(strings.Join(lines, "\n")+"\n"), &node)
+	if err == nil {
+		return false
+	}
+	parts := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
+	return parts != nil && parts[2] == reason
+}
+
+// alias is where a file names an anchor that it does not have.
+func alias(lines []string, name string) Place {
+	use := regexp.MustCompile(`(?:^|[\s\[{,:-])(\*` + regexp.QuoteMeta(name) + `)(?:$|[\s,\]}])`)
+	for i, line := range lines {
+		if at := use.FindStringSubmatchIndex(line); at != nil && !strings.Contains(" "+line[:at[2]], " #") {
+			return Place{i + 1, 1 + utf8.RuneCountInString(line[:at[2]])}
+		}
+	}
+	return Place{1, 1}
+}

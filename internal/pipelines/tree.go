@@ -1,0 +1,201 @@
+package pipelines
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A Field is a member of a mapping. Where a merge brings it, Key stands in the anchor.
+type Field struct{ Key, Value *yaml.Node }
+
+// Place is where the key stands.
+func (f Field) Place() Place { return placeOf(f.Key) }
+
+// Fields are the members of a mapping in their order, with those of the mappings that it merges.
+type Fields struct {
+	all   []Field
+	index map[string]int
+	at    Place
+}
+
+// get is the member of that name. Its Value is nil if there is none.
+func (f *Fields) get(name string) Field {
+	if f == nil {
+		return Field{}
+	}
+	if i, ok := f.index[name]; ok {
+		return f.all[i]
+	}
+	return Field{}
+}
+
+func (f *Fields) has(names ...string) bool {
+	for _, name := range names {
+		if f.get(name).Key != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// add adds a member. Of a key that stands twice, the later one counts.
+func (f *Fields) add(field Field, over bool) {
+	name := field.Key.Value
+	if i, ok := f.index[name]; !ok {
+		f.index[name] = len(f.all)
+		f.all = append(f.all, field)
+	} else if over {
+		f.all[i] = field
+	}
+}
+
+// fields reads a mapping, or an alias of one. Members of its own win over merged ones, and earlier merges over later ones. It
+// returns nil if the node is no mapping.
+func (w *walk) fields(node *yaml.Node) *Fields {
+	node = target(node)
+	if node == nil || node.Kind != yaml.MappingNode || w.spent(node) {
+		return nil
+	}
+	if known, ok := w.seen[node]; ok {
+		if known == nil {
+			w.fail(placeOf(node), "an anchor contains itself")
+		}
+		return known
+	}
+	w.seen[node] = nil // while it is read
+	f := &Fields{index: map[string]int{}, at: placeOf(node)}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(node.Content) && !w.spent(node); i += 2 {
+		key, value := target(node.Content[i]), node.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			w.fail(placeOf(key), "a key that is no text: a placeholder of a template has no place here")
+			return nil
+		case key.Tag != "!!merge":
+			f.add(Field{key, value}, true)
+		case target(value).Kind == yaml.SequenceNode:
+			merged = append(merged, target(value).Content...)
+		default:
+			merged = append(merged, value)
+		}
+	}
+	for _, from := range merged {
+		more := w.fields(from)
+		if more == nil {
+			continue
+		}
+		for _, field := range more.all {
+			if w.spent(node) {
+				break
+			}
+			f.add(field, false)
+		}
+	}
+	w.seen[node] = f
+	return f
+}
+
+// spent takes one from the budget, and reports whether there was none left.
+func (w *walk) spent(at *yaml.Node) bool {
+	if w.nodes--; w.nodes <= 0 {
+		w.fail(placeOf(at), "its anchors make more than %d nodes of it", maxNodes)
+	}
+	return w.err != nil
+}
+
+// fail keeps the first thing that makes the file unreadable.
+func (w *walk) fail(at Place, format string, args ...any) {
+	if w.err == nil {
+		w.err = unreadable(at, format, args...)
+	}
+}
+
+// items are the entries of a list, those of lists inside it included: a list that is shared by an anchor is written as one
+// entry of another.
+func (w *walk) items(node *yaml.Node) []*yaml.Node {
+	list := target(node)
+	if list == nil || list.Kind != yaml.SequenceNode || w.spent(list) {
+		return nil
+	}
+	if w.inside[list] {
+		w.fail(placeOf(list), "an anchor contains itself")
+		return nil
+	}
+	w.inside[list] = true
+	defer delete(w.inside, list)
+	var all []*yaml.Node
+	for _, item := range list.Content {
+		if w.spent(item) {
+			return nil
+		}
+		if inner := target(item); inner.Kind == yaml.SequenceNode {
+			all = append(all, w.items(inner)...)
+			continue
+		}
+		all = append(all, item)
+	}
+	return all
+}
+
+// target is what an alias stands for, or the node itself.
+func target(node *yaml.Node) *yaml.Node {
+	for hops := 0; node != nil && node.Kind == yaml.AliasNode && hops < 8; hops++ {
+		node = node.Alias
+	}
+	return node
+}
+
+func placeOf(node *yaml.Node) Place {
+	if node == nil {
+		return Place{}
+	}
+	return Place{node.Line, node.Column}
+}
+
+// text is a scalar's value, or empty.
+func text(node *yaml.Node) string {
+	if node = target(node); node == nil || node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+		return ""
+	}
+	return node.Value
+}
+
+// texts are the values of a list of scalars, or of a single one.
+func (w *walk) texts(node *yaml.Node) []string {
+	if value := text(node); value != "" {
+		return []string{value}
+	}
+	var all []string
+	for _, item := range w.items(node) {
+		if value := text(item); value != "" {
+			all = append(all, value)
+		}
+	}
+	return all
+}
+
+func scalar(node *yaml.Node, into any) bool {
+	node = target(node)
+	return node != nil && node.Kind == yaml.ScalarNode && node.Decode(into) == nil
+}
+
+// alternatives are the patterns that {a,b} in a pattern stands for.
+func alternatives(pattern string) []string {
+	open := strings.IndexByte(pattern, '{')
+	end := strings.IndexByte(pattern, '}')
+	const most = 50
+	if open < 0 || end < open {
+		return []string{pattern}
+	}
+	var all []string
+	for _, part := range strings.Split(pattern[open+1:end], ",") {
+		for _, rest := range alternatives(pattern[end+1:]) {
+			if len(all) == most {
+				return []string{pattern}
+			}
+			all = append(all, pattern[:open]+strings.TrimSpace(part)+rest)
+		}
+	}
+	return all
+}
