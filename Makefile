@@ -57,6 +57,6 @@ herd:
 
 # A minute for each fuzz target.
 fuzz:
-	for target in oidc:FuzzParse config:FuzzParseDuration config:FuzzSplit aws:FuzzFiles handoff:FuzzQuote trust:FuzzGCP trust:FuzzJudge app:FuzzWindow; do \
+	for target in oidc:FuzzParse config:FuzzParseDuration config:FuzzSplit aws:FuzzFiles shell:FuzzWord trust/wif:FuzzGCP judge:FuzzJudge advisor:FuzzWindow; do \
 		go test ./internal/$${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 60s -fuzzminimizetime 1s || exit 1; \
 	done

@@ -24,12 +24,13 @@ import (
 
 	"bitbucket-oidc/internal/aws"
 	"bitbucket-oidc/internal/backends"
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/gcp"
 	"bitbucket-oidc/internal/oauth"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/okta"
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/vault"
 	"bitbucket-oidc/test/cloud"
 )
@@ -370,16 +371,16 @@ func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
 	}
 	provider := []string{
 		"--issuer-uri=" + claims.Issuer,
-		"--allowed-audiences=" + trust.WorkspaceAudience(claims),
-		"--attribute-mapping=" + trust.GCPMapping(),
-		"--attribute-condition=" + trust.GCPCondition(claims),
+		"--allowed-audiences=" + bitbucket.WorkspaceAudience(claims),
+		"--attribute-mapping=" + setup.GCPMapping(),
+		"--attribute-condition=" + setup.GCPCondition(claims),
 	}
 	calls := strings.Split(string(called), "\n\n")
 	for command, want := range map[string][]string{
-		"create-open-id-connect-provider": {claims.Issuer, trust.WorkspaceAudience(claims)},
+		"create-open-id-connect-provider": {claims.Issuer, bitbucket.WorkspaceAudience(claims)},
 		"create-oidc":                     provider,
 		"update-oidc":                     provider,
-		"add-iam-policy-binding":          {cloud.ServiceAccountEmail, "--member=" + trust.GCPMember(claims, "210987654321", "pipelines")},
+		"add-iam-policy-binding":          {cloud.ServiceAccountEmail, "--member=" + setup.GCPMember(claims, "210987654321", "pipelines")},
 	} {
 		i := slices.IndexFunc(calls, func(call string) bool { return slices.Contains(strings.Split(call, "\n"), command) })
 		if i < 0 {
@@ -406,11 +407,11 @@ func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
 	}
 	var policy struct{ Statement []any }
 	var want any
-	if err := errors.Join(json.Unmarshal(data, &policy), json.Unmarshal([]byte(trust.AWSStatement(claims, "aws", cloud.AWSAccount)), &want)); err != nil {
+	if err := errors.Join(json.Unmarshal(data, &policy), json.Unmarshal([]byte(setup.AWSStatement(claims, "aws", cloud.AWSAccount)), &want)); err != nil {
 		t.Fatalf("%v: %s", err, data)
 	}
 	if len(policy.Statement) != 1 || !reflect.DeepEqual(policy.Statement[0], want) {
-		t.Errorf("trust.json is\n%s\nand the program prints\n%s", data, trust.AWSStatement(claims, "aws", cloud.AWSAccount))
+		t.Errorf("trust.json is\n%s\nand the program prints\n%s", data, setup.AWSStatement(claims, "aws", cloud.AWSAccount))
 	}
 }
 

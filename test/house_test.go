@@ -25,40 +25,56 @@ func arrows() map[string][]string {
 		"pipe":                {"app", "cli", "process"},
 		"pipe/bitbucket-oidc": {"advisor", "cli", "process"},
 
-		"app":      {"backends", "cli", "clock", "explain", "federation", "handoff", "hint", "oidc", "packers", "pipelines"},
-		"advisor":  {"cli", "config", "explain", "hint", "identity", "sarif", "trust"},
-		"explain":  {"cli", "hint", "identity", "trust"},
-		"identity": {"cli", "config", "hint", "oidc", "trust"},
-		"cli":      {"bounded", "config", "hint", "nowait"},
+		// the frame of both programs
 		"process":  {"hint"},
+		"cli":      {"bounded", "config", "hint", "nowait"},
+		"identity": {"bitbucket", "cli", "config", "hint", "oidc"},
+		"explain":  {"bitbucket", "cli", "document", "hint", "identity", "setup", "shell"},
 
-		"backends":      {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
-		"config":        {"charset", "hint", "nowait", "oidc", "secret", "transport"},
-		"aws":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
-		"gcp":           {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust"},
-		"vault":         {"clock", "federation", "hint", "oidc", "refusal", "secret", "transport", "trust", "wire"},
-		"okta":          {"clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
-		"oauth":         {"charset", "clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
-		"wire":          {"charset", "federation", "hint", "secret", "transport"},
-		"federation":    {"clock", "hint", "oidc", "refusal", "secret"},
-		"handoff":       {"charset", "federation", "hint", "nowait", "oidc", "secret"},
-		"sarif":         {"trust"},
-		"trust":         {"oidc"},
-		"oidc":          {"secret"},
-		"transport":     {"clock"},
-		"refusal":       {"clock", "hint"},
-		"clock":         {},
-		"hint":          {},
+		// the act
+		"app":        {"backends", "cli", "clock", "explain", "federation", "handoff", "hint", "oidc", "packers", "pipelines", "shell"},
+		"backends":   {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
+		"aws":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
+		"gcp":        {"bitbucket", "charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
+		"vault":      {"clock", "federation", "hint", "oidc", "refusal", "secret", "shell", "transport", "wire"},
+		"okta":       {"clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
+		"oauth":      {"charset", "clock", "federation", "oidc", "refusal", "secret", "transport", "wire"},
+		"wire":       {"charset", "federation", "hint", "secret", "transport"},
+		"transport":  {"clock"},
+		"federation": {"clock", "hint", "oidc", "refusal", "secret"},
+		"refusal":    {"clock", "hint"},
+		"handoff":    {"charset", "federation", "hint", "nowait", "oidc", "secret", "shell"},
+		"packers":    {"nowait"},
+
+		// the judgement
+		"advisor":         {"bitbucket", "cli", "config", "document", "explain", "finding", "hint", "identity", "judge", "sarif", "trust", "trust/iam"},
+		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
+		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
+		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
+		"trust/vaultrole": {"bitbucket", "document", "finding", "setup", "shell", "trust"},
+		"trust":           {"finding"},
+		"trust/trusttest": {"bitbucket", "trust"},
+		"cel":             {},
+		"sarif":           {"document", "finding", "judge", "trust"},
+		"finding":         {},
+		"access":          {"strictyaml"},
+
+		// words
+		"bitbucket":     {"oidc"},
 		"bounded":       {},
-		"nowait":        {},
-		"packers":       {"nowait"},
-		"secret":        {},
 		"charset":       {},
-		"access":        {"strictyaml"},
-		"finding":       {},
-		"strictyaml":    {},
-		"pipelines":     {"nowait"},
+		"clock":         {},
+		"config":        {"charset", "hint", "nowait", "oidc", "secret", "transport"},
+		"document":      {},
+		"hint":          {},
 		"hint/hinttest": {"hint"},
+		"nowait":        {},
+		"oidc":          {"secret"},
+		"pipelines":     {"nowait"},
+		"secret":        {},
+		"setup":         {"bitbucket", "document", "oidc", "shell"},
+		"shell":         {},
+		"strictyaml":    {},
 	}
 }
 
@@ -121,8 +137,16 @@ func goList(t *testing.T, args ...string) string {
 // process that holds the token has no expression language, no parser of foreign documents and no page writer in it.
 func strangers() map[string][]string {
 	return map[string][]string{
-		"./pipe":                {},
-		"./pipe/bitbucket-oidc": {},
+		"./pipe": {
+			"cel.dev", "github.com/google/cel-go", "github.com/antlr4-go", "github.com/modelcontextprotocol",
+			"bitbucket-oidc/internal/advisor", "bitbucket-oidc/internal/judge", "bitbucket-oidc/internal/trust", "bitbucket-oidc/internal/cel",
+			"bitbucket-oidc/internal/finding", "bitbucket-oidc/internal/report", "bitbucket-oidc/internal/mcp",
+		},
+		"./pipe/bitbucket-oidc": {
+			"google.golang.org/grpc", "google.golang.org/api/sts",
+			"bitbucket-oidc/internal/app", "bitbucket-oidc/internal/backends", "bitbucket-oidc/internal/federation", "bitbucket-oidc/internal/handoff",
+			"bitbucket-oidc/internal/aws", "bitbucket-oidc/internal/gcp", "bitbucket-oidc/internal/vault", "bitbucket-oidc/internal/okta", "bitbucket-oidc/internal/oauth",
+		},
 	}
 }
 

@@ -7,9 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
+	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/sarif"
 	"bitbucket-oidc/internal/trust"
 )
@@ -63,7 +67,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 	got := make(chan outcome, 1)
 	go func() {
-		results, err := trust.Judge(files, id, options)
+		results, err := judge.Judge(files, id, options)
 		if err != nil {
 			got <- outcome{err: unknownKinds(err)}
 			return
@@ -86,7 +90,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 // judged is what check has to print.
 type judged struct {
 	version string
-	id      trust.Identity
+	id      bitbucket.Identity
 	files   []trust.File
 	results []trust.Result
 	now     time.Time
@@ -118,7 +122,7 @@ func unknownKinds(err error) error {
 // status is 0 only if everything lets the identity in and nothing is badly wrong.
 func status(results []trust.Result) int {
 	for _, r := range results {
-		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == trust.Error }) {
+		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == finding.Error }) {
 			return cli.Failed
 		}
 	}
@@ -137,11 +141,11 @@ func (j judged) json() string {
 		Subject  string         `json:"subject"`
 		Claims   map[string]any `json:"claims"`
 	}
-	return cli.JSON(struct {
+	return document.Indented(struct {
 		Version  int            `json:"version"`
 		Identity identity       `json:"identity"`
 		Results  []trust.Result `json:"results"`
 	}{1, identity{j.id.Claims.Issuer, j.id.Claims.Audience, j.id.Claims.Subject, j.id.All}, append([]trust.Result{}, j.results...)})
 }
 
-func (j judged) sarif() string { return cli.JSON(sarif.New(j.version, j.files, j.results)) }
+func (j judged) sarif() string { return document.Indented(sarif.New(j.version, j.files, j.results)) }

@@ -6,9 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/identity"
+	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/trust/iam"
 )
 
 // width is how wide a report is: what a CI log shows without breaking lines. What is there to be pasted may be wider.
@@ -69,9 +72,9 @@ func (j judged) text() string {
 	return strings.Join(r.lines, "\n")
 }
 
-func (r *report) result(res trust.Result, id trust.Identity) {
+func (r *report) result(res trust.Result, id bitbucket.Identity) {
 	r.say(0, strings.TrimSpace(fmt.Sprintf("%s %s: %s: %s %s", marks()[res.Verdict], res.Verdict, res.File, res.Kind, res.Name)))
-	step, condition, found := trust.Obstacle(res)
+	step, condition, found := iam.Obstacle(res)
 	if !found || res.Verdict != trust.Deny || step.Effect == "Deny" || !fits(condition) {
 		r.say(2, res.Reason) // else the condition says as much
 	}
@@ -79,7 +82,7 @@ func (r *report) result(res trust.Result, id trust.Identity) {
 	case found:
 		r.obstacle(res.Verdict, step, condition, id)
 	case res.Verdict == trust.Deny && len(res.Findings) == 0:
-		r.paste(2, "change to: "+strings.ReplaceAll(trust.Wanted(res.Kind, id), "\n", "\n  "))
+		r.paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
 	}
 	for _, f := range res.Findings {
 		r.gap()
@@ -98,7 +101,7 @@ func (r *report) result(res trust.Result, id trust.Identity) {
 }
 
 // identity says for whom all this was judged.
-func (r *report) identity(id trust.Identity, now time.Time) {
+func (r *report) identity(id bitbucket.Identity, now time.Time) {
 	r.say(0, "judged for the identity")
 	r.paste(2, "issuer    "+id.Claims.Issuer)
 	for _, a := range id.Claims.Audience {
@@ -111,7 +114,7 @@ func (r *report) identity(id trust.Identity, now time.Time) {
 }
 
 // obstacle shows a condition with what it wants and what the token has, one above the other, and marks where they differ.
-func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id trust.Identity) {
+func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id bitbucket.Identity) {
 	state := "does not hold"
 	switch {
 	case v == trust.Undecided:
@@ -147,7 +150,7 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id t
 		}
 	}
 	if v == trust.Deny {
-		r.paste(4, "change to: "+cli.Visible(trust.Change(s.Effect, c, id)))
+		r.paste(4, "change to: "+cli.Visible(iam.Change(s.Effect, c, id)))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/packers"
 	"bitbucket-oidc/internal/pipelines"
+	"bitbucket-oidc/internal/shell"
 )
 
 // leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
@@ -62,7 +63,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	warnOfPackers(c, dir)
 	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Running{Deployment: token.Claims.Environment() != "", Name: v.Environment})
 	warnOfDrift(c, grants, token.Claims, maxTime)
-	c.Print("sign later commands of this step in with: . " + handoff.Quote(dir.Path("env.sh")))
+	c.Print("sign later commands of this step in with: . " + shell.Word(dir.Path("env.sh")))
 	return cli.Done
 }
 

@@ -8,7 +8,8 @@ import (
 
 	"bitbucket-oidc/internal/clock"
 	"bitbucket-oidc/internal/refusal"
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/shell"
 )
 
 // The actions that AWS may name as refused.
@@ -128,7 +129,7 @@ func advise(hints ...string) func(request) []string { return func(request) []str
 
 func (r request) account() string {
 	if r.role.Account == "" {
-		return trust.AccountID
+		return setup.AccountID
 	}
 	return r.role.Account
 }
@@ -138,7 +139,7 @@ func (r request) roleName() string { return nameOf(r.role) }
 func nameOf(role ARN) string { return role.Role[strings.LastIndex(role.Role, "/")+1:] }
 
 func (r request) providerARN() string {
-	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", r.role.Partition, r.account(), trust.AWSProviderPath(r.claims))
+	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", r.role.Partition, r.account(), setup.AWSProviderPath(r.claims))
 }
 
 // who is who asked.
@@ -220,7 +221,7 @@ func (r request) trustPolicy() []string {
 	return []string{
 		r.claims.Identity(),
 		fmt.Sprintf("the trust policy of %s lets in %s with this statement%s:\n%s", roles, scope, placeholder(account),
-			trust.AWSStatement(r.claims, r.role.Partition, account)),
+			setup.AWSStatement(r.claims, r.role.Partition, account)),
 		"usual causes: a UUID without its braces in :sub; a :sub of another shape than {repository}:{step}, or {repository}:{environment}:{step} on a deployment; " +
 			"an :aud that is not the token's; the OIDC provider in another account than the role; an aws:SourceIp condition that the runner's address does not meet; " +
 			"a role or policy changed minutes ago",
@@ -236,12 +237,12 @@ func (r request) told() (roles, account string) {
 	var names []string
 	for _, role := range r.alike {
 		if role.Account != r.role.Account {
-			account = trust.AccountID
+			account = setup.AccountID
 		}
 	}
 	for _, role := range r.alike {
 		name := "role " + nameOf(role)
-		if account == trust.AccountID {
+		if account == setup.AccountID {
 			name += " (" + role.Account + ")"
 		}
 		names = append(names, name)
@@ -250,10 +251,10 @@ func (r request) told() (roles, account string) {
 }
 
 func placeholder(account string) string {
-	if account != trust.AccountID {
+	if account != setup.AccountID {
 		return ""
 	}
-	return ", with the role's own account for " + trust.AccountID
+	return ", with the role's own account for " + setup.AccountID
 }
 
 // chainPolicy is the advice for a role that another one may not assume.
@@ -275,7 +276,7 @@ func (r request) chainPolicy() []string {
 	}
 	return []string{
 		fmt.Sprintf("the trust policy of %s lets in %s with this statement:\n%s", roles, r.from.Role,
-			trust.AWSChainStatement(r.from.String(), r.externalID, actions...)),
+			setup.AWSChainStatement(r.from.String(), r.externalID, actions...)),
 		fmt.Sprintf("%s itself needs a policy that allows %s on %s", r.from, strings.Join(actions, ", "), strings.Join(targets, ", ")),
 		"usual causes: an external id that is missing or another one (AWS_CHAIN_EXTERNAL_ID); sts:TagSession missing in one of the chain's roles (AWS_CHAIN_TAGS); " +
 			"a service control policy; a role or policy changed minutes ago",
@@ -297,21 +298,21 @@ func (r request) tooLarge() []string {
 func (r request) tooLong() []string {
 	return []string{
 		fmt.Sprintf("lower AWS_SESSION_DURATION (now %s), or raise the role's maximum: aws iam update-role --role-name %s --max-session-duration %d",
-			r.duration, trust.ShellWord(r.roleName()), int(r.duration/time.Second)),
+			r.duration, shell.Word(r.roleName()), int(r.duration/time.Second)),
 	}
 }
 
 func (r request) createProvider() []string {
 	return []string{
 		r.claims.Identity(),
-		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\n%s", r.account(), trust.AWSCreateProvider(r.claims)),
+		fmt.Sprintf("create the provider in account %s, the role's own, with exactly this URL:\n%s", r.account(), setup.AWSCreateProvider(r.claims)),
 	}
 }
 
 func (r request) addAudience() []string {
 	return []string{
 		r.claims.Identity(),
-		"add the audience to the provider:\n" + trust.AWSAddAudience(r.providerARN(), r.claims),
+		"add the audience to the provider:\n" + setup.AWSAddAudience(r.providerARN(), r.claims),
 	}
 }
 

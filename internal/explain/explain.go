@@ -9,10 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/shell"
 )
 
 // Command is the command.
@@ -47,10 +50,10 @@ BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 
 // explained is what explain has to print.
 type explained struct {
-	trust.Explanation
-	id       trust.Identity
-	given    trust.Places // as far as the command line tells
-	places   trust.Places // with placeholders
+	setup.Explanation
+	id       bitbucket.Identity
+	given    setup.Places // as far as the command line tells
+	places   setup.Places // with placeholders
 	now      time.Time
 	duration time.Duration
 }
@@ -62,11 +65,11 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	places := trust.Places{
+	places := setup.Places{
 		AWSAccount: a.Text("aws-account"), GCPProjectNumber: a.Text("gcp-project-number"), GCPPool: a.Text("gcp-pool"),
 		GCPProvider: a.Text("gcp-provider"), GCPServiceAccount: a.Text("gcp-service-account"),
 	}
-	e, err := trust.Explain(id, places)
+	e, err := setup.Explain(id, places)
 	if err != nil {
 		return c.Fail(hint.With(err, "nothing that lets in exactly this identity can be made of it: see where the claims come from"), cli.Misused)
 	}
@@ -75,7 +78,7 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	x := explained{e, id, places, places.Known(), now, duration}
 	switch a.Text("format") {
 	case "json":
-		c.Lines(cli.JSON(e))
+		c.Lines(document.Indented(e))
 	case "terraform":
 		c.Lines(x.terraform())
 	default:
@@ -85,7 +88,7 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 }
 
 // warnMissing warns of claims that a step's token has by itself, and these have in the subject only.
-func warnMissing(c *cli.Console, id trust.Identity) {
+func warnMissing(c *cli.Console, id bitbucket.Identity) {
 	for _, claim := range []struct{ name, value string }{
 		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
 	} {
@@ -106,7 +109,7 @@ func (x explained) text() string {
 		{"Google Cloud: let the step act as a service account", x.gcpBinding()},
 		{"Vault: the issuer of the JWT auth method, and a role; token_policies is for you to add", x.vault()},
 		{"Okta Privileged Access: a workload connection, for POST /v1/teams/TEAM/connections/workloads", x.okta()},
-		{"Azure", trust.Azure},
+		{"Azure", setup.Azure},
 	} {
 		sections = append(sections, "# "+s.title+"\n"+s.body)
 	}
@@ -130,18 +133,18 @@ func (x explained) claims() string {
 	for _, name := range slices.Sorted(maps.Keys(x.Claims)) {
 		value, isText := x.Claims[name].(string)
 		if !isText {
-			value = cli.CompactJSON(x.Claims[name])
+			value = document.Tight(x.Claims[name])
 		}
 		lines = append(lines, fmt.Sprintf("%-26s %s", cli.Visible(name), cli.Visible(value)))
 	}
 	return strings.Join(lines, "\n")
 }
 
-func (x explained) awsProvider() string { return trust.AWSCreateProvider(x.id.Claims) }
+func (x explained) awsProvider() string { return setup.AWSCreateProvider(x.id.Claims) }
 
 func (x explained) awsRole() string {
-	text := hereDocument("cat > trust.json", x.AWS.TrustPolicy) + "\n" +
-		"aws iam create-role --role-name " + trust.RoleName + " --assume-role-policy-document file://trust.json"
+	text := shell.Document("cat > trust.json", document.Indented(x.AWS.TrustPolicy)) + "\n" +
+		"aws iam create-role --role-name " + setup.RoleName + " --assume-role-policy-document file://trust.json"
 	if x.duration > time.Hour { // the default of MaxSessionDuration
 		text += fmt.Sprintf(" \\\n  --max-session-duration %d", x.seconds())
 	}
@@ -151,54 +154,49 @@ func (x explained) awsRole() string {
 func (x explained) seconds() int { return int(x.duration.Seconds()) }
 
 func (x explained) gcpProvider() string {
-	pool := trust.GCPPoolName(x.places.GCPProjectNumber, x.places.GCPPool)
+	pool := setup.GCPPoolName(x.places.GCPProjectNumber, x.places.GCPPool)
 	const newLine = " \\\n  "
-	return "gcloud iam workload-identity-pools create " + trust.ShellWord(pool) + "\n" +
-		trust.GCPProviderCommand("create-oidc", pool+"/providers/"+x.places.GCPProvider) +
-		newLine + strings.Join(trust.GCPProviderFlags(x.id.Claims), newLine)
+	return "gcloud iam workload-identity-pools create " + shell.Word(pool) + "\n" +
+		setup.GCPProviderCommand("create-oidc", pool+"/providers/"+x.places.GCPProvider) +
+		newLine + strings.Join(setup.GCPProviderFlags(x.id.Claims), newLine)
 }
 
 func (x explained) gcpBinding() string {
-	return trust.GCPBinding(x.places.GCPServiceAccount, x.GCP.Member)
+	return setup.GCPBinding(x.places.GCPServiceAccount, x.GCP.Member)
 }
 
 func (x explained) vault() string {
-	issuer := trust.ShellWord(x.id.Claims.Issuer)
+	issuer := shell.Word(x.id.Claims.Issuer)
 	return "vault write auth/jwt/config oidc_discovery_url=" + issuer + " \\\n  bound_issuer=" + issuer + "\n" +
-		hereDocument("vault write auth/jwt/role/"+trust.RoleName+" -", x.Vault.Role)
+		shell.Document("vault write auth/jwt/role/"+setup.RoleName+" -", document.Indented(x.Vault.Role))
 }
 
 func (x explained) okta() string {
-	text := cli.JSON(x.Okta.Connection)
+	text := document.Indented(x.Okta.Connection)
 	if len(x.id.Claims.Audience) > 1 {
 		text += "\n# Whether EQUALS takes one of several audiences is not known: prefer a step with plain `oidc: true`."
 	}
 	return text
 }
 
-// hereDocument is a shell command with a document on its standard input.
-func hereDocument(command string, document any) string {
-	return command + " <<'END'\n" + cli.JSON(document) + "\nEND"
-}
-
 // terraform is the configuration of AWS and Google Cloud. What only Terraform's own resources know, it takes from there.
 func (x explained) terraform() string {
 	// JSON is an expression of Terraform's, which has a space before the colon.
-	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(cli.JSON(x.AWS.TrustPolicy))
+	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(document.Indented(x.AWS.TrustPolicy))
 	if x.given.AWSAccount == "" {
-		arn := cli.CompactJSON("arn:aws:iam::" + trust.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
+		arn := document.Tight("arn:aws:iam::" + setup.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
 		policy = strings.Replace(policy, arn, "aws_iam_openid_connect_provider.bitbucket.arn", 1)
 	}
 	member := x.GCP.Member
 	if x.given.GCPProjectNumber == "" {
-		member = strings.Replace(member, trust.GCPPoolName(trust.ProjectNumber, x.places.GCPPool),
+		member = strings.Replace(member, setup.GCPPoolName(setup.ProjectNumber, x.places.GCPPool),
 			"${google_iam_workload_identity_pool.bitbucket.name}", 1)
 	}
 	var mapping strings.Builder
 	names := slices.Sorted(maps.Keys(x.GCP.AttributeMapping))
 	longest := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
 	for _, name := range names {
-		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, cli.CompactJSON(name), cli.CompactJSON(x.GCP.AttributeMapping[name]))
+		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, document.Tight(name), document.Tight(x.GCP.AttributeMapping[name]))
 	}
 	return fmt.Sprintf(`resource "aws_iam_openid_connect_provider" "bitbucket" {
   url            = %q
@@ -237,7 +235,7 @@ resource "google_service_account_iam_member" "bitbucket" {
   role               = "roles/iam.workloadIdentityUser"
   member             = %q
 }`,
-		x.AWS.ProviderURL, x.AWS.Audience, trust.RoleName, max(3600, x.seconds()), policy,
+		x.AWS.ProviderURL, x.AWS.Audience, setup.RoleName, max(3600, x.seconds()), policy,
 		x.places.GCPPool, x.places.GCPProvider, mapping.String(), x.GCP.AttributeCondition, x.GCP.IssuerURI, x.GCP.AllowedAudiences[0],
 		x.places.GCPServiceAccount, member)
 }

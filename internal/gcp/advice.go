@@ -5,21 +5,23 @@ import (
 	"strings"
 	"time"
 
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/shell"
 )
 
 // update is a gcloud command that changes the provider.
 func (r request) update(flags string) string {
-	return trust.GCPProviderCommand("update-oidc", r.provider.String(), flags)
+	return setup.GCPProviderCommand("update-oidc", r.provider.String(), flags)
 }
 
 func (r request) trustSettings() string {
 	return fmt.Sprintf("the provider lets in this repository with:\n--attribute-mapping=%s\n--attribute-condition=%s",
-		trust.ShellWord(trust.GCPMapping()), trust.ShellWord(trust.GCPCondition(r.claims)))
+		shell.Word(setup.GCPMapping()), shell.Word(setup.GCPCondition(r.claims)))
 }
 
 func (r request) memberText() string {
-	member := trust.GCPMember(r.claims, r.provider.ProjectNumber, r.provider.Pool)
+	member := setup.GCPMember(r.claims, r.provider.ProjectNumber, r.provider.Pool)
 	if r.account == "" {
 		return "the member to grant roles to is, braces included:\n" + member
 	}
@@ -28,12 +30,12 @@ func (r request) memberText() string {
 		first = r.delegates[0] // the step becomes this one
 	}
 	return "the member that is this step, braces included, must hold roles/iam.workloadIdentityUser on the service account:\n" +
-		trust.GCPBinding(first, member)
+		setup.GCPBinding(first, member)
 }
 
 func (r request) allowedAudience() string {
 	return fmt.Sprintf("the provider must allow the audience %s (the command replaces the list: add the audiences that it has):\n%s",
-		trust.WorkspaceAudience(r.claims), r.update("--allowed-audiences="+trust.ShellWord(trust.WorkspaceAudience(r.claims))))
+		bitbucket.WorkspaceAudience(r.claims), r.update("--allowed-audiences="+shell.Word(bitbucket.WorkspaceAudience(r.claims))))
 }
 
 func (r request) condition() []string {
@@ -50,14 +52,14 @@ func (r request) issuer() []string {
 	return []string{
 		r.claims.Identity(),
 		"the provider's issuer must be exactly the token's; it changes when the Bitbucket workspace is renamed:\n" +
-			r.update("--issuer-uri="+trust.ShellWord(r.claims.Issuer)),
+			r.update("--issuer-uri="+shell.Word(r.claims.Issuer)),
 	}
 }
 
 func (r request) describe() []string {
 	return []string{
 		"GCP_WORKLOAD_IDENTITY_PROVIDER names the project by number and ends in /providers/ID; see whether it exists and is ACTIVE:\n" +
-			trust.GCPProviderCommand("describe", r.provider.String()),
+			setup.GCPProviderCommand("describe", r.provider.String()),
 	}
 }
 
@@ -106,7 +108,7 @@ func (r request) projects() []string {
 func (r request) enable() []string {
 	var commands []string
 	for _, project := range r.projects() {
-		commands = append(commands, fmt.Sprintf("gcloud services enable %s --project=%s", r.api.host, trust.ShellWord(project)))
+		commands = append(commands, fmt.Sprintf("gcloud services enable %s --project=%s", r.api.host, shell.Word(project)))
 	}
 	return []string{
 		fmt.Sprintf("the %s is off in project %s: switch it on, and run the step again some minutes later:\n%s", r.api.name,
@@ -117,13 +119,13 @@ func (r request) enable() []string {
 
 func (r request) billing() []string {
 	return []string{fmt.Sprintf("link a billing account to project %s: gcloud billing projects link %s --billing-account=BILLING_ACCOUNT_ID",
-		strings.Join(r.projects(), " or "), trust.ShellWord(r.projects()[0]))}
+		strings.Join(r.projects(), " or "), shell.Word(r.projects()[0]))}
 }
 
 func (r request) perimeter() []string {
 	return []string{
 		fmt.Sprintf("a VPC Service Controls perimeter or another policy of the organization keeps this step from %s: whoever administers it must add an ingress rule for %s, the runner's addresses and this identity; a binding cannot help:\n%s",
-			r.api.host, r.api.host, trust.GCPMember(r.claims, r.provider.ProjectNumber, r.provider.Pool)),
+			r.api.host, r.api.host, setup.GCPMember(r.claims, r.provider.ProjectNumber, r.provider.Pool)),
 		"Google's audit log says which rule refuses: in Logs Explorer, protoPayload.metadata.@type of VpcServiceControlAuditMetadata",
 	}
 }
@@ -148,5 +150,5 @@ func (r request) disabled() []string {
 	if len(r.delegates) > 0 {
 		account = r.delegates[0]
 	}
-	return []string{fmt.Sprintf("the service account is there and switched off: gcloud iam service-accounts enable %s", trust.ShellWord(account))}
+	return []string{fmt.Sprintf("the service account is there and switched off: gcloud iam service-accounts enable %s", shell.Word(account))}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/charset"
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/setup"
 )
 
 // Provider is the name of a workload identity pool's provider.
@@ -16,7 +16,7 @@ type Provider struct {
 
 // String is the resource name: projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/ID.
 func (p Provider) String() string {
-	return trust.GCPPoolName(p.ProjectNumber, p.Pool) + "/providers/" + p.ID
+	return setup.GCPPoolName(p.ProjectNumber, p.Pool) + "/providers/" + p.ID
 }
 
 // Audience is what Google's STS calls the provider. The host is the same in every universe.
@@ -93,7 +93,7 @@ func IsScope(s string) bool { return charset.Only(s, "!#-[]-~", 1, 1024) }
 
 // ProjectOf is the project in a service account's e-mail, or empty where it holds none.
 func ProjectOf(email string) string {
-	id, ok := trust.GCPProjectOf(email)
+	id, ok := setup.GCPProjectOf(email)
 	if !ok || !IsProject(id) {
 		return ""
 	}

@@ -515,19 +515,3 @@ func TestEnvFile(t *testing.T) {
 		t.Error("no shell ran")
 	}
 }
-
-func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "plain", "it's", "a$HOME", "$(id)", "`id`", "a b", "\\", "~", "=x", "é", "\n", "\x80", "!x", "'"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if strings.ContainsRune(s, 0) {
-			t.Skip("no shell variable can hold NUL")
-		}
-		cmd := exec.Command("sh", "-c", "set -eu; X="+handoff.Quote(s)+"; printf '%s' \"$X\"")
-		got, err := cmd.Output()
-		if err != nil || string(got) != s {
-			t.Errorf("sh reads %q from %s (%v), want %q", got, handoff.Quote(s), err, s)
-		}
-	})
-}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/shell"
 )
 
 // summary is summary.json: who the step now is and until when. It holds no secret.
@@ -48,9 +49,9 @@ func marshal(v any) []byte {
 // place of holding secrets.
 func (d *Dir) envOf(backends []backend, docker docker) []byte {
 	var b strings.Builder
-	b.WriteString("# Signs later commands of this step in. Source it: . " + Quote(d.Path(envFile)) + "\n")
+	b.WriteString("# Signs later commands of this step in. Source it: . " + shell.Word(d.Path(envFile)) + "\n")
 	if !docker.empty() {
-		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + Quote(d.Path(dockerDir)) + "\n")
+		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + shell.Word(d.Path(dockerDir)) + "\n")
 	}
 	for _, backend := range backends {
 		b.WriteString("\n# " + backend.Name + "\n")
@@ -64,30 +65,17 @@ func (d *Dir) envOf(backends []backend, docker docker) []byte {
 			case v.Contents != "":
 				// A shell under `set -x` shows what it assigns, but not what it reads. read fails at a file without a line
 				// break at its end, such as these, and at none, such as one that is gone.
-				file := Quote(d.Path(v.Contents))
+				file := shell.Word(d.Path(v.Contents))
 				b.WriteString("IFS= read -r " + v.Name + " <" + file + " || test -s " + file + "\nexport " + v.Name + "\n")
 				continue
 			case v.File != "":
 				value = d.Path(v.File)
 			}
-			b.WriteString("export " + v.Name + "=" + Quote(value) + "\n")
+			b.WriteString("export " + v.Name + "=" + shell.Word(value) + "\n")
 		}
 		if len(unset) > 0 {
 			b.WriteString("unset -v " + strings.Join(unset, " ") + "\n")
 		}
 	}
 	return []byte(b.String())
-}
-
-// Quote makes s one word of a POSIX shell, whatever it holds.
-func Quote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, special) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// special tells whether r needs quoting. What is not known to be harmless does.
-func special(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,", r))
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
-	"bitbucket-oidc/internal/trust"
 )
 
 // Options say whose trust explain and check are about.
@@ -33,7 +33,7 @@ func Options() []cli.Option {
 
 // identity finds the one identity that the command line, or else the step's token, gives. What is wrong is added to the
 // arguments' problems.
-func Read(ctx context.Context, a *cli.Arguments, now time.Time) trust.Identity {
+func Read(ctx context.Context, a *cli.Arguments, now time.Time) bitbucket.Identity {
 	var ways []string
 	for _, name := range []string{"token-file", "claims"} {
 		if a.Given(name) {
@@ -47,7 +47,7 @@ func Read(ctx context.Context, a *cli.Arguments, now time.Time) trust.Identity {
 			break
 		}
 	}
-	var id trust.Identity
+	var id bitbucket.Identity
 	var err error
 	switch {
 	case len(ways) > 1:
@@ -60,38 +60,38 @@ func Read(ctx context.Context, a *cli.Arguments, now time.Time) trust.Identity {
 		id, err = fromParts(a, now)
 	default:
 		g := a.Vars.Group()
-		id = trust.FromToken(g.Token())
+		id = bitbucket.FromToken(g.Token())
 		g.Advise("or name the identity with --token-file, --claims, or --workspace and the flags that go with it")
 	}
 	a.Add(err)
 	return id
 }
 
-func fromTokenFile(ctx context.Context, a *cli.Arguments) (trust.Identity, error) {
+func fromTokenFile(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, error) {
 	data, err := cli.ReadFile(ctx, a.Text("token-file"))
 	if err != nil {
-		return trust.Identity{}, err
+		return bitbucket.Identity{}, err
 	}
 	token, err := oidc.Parse(string(data))
 	if err != nil {
-		return trust.Identity{}, hint.With(fmt.Errorf("--token-file: %w", err), "the file must hold a step's token as Bitbucket sets it; claims go to --claims")
+		return bitbucket.Identity{}, hint.With(fmt.Errorf("--token-file: %w", err), "the file must hold a step's token as Bitbucket sets it; claims go to --claims")
 	}
-	return trust.FromToken(token), nil
+	return bitbucket.FromToken(token), nil
 }
 
-func fromClaims(ctx context.Context, a *cli.Arguments) (trust.Identity, error) {
+func fromClaims(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, error) {
 	data, err := cli.ReadFile(ctx, a.Text("claims"))
 	if err != nil {
-		return trust.Identity{}, err
+		return bitbucket.Identity{}, err
 	}
-	id, err := trust.FromClaims(data)
+	id, err := bitbucket.FromClaims(data)
 	if err != nil {
-		return trust.Identity{}, hint.With(fmt.Errorf("--claims: %w", err), "the file must hold a token's claims as a JSON object; a token goes to --token-file")
+		return bitbucket.Identity{}, hint.With(fmt.Errorf("--claims: %w", err), "the file must hold a token's claims as a JSON object; a token goes to --token-file")
 	}
 	return id, nil
 }
 
-func fromParts(a *cli.Arguments, now time.Time) (trust.Identity, error) {
+func fromParts(a *cli.Arguments, now time.Time) (bitbucket.Identity, error) {
 	var missing []string
 	for _, name := range []string{"workspace", "workspace-uuid", "repository-uuid"} {
 		if !a.Given(name) {
@@ -103,27 +103,27 @@ func fromParts(a *cli.Arguments, now time.Time) (trust.Identity, error) {
 		if len(missing) > 1 {
 			verb = " are"
 		}
-		return trust.Identity{}, hint.New("incomplete identity: "+strings.Join(missing, " and ")+verb+" missing",
+		return bitbucket.Identity{}, hint.New("incomplete identity: "+strings.Join(missing, " and ")+verb+" missing",
 			"Repository settings → Pipelines → OpenID Connect shows the UUIDs")
 	}
 	if a.Err() != nil {
-		return trust.Identity{}, nil // they say more than the claims would
+		return bitbucket.Identity{}, nil // they say more than the claims would
 	}
-	return trust.Parts{
+	return bitbucket.Parts{
 		Workspace: a.Text("workspace"), WorkspaceUUID: a.Text("workspace-uuid"), RepositoryUUID: a.Text("repository-uuid"),
 		EnvironmentUUID: a.Text("environment-uuid"), Branch: a.Text("branch"), Audiences: a.Texts("audience"), Now: now,
 	}.Identity()
 }
 
 // WarnExpired warns that the token is judged though no cloud accepts it any more.
-func WarnExpired(c *cli.Console, id trust.Identity, now time.Time) {
+func WarnExpired(c *cli.Console, id bitbucket.Identity, now time.Time) {
 	if e := Expiry(id, now); e != "" {
 		c.Warn(e + ": it is judged as it was")
 	}
 }
 
 // Expiry says since when the token is expired, or is empty.
-func Expiry(id trust.Identity, now time.Time) string {
+func Expiry(id bitbucket.Identity, now time.Time) string {
 	if id.Claims.Expires.IsZero() || now.Before(id.Claims.Expires) {
 		return ""
 	}

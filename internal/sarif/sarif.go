@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -100,7 +103,7 @@ type Verdict struct {
 // doubled only where a message has arguments, and none has.
 func New(version string, files []trust.File, results []trust.Result) Log {
 	run := Run{ColumnKind: "unicodeCodePoints", Results: []Result{}}
-	rules := trust.Rules()
+	rules := judge.Rules()
 	run.Tool.Driver.Name, run.Tool.Driver.Version = "bitbucket-oidc", version
 	for _, rule := range rules {
 		r := Rule{ID: rule.Name, Short: Message{rule.Finds}, Help: Message{rule.Why + "\n\nFix: " + rule.Fix}}
@@ -108,16 +111,16 @@ func New(version string, files []trust.File, results []trust.Result) Log {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, r)
 	}
 	run.Properties.Verdicts = []Verdict{}
-	indexes := map[string]trust.Index{}
+	indexes := map[string]document.Index{}
 	for _, file := range files {
-		indexes[file.Name] = trust.NewIndex(file.Data)
+		indexes[file.Name] = document.NewIndex(file.Data)
 	}
 	for _, r := range results {
 		run.Properties.Verdicts = append(run.Properties.Verdicts, Verdict{r.File, r.Kind, r.Name, r.Verdict, r.Reason})
 		for _, f := range r.Findings {
 			run.Results = append(run.Results, Result{
 				RuleID:    f.Rule,
-				RuleIndex: slices.IndexFunc(rules, func(rule trust.Rule) bool { return rule.Name == f.Rule }),
+				RuleIndex: slices.IndexFunc(rules, func(rule finding.Rule) bool { return rule.Name == f.Rule }),
 				Level:     string(f.Severity),
 				Message:   Message{f.Message + "\n\nFix: " + f.Fix},
 				Locations: []Location{locate(indexes[r.File], r, f)},
@@ -127,10 +130,10 @@ func New(version string, files []trust.File, results []trust.Result) Log {
 	return Log{Schema: Schema, Version: "2.1.0", Runs: []Run{run}}
 }
 
-func locate(file trust.Index, r trust.Result, f trust.Finding) Location {
+func locate(file document.Index, r trust.Result, f trust.Finding) Location {
 	var l Location
 	l.Physical.Artifact.URI = uri(r.File)
-	l.Physical.Region.StartLine, l.Physical.Region.StartColumn = file.Locate(r, f.Path)
+	l.Physical.Region.StartLine, l.Physical.Region.StartColumn = file.Locate(r.Name, f.Path)
 	if f.Path != "" {
 		l.Logical = []Logical{{f.Path}}
 	}

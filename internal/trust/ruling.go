@@ -1,43 +1,58 @@
 package trust
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
 
-// findings are what the checks of a document notice, in their order.
-type findings []Finding
+	"bitbucket-oidc/internal/finding"
+)
 
-func (f *findings) find(severity Severity, rule, path, message, fix string) {
+// Quoted shows values side by side in a message.
+func Quoted(values []string) string {
+	shown := make([]string, len(values))
+	for i, v := range values {
+		shown[i] = fmt.Sprintf("%q", v)
+	}
+	return strings.Join(shown, " and ")
+}
+
+// Findings are what the checks of a document notice, in their order.
+type Findings []Finding
+
+func (f *Findings) Find(severity finding.Severity, rule, path, message, fix string) {
 	*f = append(*f, Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
 }
 
-// A ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs
+// A Ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs
 // those that pass; among equals the first counts.
-type ruling struct {
-	findings
+type Ruling struct {
+	Findings
 	verdict Verdict // empty as long as every check passed
 	reason  string
 }
 
-func (r *ruling) deny(reason string) {
+func (r *Ruling) Deny(reason string) {
 	if r.verdict != Deny {
 		r.verdict, r.reason = Deny, reason
 	}
 }
 
-func (r *ruling) undecide(reason string) {
+func (r *Ruling) Undecide(reason string) {
 	if r.verdict == "" {
 		r.verdict, r.reason = Undecided, reason
 	}
 }
 
-// refuse is a denial that is a finding as well.
-func (r *ruling) refuse(rule, path, message, fix string) {
-	r.deny(message)
-	r.find(Error, rule, path, message, fix)
+// Refuse is a denial that is a finding as well.
+func (r *Ruling) Refuse(rule, path, message, fix string) {
+	r.Deny(message)
+	r.Find(finding.Error, rule, path, message, fix)
 }
 
-// result is the ruling as the judgement of a document. passed is the reason where every check passed.
-func (r *ruling) result(kind, name, passed string) Result {
-	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Findings: slices.Clone(r.findings)}
+// Result is the ruling as the judgement of a document. passed is the reason where every check passed.
+func (r *Ruling) Result(kind, name, passed string) Result {
+	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Findings: slices.Clone(r.Findings)}
 	if r.verdict == "" {
 		result.Verdict, result.Reason = Allow, passed
 	}

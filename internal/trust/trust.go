@@ -1,121 +1,93 @@
-// Package trust knows which trust configuration of a cloud fits the identity of a Bitbucket step.
+// Package trust has the words of a judgement: verdicts, results, and values that may be unknown. What is judged is in the packages
+// below it, one for each kind of trust.
 package trust
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"strings"
+	"time"
 
-	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/finding"
 )
 
-// What an identity alone cannot tell stands as a placeholder that a cloud refuses.
-const (
-	AccountID     = "ACCOUNT_ID"
-	ProjectNumber = "PROJECT_NUMBER"
-	Pool          = "POOL"
-	Provider      = "PROVIDER"
-)
-
-// AWSProviderPath is the issuer as IAM writes it: in the provider's ARN and before ":sub" and ":aud" in condition keys.
-func AWSProviderPath(c oidc.Claims) string { return strings.TrimPrefix(c.Issuer, "https://") }
-
-// workspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
-const workspaceARI = "ari:cloud:bitbucket::workspace/"
-
-// WorkspaceAudience is the audience that every token of the workspace has, or the token's first one.
-func WorkspaceAudience(c oidc.Claims) string {
-	for _, a := range c.Audience {
-		if strings.HasPrefix(a, workspaceARI) {
-			return a
+// Whole gives empty lists in place of none: the output promises lists.
+func Whole(r Result) Result {
+	r.Steps, r.Findings = list(r.Steps), list(r.Findings)
+	for i := range r.Steps {
+		r.Steps[i].Conditions = list(r.Steps[i].Conditions)
+		for j := range r.Steps[i].Conditions {
+			c := &r.Steps[i].Conditions[j]
+			c.Expected, c.Actual = list(c.Expected), list(c.Actual)
 		}
 	}
-	return c.Audience[0]
+	return r
 }
 
-type statement struct {
-	Effect    string
-	Principal struct{ Federated string }
-	Action    string
-	Condition map[string]map[string]string
-}
-
-// AWSStatement is the statement of a role's trust policy, as JSON, that lets in exactly this repository, and only this
-// deployment environment when the step has one.
-func AWSStatement(c oidc.Claims, partition, account string) string {
-	path := AWSProviderPath(c)
-	s := statement{Effect: "Allow", Action: "sts:AssumeRoleWithWebIdentity"}
-	s.Principal.Federated = fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, path)
-	s.Condition = map[string]map[string]string{
-		audienceOperator(c): {path + ":aud": WorkspaceAudience(c)},
-		"StringLike":        {path + ":sub": Subject(c) + ":*"},
+func list[T any](values []T) []T {
+	if values == nil {
+		return []T{}
 	}
-	return indented(s)
+	return values
 }
 
-// audienceOperator is the operator that compares the token's audience. AWS does not say how a list of audiences becomes the
-// :aud key; ForAnyValue: holds for one value as well.
-func audienceOperator(c oidc.Claims) string {
-	if len(c.Audience) > 1 {
-		return "ForAnyValue:StringEquals"
-	}
-	return "StringEquals"
+// Options are what a judgement depends on beside the identity.
+type Options struct {
+	// Now is the time against which a token's and a provider's own expiry are told. Conditions on the time of the request
+	// are undecided all the same.
+	Now time.Time
+
+	// Duration is the session duration that will be asked for.
+	Duration time.Duration
 }
 
-// AWSChainStatement is the statement of a role's trust policy, as JSON, that lets another role in.
-func AWSChainStatement(from, externalID string, actions ...string) string {
-	type chained struct {
-		Effect    string
-		Principal struct{ AWS string }
-		Action    []string
-		Condition map[string]map[string]string `json:",omitempty"`
-	}
-	s := chained{Effect: "Allow", Action: actions}
-	s.Principal.AWS = from
-	if externalID != "" {
-		s.Condition = map[string]map[string]string{"StringEquals": {"sts:ExternalId": externalID}}
-	}
-	return indented(s)
+// A File is a document to judge. Its kind is told by its content, never by its name.
+type File struct {
+	Name string
+	Data []byte
 }
 
-// Subject is the part of the token's subject that stays the same in every step: {repository}, or
-// {repository}:{environment}.
-func Subject(c oidc.Claims) string {
-	if env := c.Environment(); env != "" {
-		return c.Repository() + ":" + env
-	}
-	return c.Repository()
+// A Verdict is never guessed: what hangs on something that neither the file nor the identity says is undecided.
+type Verdict string
+
+// The verdicts.
+const (
+	Allow     Verdict = "allow"
+	Deny      Verdict = "deny" // the document refuses, or does not grant
+	Undecided Verdict = "undecided"
+)
+
+// A Result judges one document, or one role of a list.
+type Result struct {
+	File     string    `json:"file"`
+	Kind     string    `json:"kind"`
+	Name     string    `json:"name"` // the role, the provider's id, the service account; empty where the file does not say
+	Verdict  Verdict   `json:"verdict"`
+	Reason   string    `json:"reason"` // one sentence
+	Steps    []Step    `json:"steps"`  // empty for kinds other than roles
+	Findings []Finding `json:"findings"`
 }
 
-// GCPMapping is the attribute mapping for a provider, in the form of gcloud's --attribute-mapping. The subject is for the
-// audit log; bindings use the attributes. A member matches one attribute, hence the joined one.
-func GCPMapping() string {
-	return "google.subject=assertion.sub," +
-		"attribute.repository_uuid=assertion.repositoryUuid," +
-		"attribute.deployment=assertion.repositoryUuid + ':' + (has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none')"
+// A Step is a statement of a role's trust policy.
+type Step struct {
+	Path       string      `json:"path"` // relative to the policy document, such as Statement[0]
+	Effect     string      `json:"effect"`
+	Matches    *bool       `json:"matches"` // null where it is undecided
+	Conditions []Condition `json:"conditions"`
 }
 
-// GCPCondition is the attribute condition for a provider: only this repository passes.
-func GCPCondition(c oidc.Claims) string {
-	return fmt.Sprintf("assertion.repositoryUuid == '%s'", c.Repository())
+// A Condition is one operator on one key.
+type Condition struct {
+	Path     string   `json:"path"`
+	Operator string   `json:"operator"`
+	Key      string   `json:"key"`
+	Expected []string `json:"expected"`
+	Actual   []string `json:"actual"` // empty where the identity has no such key
+	Holds    *bool    `json:"holds"`  // null where it hangs on something unknown
 }
 
-// GCPMember is the member of a service account's policy, or of any IAM policy, that is this repository, or this
-// deployment environment of it when the step has one. UUIDs keep their braces.
-func GCPMember(c oidc.Claims, projectNumber, pool string) string {
-	attribute := "repository_uuid"
-	if c.Environment() != "" {
-		attribute = "deployment"
-	}
-	return gcpMemberName(gcpName{project: projectNumber, pool: pool}, "attribute."+attribute, Subject(c))
-}
-
-func indented(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	_ = enc.Encode(v) // only strings: cannot fail
-	return strings.TrimSuffix(b.String(), "\n")
+// A Finding is a rule that a document breaks.
+type Finding struct {
+	Rule     string           `json:"rule"`
+	Severity finding.Severity `json:"severity"`
+	Path     string           `json:"path"`
+	Message  string           `json:"message"`
+	Fix      string           `json:"fix"` // can be pasted
 }

@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/refusal"
-	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/shell"
 	"bitbucket-oidc/internal/wire"
 )
 
@@ -27,20 +27,20 @@ func Refusals() []string { return refusals().Said() }
 func refusals() refusal.Table[request] {
 	return refusal.Table[request]{
 		{Texts: []string{"could not be found"}, Means: "the role does not exist", Do: func(r request) []string {
-			return r.advise("correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + trust.ShellWord("auth/"+r.b.Mount+"/role"))
+			return r.advise("correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + shell.Word("auth/"+r.b.Mount+"/role"))
 		}},
 		{Texts: []string{"invalid audience (aud) claim"}, Means: "the role does not bind the token's audience", Do: func(r request) []string {
-			return r.advise(fmt.Sprintf("the token's audience is %s; add it to the role's own%s", r.audience(), r.write("bound_audiences="+trust.ShellWord(r.claims.Audience[0])+",…")))
+			return r.advise(fmt.Sprintf("the token's audience is %s; add it to the role's own%s", r.audience(), r.write("bound_audiences="+shell.Word(r.claims.Audience[0])+",…")))
 		}},
 		{Texts: []string{"audience claim found in JWT but no audiences bound"}, Means: "the role binds no audience", Do: func(r request) []string {
-			return r.advise(fmt.Sprintf("the token's audience is %s; bind it%s", r.audience(), r.write("bound_audiences="+trust.ShellWord(r.claims.Audience[0]))))
+			return r.advise(fmt.Sprintf("the token's audience is %s; bind it%s", r.audience(), r.write("bound_audiences="+shell.Word(r.claims.Audience[0]))))
 		}},
 		{Texts: []string{"invalid subject (sub) claim"}, Means: "the role binds another subject", Do: func(r request) []string {
 			return r.advise("the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject")
 		}},
 		{Texts: []string{"invalid issuer (iss) claim"}, Means: "the mount trusts another issuer", Do: func(r request) []string {
-			issuer := trust.ShellWord(r.claims.Issuer)
-			return r.advise(fmt.Sprintf("set the mount's issuer: vault write %s oidc_discovery_url=%s bound_issuer=%s", trust.ShellWord("auth/"+r.b.Mount+"/config"), issuer, issuer))
+			issuer := shell.Word(r.claims.Issuer)
+			return r.advise(fmt.Sprintf("set the mount's issuer: vault write %s oidc_discovery_url=%s bound_issuer=%s", shell.Word("auth/"+r.b.Mount+"/config"), issuer, issuer))
 		}},
 		{Texts: refusal.Expired(), Means: "the token has expired", Clock: clock.Behind, Do: func(r request) []string { return []string{r.claims.Age(time.Now())} }},
 		{Texts: refusal.TooNew(), Means: "the token is not valid yet", Clock: clock.Ahead, Do: func(r request) []string {
@@ -66,13 +66,13 @@ func (r request) advise(what string) []string { return []string{what, r.claims.I
 func (r request) audience() string { return strings.Join(r.claims.Audience, " and ") }
 
 // read shows the role on the command line of vault.
-func (r request) read() string { return "vault read " + trust.ShellWord(r.b.path()) }
+func (r request) read() string { return "vault read " + shell.Word(r.b.path()) }
 
 // write ends a sentence with the change of the role on the command line of vault. Without its type a role becomes one for
 // browsers, and one that compares with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
 func (r request) write(fields ...string) string {
 	return ", with bound_claims_type=glob as well if the role has that: vault write " +
-		strings.Join(append([]string{trust.ShellWord(r.b.path()), "role_type=jwt"}, fields...), " ")
+		strings.Join(append([]string{shell.Word(r.b.path()), "role_type=jwt"}, fields...), " ")
 }
 
 // explain turns an error into a message. Of what Vault wrote only the name of a claim that the token has goes into it.

@@ -1,0 +1,83 @@
+// Package bitbucket knows what the identities and subjects of Bitbucket Pipelines look like. It knows no cloud.
+package bitbucket
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// FromToken is the identity that a token states.
+func FromToken(t oidc.Token) Identity { return Identity{Claims: t.Claims, All: t.All()} }
+
+// FromClaims is the identity that a token's claims state, as JSON.
+func FromClaims(data []byte) (Identity, error) {
+	claims, all, err := oidc.ParseClaims(data)
+	return Identity{Claims: claims, All: all}, err
+}
+
+// Parts are what is known of a step before any pipeline ran. UUIDs may lack their braces.
+type Parts struct {
+	Workspace       string // the slug
+	WorkspaceUUID   string
+	RepositoryUUID  string
+	EnvironmentUUID string // empty unless the step has `deployment:`
+	Branch          string // empty where there is none
+	Audiences       []string
+	Now             time.Time
+}
+
+// What differs in every step is made up, and looks like it.
+const (
+	MadeUpStep     = "{00000000-0000-4000-8000-000000000001}"
+	madeUpPipeline = "{00000000-0000-4000-8000-000000000002}"
+)
+
+// Identity is the identity of a step that begins now. Its claims are those that Bitbucket documents.
+func (p Parts) Identity() (Identity, error) {
+	repository, environment := braced(p.RepositoryUUID), braced(p.EnvironmentUUID)
+	audience := []string{workspaceARI + strings.Trim(braced(p.WorkspaceUUID), "{}")}
+	for _, a := range p.Audiences {
+		if !slices.Contains(audience, a) {
+			audience = append(audience, a)
+		}
+	}
+	claims := map[string]any{
+		"iss":            "https://api.bitbucket.org/2.0/workspaces/" + p.Workspace + "/pipelines-config/identity/oidc",
+		"aud":            audience,
+		"sub":            Subject(oidc.Claims{RepositoryUUID: repository, DeploymentEnvironmentUUID: environment}) + ":" + MadeUpStep,
+		"iat":            p.Now.Unix(),
+		"exp":            p.Now.Add(time.Hour).Unix(),
+		"workspaceUuid":  braced(p.WorkspaceUUID),
+		"repositoryUuid": repository,
+		"pipelineUuid":   madeUpPipeline,
+		"stepUuid":       MadeUpStep,
+	}
+	if len(audience) == 1 { // a list only once the step asks for audiences of its own
+		claims["aud"] = audience[0]
+	}
+	if environment != "" {
+		claims["deploymentEnvironmentUuid"] = environment
+	}
+	if p.Branch != "" {
+		claims["branchName"] = p.Branch
+	}
+	data, err := json.Marshal(claims)
+	if err != nil {
+		return Identity{}, fmt.Errorf("claims: %w", err) // cannot be: texts and whole numbers
+	}
+	return FromClaims(data)
+}
+
+// MadeUp tells whether the identity was put together, before any step had it.
+func (id Identity) MadeUp() bool { return id.Claims.StepUUID == MadeUpStep }
+
+// An Identity is whom a trust configuration is judged against.
+type Identity struct {
+	Claims oidc.Claims
+	All    map[string]any // every claim as JSON has it, numbers as json.Number
+}

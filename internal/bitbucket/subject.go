@@ -1,0 +1,70 @@
+package bitbucket
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// WorkspaceUUID is the workspace's UUID: the claim, or else what its audience ends in.
+func WorkspaceUUID(c oidc.Claims) string {
+	if c.WorkspaceUUID != "" {
+		return c.WorkspaceUUID
+	}
+	for _, audience := range c.Audience {
+		if uuid, ok := strings.CutPrefix(audience, workspaceARI); ok {
+			return uuid
+		}
+	}
+	return ""
+}
+
+// CutLast cuts behind the last colon.
+func CutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndex(s, ":")
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// Slug is the workspace's name in the issuer.
+func Slug(c oidc.Claims) string {
+	_, rest, _ := strings.Cut(c.Issuer, "/workspaces/")
+	name, _, _ := strings.Cut(rest, "/")
+	return cmp.Or(name, "workspace")
+}
+
+// LikeSubject tells whether a text has the form of the whole subject of some step, {repository}:{step} or
+// {repository}:{environment}:{step}, with or without braces. {repository}:{environment} of this step is none.
+func LikeSubject(s string, c oidc.Claims) bool {
+	parts := strings.Split(Unbraced(s), ":")
+	if slices.ContainsFunc(parts, func(part string) bool { return !IsUUID(part) }) {
+		return false
+	}
+	return len(parts) == 3 || len(parts) == 2 && !strings.EqualFold(parts[1], Unbraced(c.Environment()))
+}
+
+// workspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
+const workspaceARI = "ari:cloud:bitbucket::workspace/"
+
+// WorkspaceAudience is the audience that every token of the workspace has, or the token's first one.
+func WorkspaceAudience(c oidc.Claims) string {
+	for _, a := range c.Audience {
+		if strings.HasPrefix(a, workspaceARI) {
+			return a
+		}
+	}
+	return c.Audience[0]
+}
+
+// Subject is the part of the token's subject that stays the same in every step: {repository}, or
+// {repository}:{environment}.
+func Subject(c oidc.Claims) string {
+	if env := c.Environment(); env != "" {
+		return c.Repository() + ":" + env
+	}
+	return c.Repository()
+}

@@ -1,0 +1,69 @@
+package bitbucket
+
+import (
+	"strings"
+
+	"bitbucket-oidc/internal/oidc"
+)
+
+// UUIDForm is a UUID as subjects have it, with an x for each hexadecimal digit.
+const UUIDForm = "{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}"
+
+// IsBraced tells whether a text is a UUID in braces and nothing else.
+func IsBraced(s string) bool {
+	return len(s) == len(UUIDForm) && s[0] == '{' && s[len(s)-1] == '}' && IsUUID(s[1:len(s)-1])
+}
+
+// StepUUID is the step's UUID without braces: the claim, or else the subject's last part.
+func StepUUID(c oidc.Claims) string {
+	step := c.StepUUID
+	if i := strings.LastIndex(c.Subject, ":"); step == "" && i >= 0 {
+		step = c.Subject[i+1:]
+	}
+	return Unbraced(step)
+}
+
+// A Span is where in a text a UUID stands, and whether in braces.
+type Span struct {
+	Start, End int // without braces
+	Braces     bool
+}
+
+// UUIDs finds the UUIDs in s.
+func UUIDs(s string) []Span {
+	var all []Span
+	const length = 36
+	for i := 0; i+length <= len(s); i++ {
+		if !IsUUID(s[i : i+length]) {
+			continue
+		}
+		span := Span{Start: i, End: i + length}
+		span.Braces = i > 0 && s[i-1] == '{' && span.End < len(s) && s[span.End] == '}'
+		all = append(all, span)
+		i = span.End - 1
+	}
+	return all
+}
+
+func IsUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (s[i] == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", rune(s[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func Unbraced(s string) string { return strings.NewReplacer("{", "", "}", "").Replace(s) }
+
+// braced is a UUID as Bitbucket writes it: in braces and lower case.
+func braced(uuid string) string {
+	if uuid == "" {
+		return ""
+	}
+	return "{" + strings.ToLower(strings.Trim(uuid, "{}")) + "}"
+}

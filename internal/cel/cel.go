@@ -1,0 +1,253 @@
+// Package cel evaluates expressions of the Common Expression Language: bounded, and with values that are not known.
+package cel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/ext"
+)
+
+// Bounds of one evaluation. An expression of Google's documentation costs less than 100. What a function makes is charged
+// once it is made, hence the bound on the claims: replace() can square the length of one.
+const (
+	costLimit   = 100_000
+	memoryLimit = 1 << 20 // elements
+	ClaimSize   = 8 << 10 // bytes
+)
+
+// An Environment has the functions and variables that an expression may use.
+type Environment struct{ env *cel.Env }
+
+// NewEnvironment has CEL's standard functions, those of cel-go's library for strings, and Google's extract. The types of the
+// variables are left to the evaluation, as for anything that comes from JSON.
+func NewEnvironment(variables ...string) (*Environment, error) {
+	options := []cel.EnvOption{ext.Strings(), extractFunction(), cel.EnableMacroCallTracking()}
+	for _, name := range variables {
+		options = append(options, cel.Variable(name, cel.DynType))
+	}
+	env, err := cel.NewEnv(options...)
+	if err != nil {
+		return nil, fmt.Errorf("CEL: %w", err)
+	}
+	return &Environment{env}, nil
+}
+
+// A Expression is an expression that compiles.
+type Expression struct {
+	tree    *ast.AST
+	program cel.Program
+}
+
+// Compile compiles source. Its error is one line, without the source.
+func (e *Environment) Compile(source string) (Expression, error) {
+	compiled, issues := e.env.Compile(source)
+	if err := issues.Err(); err != nil {
+		first := issues.Errors()[0]
+		text, _, _ := strings.Cut(first.Message, " expecting ") // and then every token that CEL has
+		return Expression{}, fmt.Errorf("line %d, character %d: %s",
+			first.Location.Line(), first.Location.Column()+1, strings.Join(strings.Fields(text), " "))
+	}
+	program, err := e.env.Program(compiled, cel.EvalOptions(cel.OptPartialEval), cel.CostLimit(costLimit), cel.MemoryLimit(memoryLimit))
+	if err != nil {
+		return Expression{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+	}
+	return Expression{compiled.NativeRep(), program}, nil
+}
+
+// A Outcome is how an evaluation ended.
+type Outcome int
+
+const (
+	Known   Outcome = iota
+	Unknown         // it hangs on something unknown, or on more work than is done here
+	Absent          // it reads a key that is not there
+	Failed
+)
+
+// A Result is a value, or why there is none.
+type Result struct {
+	Outcome Outcome
+	Value   ref.Val
+	Detail  string // the absent key, or what failed
+}
+
+// Eval evaluates the expression where the variables have the values of known, except for the fields in unknown, such as
+// {"attribute", "repository"}, and for the variables in it that stand without a field.
+func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
+	var patterns []*cel.AttributePatternType
+	for _, path := range unknown {
+		pattern := cel.AttributePattern(path[0])
+		for _, field := range path[1:] {
+			pattern = pattern.QualString(field)
+		}
+		patterns = append(patterns, pattern)
+	}
+	variables, err := cel.PartialVars(known, patterns...)
+	if err != nil {
+		return Result{Outcome: Failed, Detail: err.Error()}
+	}
+	value, _, err := e.program.Eval(variables)
+	if err == nil && types.IsUnknown(value) {
+		return Result{Outcome: Unknown, Detail: "it hangs on something unknown"}
+	}
+	if err == nil {
+		return Result{Value: value}
+	}
+	if _, evaluated := err.(*types.Err); !evaluated {
+		return Result{Outcome: Unknown, Detail: "it takes more work than is done here"}
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	// cel-go has no type for this error.
+	if key, ok := strings.CutPrefix(text, "no such key: "); ok {
+		return Result{Outcome: Absent, Detail: key}
+	}
+	return Result{Outcome: Failed, Detail: text}
+}
+
+// Kind is the type of the value, in CEL's words.
+func (r Result) Kind() string { return r.Value.Type().TypeName() }
+
+// Reads are the fields that the value can hang on, such as assertion.sub, and the variables that are read as a whole. has() asks
+// only whether a field is there.
+func (e Expression) Reads() []string {
+	var all []string
+	inside := map[int64]bool{} // identifiers that were read with their field
+	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		operand, field, ok := fieldOf(x)
+		switch {
+		case ok:
+			inside[operand.ID()] = true
+			if x.Kind() != ast.SelectKind || !x.AsSelect().IsTestOnly() {
+				all = append(all, operand.AsIdent()+"."+field)
+			}
+		case x.Kind() == ast.IdentKind && !inside[x.ID()]:
+			all = append(all, x.AsIdent())
+		}
+	}))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// fieldOf takes variable.field and variable['field'] apart.
+func fieldOf(x ast.Expr) (operand ast.Expr, field string, ok bool) {
+	switch x.Kind() {
+	case ast.SelectKind:
+		operand, field = x.AsSelect().Operand(), x.AsSelect().FieldName()
+	case ast.CallKind:
+		call := x.AsCall()
+		if call.FunctionName() != "_[_]" || call.Args()[1].Kind() != ast.LiteralKind {
+			return nil, "", false
+		}
+		key, isString := call.Args()[1].AsLiteral().Value().(string)
+		if !isString {
+			return nil, "", false
+		}
+		operand, field = call.Args()[0], key
+	default:
+		return nil, "", false
+	}
+	return operand, field, operand.Kind() == ast.IdentKind
+}
+
+// Functions are the names of the functions and macros that the expression calls, without the operators.
+func (e Expression) Functions() []string {
+	var all []string
+	add := func(x ast.Expr) {
+		if x.Kind() == ast.CallKind {
+			// Operators have names that no one can write, such as _&&_, !_ and @in.
+			if name := x.AsCall().FunctionName(); !strings.ContainsAny(name[:1], "_@!-") {
+				all = append(all, name)
+			}
+		}
+	}
+	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(add))
+	for _, macro := range e.tree.SourceInfo().MacroCalls() {
+		add(macro)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// extractFunction is the function extract of Google's conditions. A template that the documentation does not describe gives a value
+// that is unknown.
+func extractFunction() cel.EnvOption {
+	return cel.Function("extract", cel.MemberOverload("string_extract_string",
+		[]*cel.Type{cel.StringType, cel.StringType}, cel.StringType,
+		cel.BinaryBinding(func(text, template ref.Val) ref.Val {
+			got, described := extract(string(text.(types.String)), string(template.(types.String)))
+			if !described {
+				return types.NewUnknown(0, nil)
+			}
+			return types.String(got)
+		})))
+}
+
+// extract takes out of text what template has an identifier in braces for: what stands behind the first occurrence of the prefix,
+// up to the first occurrence of the suffix after that. It is empty where prefix or suffix are missing.
+//
+// Source: Google Cloud, "Attribute reference for IAM Conditions", Extract values from attributes.
+func extract(text, template string) (value string, described bool) {
+	prefix, rest, opened := strings.Cut(template, "{")
+	identifier, suffix, closed := strings.Cut(rest, "}")
+	if !opened || !closed || !isIdentifier(identifier) || strings.ContainsAny(prefix+suffix, "{}") {
+		return "", false
+	}
+	_, after, found := strings.Cut(text, prefix)
+	if !found {
+		return "", true
+	}
+	if suffix == "" {
+		return after, true
+	}
+	before, _, found := strings.Cut(after, suffix)
+	if !found {
+		return "", true
+	}
+	return before, true
+}
+
+// isIdentifier tells whether s can be an identifier of extract: letters, digits and underscores.
+func isIdentifier(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_'
+	})
+}
+
+// Claims is the claims as CEL has them. It returns false if there are more than are evaluated.
+func Claims(claims map[string]any) (map[string]any, bool) {
+	data, err := json.Marshal(claims)
+	if err != nil || len(data) > ClaimSize {
+		return nil, false
+	}
+	var plain map[string]any // with numbers as CEL's JSON has them: doubles
+	if json.Unmarshal(data, &plain) != nil || plain == nil {
+		return nil, false
+	}
+	return plain, true
+}
+
+// Strings is a list of strings.
+func Strings(value ref.Val) ([]string, bool) {
+	items, ok := value.(traits.Lister)
+	if !ok {
+		return nil, false
+	}
+	all := []string{}
+	for it := items.Iterator(); it.HasNext() == types.True; {
+		text, ok := it.Next().Value().(string)
+		if !ok {
+			return nil, false
+		}
+		all = append(all, text)
+	}
+	return all, true
+}

@@ -1,0 +1,27 @@
+package judge
+
+import (
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/shell"
+)
+
+// Wanted is what a document of a kind must hold to let id in, where no single condition is in the way.
+func Wanted(kind string, id bitbucket.Identity) string {
+	c, p := id.Claims, setup.Places{}.Known()
+	switch kind {
+	case "gcp-provider":
+		return "--attribute-condition=" + shell.Word(setup.GCPConditionFor(c))
+	case "gcp-policy":
+		return "the member " + setup.GCPMember(c, p.GCPProjectNumber, p.GCPPool)
+	case "vault-role":
+		role := setup.VaultRoleFor(c)
+		return document.Indented(struct {
+			BoundAudiences  []string          `json:"bound_audiences"`
+			BoundClaimsType string            `json:"bound_claims_type,omitempty"`
+			BoundClaims     map[string]string `json:"bound_claims"`
+		}{role.BoundAudiences, role.BoundClaimsType, role.BoundClaims})
+	}
+	return setup.AWSStatement(c, "aws", p.AWSAccount)
+}

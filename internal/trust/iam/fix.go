@@ -1,0 +1,70 @@
+package iam
+
+import (
+	"cmp"
+	"strings"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/setup"
+)
+
+// provider is the identity provider of the token's issuer, as the role's policy must name it.
+func (j *roleJudgement) provider() providerARN {
+	return providerARN{cmp.Or(j.role.partition, "aws"), cmp.Or(j.role.account, setup.AccountID), j.request.issuer}
+}
+
+// statementFix is the whole statement that lets in this identity.
+func (j *roleJudgement) statementFix() string {
+	p := j.provider()
+	return setup.AWSStatement(j.id.Claims, p.partition, p.account)
+}
+
+// principalFix is the line that names the token's provider.
+func (j *roleJudgement) principalFix() string {
+	return document.Line("Principal", map[string]string{"Federated": j.provider().String()})
+}
+
+func actionFix() string { return document.Line("Action", "sts:AssumeRoleWithWebIdentity") }
+
+// subjectFix is the condition on the subject that fits this identity.
+func (j *roleJudgement) subjectFix(negated bool) string {
+	operator := "StringLike"
+	if negated {
+		operator = "StringNotLike"
+	}
+	return document.Line(operator, map[string]string{j.request.issuer + ":sub": bitbucket.Subject(j.id.Claims) + ":*"})
+}
+
+// audienceFix is the condition on the audience that fits this identity.
+func (j *roleJudgement) audienceFix(negated bool) string {
+	operator := setup.AWSAudienceOperator(j.id.Claims)
+	if negated {
+		operator = "StringNotEquals"
+	}
+	return document.Line(operator, map[string]string{j.request.issuer + ":aud": bitbucket.WorkspaceAudience(j.id.Claims)})
+}
+
+// claimFix is the condition that fits this identity, on the claim that a key is about: what is not about the audience, AWS can
+// tell from the subject only.
+func (j *roleJudgement) claimFix(c condition) string {
+	if strings.HasSuffix(c.lower, "aud") {
+		return j.audienceFix(c.negated)
+	}
+	return j.subjectFix(c.negated)
+}
+
+// likeFix is a condition's value under the operator that knows wildcards.
+func likeFix(c condition, value string) string {
+	operator := "StringLike"
+	if c.negated {
+		operator = "StringNotLike"
+	}
+	if prefix, _, ok := strings.Cut(c.name, ":"); ok {
+		operator = prefix + ":" + operator
+	}
+	if c.ifExists {
+		operator += "IfExists"
+	}
+	return document.Line(operator, map[string]string{c.key: value})
+}

@@ -1,0 +1,386 @@
+// Package iam judges trust policies of IAM roles, and IAM's OIDC providers.
+package iam
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/trust"
+)
+
+// assumeAction is the action that a step's login calls, in lower case: names of actions have no case.
+const assumeAction = "sts:assumerolewithwebidentity"
+
+// Roles judges the roles of a document, and tells whether it is one of roles: a trust policy, or what `aws iam get-role`
+// or `aws iam list-roles` prints. Of a list, the roles that trust no workspace of Bitbucket are left out.
+func Roles(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
+	d, root, err := readDocument(data)
+	if err != nil {
+		return nil, false, nil // of no kind at all
+	}
+	entries := []*document.Node{root}
+	list := false
+	switch {
+	case d.kind(root.Get("Roles")) == '[':
+		entries, list = root.Get("Roles").Items, true
+	case d.kind(root.Get("Role")) == '{':
+		entries[0] = root.Get("Role")
+	case root.Get("AssumeRolePolicyDocument") != nil:
+	case d.isPolicy(root):
+		return []trust.Result{judgeRole(role{policy: d.policy(root)}, id, o)}, true, nil
+	default:
+		return nil, false, nil
+	}
+	results := []trust.Result{}
+	for i, entry := range entries {
+		role, err := d.role(entry)
+		if err != nil {
+			return nil, true, fmt.Errorf("role %d: %w", i+1, err)
+		}
+		if !list || role.policy.trustsBitbucket(id) {
+			results = append(results, judgeRole(role, id, o))
+		}
+	}
+	return results, true, nil
+}
+
+// trustsBitbucket tells whether a policy names a provider of Bitbucket's, of this workspace or another.
+func (p policy) trustsBitbucket(id bitbucket.Identity) bool {
+	host, _, _ := strings.Cut(setup.AWSProviderPath(id.Claims), "/")
+	for _, s := range p.statements {
+		for _, name := range s.principals.federated {
+			name = strings.ToLower(name)
+			if strings.Contains(name, "api.bitbucket.org") || strings.Contains(name, host) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A roleJudgement is a role's policy while it is judged.
+type roleJudgement struct {
+	trust.Findings
+	id         bitbucket.Identity
+	o          trust.Options
+	request    request
+	role       role
+	statements []judgedStatement
+}
+
+// A judgedStatement is a statement and what became of it.
+type judgedStatement struct {
+	statement
+	named      bool        // whether it names the token's provider
+	names      trust.Truth // whether it is about whoever that provider vouches for
+	covers     trust.Truth // whether it is about the action
+	conditions []judgedCondition
+	matches    trust.Truth
+	why        string // why matches is unknown
+}
+
+// A judgedCondition is a condition and what became of it.
+type judgedCondition struct {
+	condition
+	actual []string
+	holds  trust.Truth
+	why    string // why holds is unknown
+}
+
+// judgeRole judges one role. What AWS decides is decided by the steps alone; findings only explain.
+func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
+	j := roleJudgement{id: id, o: o, request: newRequest(id.Claims), role: role}
+	for _, s := range role.policy.statements {
+		j.statements = append(j.statements, j.statement(s))
+	}
+	j.applyRules()
+	r := trust.Result{Kind: "aws-role", Name: role.name, Findings: j.Findings}
+	for _, s := range j.statements {
+		r.Steps = append(r.Steps, s.step())
+	}
+	r.Verdict, r.Reason = j.verdict()
+	return r
+}
+
+// statement evaluates a statement. Conditions of one about other principals are not looked at.
+func (j *roleJudgement) statement(s statement) judgedStatement {
+	judged := judgedStatement{statement: s, named: j.namesProvider(s), covers: s.covers()}
+	judged.names = judged.aboutWebIdentities()
+	judged.matches = min(judged.names, judged.covers)
+	if judged.names == trust.No {
+		return judged
+	}
+	if judged.names == trust.Unknown {
+		judged.why = `whether AWS takes a web identity for the principal {"AWS": "*"}, which it does not say`
+	}
+	for _, c := range s.conditions {
+		judged.conditions = append(judged.conditions, j.request.evaluate(c, j.role.policy.variables))
+	}
+	reconcile(judged.conditions)
+	for _, c := range judged.conditions {
+		judged.matches = min(judged.matches, c.holds)
+		if c.holds == trust.Unknown && judged.why == "" {
+			judged.why = c.why
+		}
+	}
+	return judged
+}
+
+// namesProvider tells whether a statement names the provider of the token's issuer: by its whole ARN, as IAM User Guide,
+// "AWS JSON policy elements: Principal", has it.
+func (j *roleJudgement) namesProvider(s statement) bool {
+	return slices.ContainsFunc(s.principals.federated, func(name string) bool {
+		p, ok := parseProviderARN(name)
+		return ok && p.path == j.request.issuer && j.role.canTrust(p)
+	})
+}
+
+// aboutWebIdentities tells whether a statement is about whoever the token's provider vouches for. Who everyone is under Allow,
+// AWS does not say for web identities.
+func (s judgedStatement) aboutWebIdentities() trust.Truth {
+	switch {
+	case s.named, s.principals.everyone && s.effect == "Deny":
+		return trust.Yes
+	case s.principals.everyone:
+		return trust.Unknown
+	}
+	return trust.No
+}
+
+// A providerARN is the name of an identity provider.
+type providerARN struct{ partition, account, path string }
+
+func parseProviderARN(s string) (providerARN, bool) {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" {
+		return providerARN{}, false
+	}
+	path, ok := strings.CutPrefix(parts[5], "oidc-provider/")
+	return providerARN{parts[1], parts[4], path}, ok
+}
+
+func (p providerARN) String() string {
+	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", p.partition, p.account, p.path)
+}
+
+func isAccount(s string) bool {
+	return s == setup.AccountID || len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+// covers tells whether a statement is about AssumeRoleWithWebIdentity.
+func (s statement) covers() trust.Truth {
+	if len(s.actions) == 0 {
+		return trust.No
+	}
+	listed := slices.ContainsFunc(s.actions, func(action string) bool {
+		return wildcards(strings.ToLower(action)).matches(assumeAction)
+	})
+	return trust.TruthOf(listed != s.notAction)
+}
+
+// evaluate tells whether a condition holds.
+// Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Creating a condition with multiple keys or
+// values".
+func (r request) evaluate(c condition, variables bool) judgedCondition {
+	actual, present := r.lookup(c.lower)
+	judged := judgedCondition{condition: c, actual: actual, holds: trust.Unknown}
+	switch {
+	case c.match == nil && !c.null:
+		judged.why = fmt.Sprintf("the operator %.60q, which IAM does not know", c.name)
+	case c.null && c.set != single:
+		judged.holds = trust.TruthOf(c.set == forAllValues) // whatever the key has: policy check "Null with qualifier"
+	case present == trust.Unknown:
+		judged.why = fmt.Sprintf("%.100s, which neither the policy nor the token says", c.key)
+	case c.null:
+		judged.holds, judged.why = c.nullHolds(present)
+	case present == trust.No && c.set == forAnyValue && c.ifExists:
+		judged.why = fmt.Sprintf("what %s makes of a missing key, which AWS says holds and does not hold", c.name)
+	case present == trust.No:
+		judged.holds = c.holdsWithoutKey()
+	case len(c.values) == 0 && c.set == single && !c.ifExists:
+		judged.why = "a condition without values, of which AWS says both that it holds and that it does not"
+	case len(c.values) == 0:
+		judged.holds = trust.No // policy checks "Empty array condition …"
+	case c.set == single && len(actual) > 1:
+		judged.why = fmt.Sprintf("what %s makes of several values of %.200s, which AWS does not say", c.name, c.key)
+	default:
+		judged.holds, judged.why = r.compare(c, actual, variables)
+	}
+	return judged
+}
+
+// nullHolds tells whether the key is missing, for "true", or there, for "false".
+func (c condition) nullHolds(present trust.Truth) (trust.Truth, string) {
+	holds := trust.No
+	for _, value := range c.values {
+		switch strings.ToLower(value) {
+		case "true":
+			holds = max(holds, present.Not())
+		case "false":
+			holds = max(holds, present)
+		default:
+			holds = max(holds, trust.Unknown)
+		}
+	}
+	return holds, "Null with a value that is neither true nor false"
+}
+
+// holdsWithoutKey is what becomes of a condition on a key that the request lacks.
+func (c condition) holdsWithoutKey() trust.Truth {
+	switch {
+	case c.ifExists || c.set == forAllValues:
+		return trust.Yes
+	case c.set == forAnyValue:
+		return trust.No
+	}
+	return trust.TruthOf(c.negated)
+}
+
+// compare tells whether what the request has is as the condition's values say. Values count as "or", and with a negated operator
+// none may match.
+func (r request) compare(c condition, actual []string, variables bool) (trust.Truth, string) {
+	why := fmt.Sprintf("what %s makes of this value of %.200s, which AWS does not say", c.name, c.key)
+	holds := trust.TruthOf(c.set != forAnyValue)
+	for _, have := range actual {
+		match := trust.No
+		for _, value := range c.values {
+			want, state := r.expand(value, c.like, variables && c.variable)
+			switch state {
+			case trust.Yes:
+				match = max(match, c.match(want, have))
+			case trust.Unknown:
+				match = max(match, trust.Unknown)
+				why = fmt.Sprintf("a policy variable in %.200q, whose value neither the policy nor the token says", value)
+			}
+		}
+		if c.negated {
+			match = match.Not()
+		}
+		if c.set == forAnyValue {
+			holds = max(holds, match)
+		} else {
+			holds = min(holds, match)
+		}
+	}
+	return holds, why
+}
+
+// reconcile opens conditions on one key under one operator, spelt in two cases, where they differ: IAM calls that an error
+// (policy check "Duplicate keys with different case") and does not say which counts.
+func reconcile(conditions []judgedCondition) {
+	first := map[string]int{}
+	for i := range conditions {
+		c := &conditions[i]
+		key := strings.ToLower(c.name) + " " + c.lower
+		at, twice := first[key]
+		if !twice {
+			first[key] = i
+			continue
+		}
+		if other := &conditions[at]; other.holds != c.holds {
+			why := fmt.Sprintf("which spelling of %.200s counts, which AWS does not say", c.key)
+			c.holds, c.why, other.holds, other.why = trust.Unknown, why, trust.Unknown, why
+		}
+	}
+}
+
+// step is the statement in the output.
+func (s judgedStatement) step() trust.Step {
+	step := trust.Step{Path: s.path, Effect: s.effect, Matches: s.matches.Pointer()}
+	for _, c := range s.conditions {
+		step.Conditions = append(step.Conditions, trust.Condition{
+			Path: c.path, Operator: c.name, Key: c.key, Holds: c.holds.Pointer(),
+			Expected: c.values, Actual: c.actual,
+		})
+	}
+	return step
+}
+
+// verdict decides: a matching Deny outweighs everything, a matching Allow lets in, and what nothing allows is denied.
+// Source: IAM User Guide, "Policy evaluation logic".
+func (j *roleJudgement) verdict() (trust.Verdict, string) {
+	if refusals := j.role.policy.refusals; len(refusals) > 0 {
+		return trust.Deny, "AWS would not store this policy: " + refusals[0].why + at(refusals[0].path) + "."
+	}
+	denied, denies := j.strongest("Deny")
+	allowed, allows := j.strongest("Allow")
+	switch {
+	case denies == trust.Yes:
+		return trust.Deny, denied.path + " denies this identity."
+	case allows == trust.No:
+		return trust.Deny, j.obstacle()
+	case allows == trust.Unknown:
+		return trust.Undecided, fmt.Sprintf("Whether %s lets this identity in hangs on %s.", allowed.path, allowed.why)
+	case denies == trust.Unknown:
+		return trust.Undecided, fmt.Sprintf("Whether %s denies this identity hangs on %s.", denied.path, denied.why)
+	}
+	return trust.Allow, allowed.path + " lets this identity in, and no statement denies it."
+}
+
+func at(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " (" + path + ")"
+}
+
+// strongest is the first of the statements with an effect that match best.
+func (j *roleJudgement) strongest(effect string) (judgedStatement, trust.Truth) {
+	var best judgedStatement
+	matches := trust.No
+	for _, s := range j.statements {
+		if s.effect == effect && s.matches > matches {
+			best, matches = s, s.matches
+		}
+	}
+	return best, matches
+}
+
+// obstacle says in one sentence why no statement allows: what fails first in the first statement that names the provider.
+func (j *roleJudgement) obstacle() string {
+	for _, s := range j.statements {
+		switch {
+		case s.effect != "Allow" || s.names == trust.No:
+			continue
+		case s.covers == trust.No:
+			return s.path + " does not allow sts:AssumeRoleWithWebIdentity."
+		}
+		for _, c := range s.conditions {
+			if c.holds == trust.No {
+				return fmt.Sprintf("%s wants %.200s to be %s, and the token has %s.", c.path, c.key, c.wants(), c.has())
+			}
+		}
+	}
+	return "No Allow statement names the identity provider " + j.provider().String() + "."
+}
+
+// wants puts a condition's values into words.
+func (c judgedCondition) wants() string {
+	words := ""
+	if c.negated {
+		words = "none of "
+	}
+	switch len(c.values) {
+	case 0:
+		return words + "nothing"
+	case 1:
+		return words + fmt.Sprintf("%.300q", c.values[0])
+	}
+	return words + fmt.Sprintf("%.300q or %d other values", c.values[0], len(c.values)-1)
+}
+
+// has puts what the token has into words.
+func (c judgedCondition) has() string {
+	if len(c.actual) == 0 {
+		return "no such claim that AWS reads"
+	}
+	quoted := make([]string, len(c.actual))
+	for i, value := range c.actual {
+		quoted[i] = fmt.Sprintf("%q", value)
+	}
+	return strings.Join(quoted, " and ")
+}

@@ -1,0 +1,105 @@
+package iam
+
+import "unicode"
+
+// A pattern is a text with wildcards, already told apart from the characters that only look like them.
+type pattern []rune
+
+// The wildcards of a pattern. Source: IAM User Guide, "IAM JSON policy elements: Condition operators", StringLike.
+const (
+	many rune = -1 - iota // *: any run of characters, an empty one too; it crosses ":" and "/"
+	one                   // ?: exactly one character
+)
+
+// literal is the pattern that only text itself matches.
+func literal(text string) pattern { return pattern(text) }
+
+// wildcards is the pattern that text is where * and ? are wildcards.
+func wildcards(text string) pattern {
+	p := literal(text)
+	for i, r := range p {
+		p[i] = wildcard(r)
+	}
+	return p
+}
+
+// wildcard is the meaning of a character where wildcards count.
+func wildcard(r rune) rune {
+	switch r {
+	case '*':
+		return many
+	case '?':
+		return one
+	}
+	return r
+}
+
+// matches tells whether the whole of text is as the pattern says.
+func (p pattern) matches(text string) bool {
+	have := []rune(text)
+	return p.fits(len(have), func(i int, r rune) bool { return have[i] == r })
+}
+
+// matchesAnyCase is matches for readers to whom case means nothing.
+func (p pattern) matchesAnyCase(text string) bool {
+	have := []rune(text)
+	return p.fits(len(have), func(i int, r rune) bool { return unicode.ToLower(have[i]) == unicode.ToLower(r) })
+}
+
+// fits tells whether the pattern can be laid over length characters, where may says if the character at i can be r.
+//
+// It remembers the last * only: a text between two * is best met as early as possible, so that going back further never
+// helps, and the work is bounded by the product of the lengths however many * there are.
+func (p pattern) fits(length int, may func(i int, r rune) bool) bool {
+	i, j := 0, 0
+	star, taken := -1, 0 // the last * and where what it takes ends
+	for i < length {
+		switch {
+		case j < len(p) && p[j] == many:
+			star, taken = j, i
+			j++
+		case j < len(p) && (p[j] == one || may(i, p[j])):
+			i++
+			j++
+		case star >= 0:
+			taken++
+			i, j = taken, star+1
+		default:
+			return false
+		}
+	}
+	for j < len(p) && p[j] == many {
+		j++
+	}
+	return j == len(p)
+}
+
+// wild tells whether the pattern has a wildcard.
+func (p pattern) wild() bool {
+	for _, r := range p {
+		if r < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// parts cuts the pattern at its first colons, into n parts at most.
+func (p pattern) parts(n int) []pattern {
+	var parts []pattern
+	for len(parts) < n-1 {
+		at := 0
+		for at < len(p) && p[at] != ':' {
+			at++
+		}
+		if at == len(p) {
+			break
+		}
+		parts = append(parts, p[:at])
+		p = p[at+1:]
+	}
+	return append(parts, p)
+}
+
+// text is the text of a pattern without wildcards.
+func (p pattern) text() string { return string(p) }

@@ -1,0 +1,245 @@
+package iam
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"bitbucket-oidc/internal/document"
+)
+
+// An policy is a role's trust policy.
+type policy struct {
+	size       int  // in characters, as IAM counts them against its quota
+	variables  bool // whether its version knows policy variables
+	statements []statement
+	refusals   []refusal // why IAM would not store it
+}
+
+// An refusal is a reason for which IAM would not store a policy.
+type refusal struct {
+	rule string // empty where no rule is about it
+	path string
+	why  string // goes on "AWS would not store it: "
+}
+
+// An statement is one of a policy's.
+type statement struct {
+	path       string // such as Statement[0]
+	effect     string
+	principals principals
+	actions    []string
+	notAction  bool // actions are those that the statement leaves out
+	conditions []condition
+}
+
+// principals are whom a statement is about, as far as it concerns web identities.
+type principals struct {
+	federated []string
+	everyone  bool // {"AWS": "*"}
+}
+
+// An condition is one operator on one key.
+type condition struct {
+	path   string // of the operator
+	name   string // the operator's, as written
+	key    string // as written
+	lower  string // the key in lower case: key names have no case
+	values []string
+	operator
+}
+
+// These are the lengths of a role's trust policy: what the quota can be raised to, and what it is by default.
+// Source: IAM User Guide, "IAM and AWS STS quotas".
+const (
+	longestPolicy = 4096
+	defaultPolicy = 2048
+)
+
+// policy reads a policy, and what IAM would refuse in it.
+// Source: IAM User Guide, "Grammar of the IAM JSON policy language"; what a trust policy cannot have is in "IAM Access
+// Analyzer policy check reference", the checks named "Role trust policy …".
+func (d file) policy(n *document.Node) policy {
+	p := policy{size: d.size(n)}
+	if p.size > longestPolicy {
+		p.refuse("aws-policy-too-long", "", fmt.Sprintf("it has %d characters, and IAM takes %d at most", p.size, longestPolicy))
+	}
+	p.onlyMembers(n, "", "Version", "Id", "Statement")
+	if version := n.Get("Version"); version != nil {
+		text, _ := d.scalar(version)
+		p.variables = text == "2012-10-17"
+		if !p.variables && text != "2008-10-17" {
+			p.refuse("", "Version", "there is no such version of the policy language")
+		}
+	}
+	switch statements := n.Get("Statement"); d.kind(statements) {
+	case '{':
+		p.statements = append(p.statements, d.statement(&p, statements, "Statement[0]"))
+	case '[':
+		for i, item := range statements.Items {
+			path := fmt.Sprintf("Statement[%d]", i)
+			if d.kind(item) != '{' {
+				p.refuse("", path, "a statement is an object")
+				continue
+			}
+			p.statements = append(p.statements, d.statement(&p, item, path))
+		}
+	default:
+		p.refuse("", "Statement", "it has no statements")
+	}
+	return p
+}
+
+func (p *policy) refuse(rule, path, why string) {
+	p.refusals = append(p.refusals, refusal{rule, path, why})
+}
+
+// onlyMembers refuses what an object of the policy language does not have. Names of elements have a case.
+func (p *policy) onlyMembers(n *document.Node, path string, names ...string) {
+	for _, m := range n.Members {
+		if !slices.Contains(names, m.Name) {
+			p.refuse("", under(path, m.Name), fmt.Sprintf("%.40q is no element of the policy language here", m.Name))
+		}
+	}
+}
+
+// under is the path of a member.
+func under(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func (d file) statement(p *policy, n *document.Node, path string) statement {
+	s := statement{path: path}
+	p.onlyMembers(n, path, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+	s.effect, _ = d.scalar(n.Get("Effect"))
+	if s.effect != "Allow" && s.effect != "Deny" {
+		p.refuse("", under(path, "Effect"), "Effect is Allow or Deny")
+	}
+	for _, name := range []string{"Resource", "NotResource"} {
+		if n.Get(name) != nil {
+			p.refuse("aws-principal", under(path, name), name+" has no place in a trust policy, which is about its own role")
+		}
+	}
+	s.principals = d.principals(p, n, path)
+	d.actions(p, n, &s)
+	if conditions := n.Get("Condition"); d.kind(conditions) == '{' {
+		for _, m := range conditions.Members {
+			d.conditions(p, m, &s)
+		}
+	} else if conditions != nil {
+		p.refuse("", under(path, "Condition"), "Condition is an object")
+	}
+	return s
+}
+
+func (d file) principals(p *policy, n *document.Node, path string) principals {
+	if n.Get("NotPrincipal") != nil {
+		p.refuse("aws-principal", under(path, "NotPrincipal"), "NotPrincipal has no place in a trust policy")
+	}
+	var who principals
+	entries := n.Get("Principal")
+	path = under(path, "Principal")
+	switch {
+	case entries == nil && n.Get("NotPrincipal") != nil:
+		return who
+	case entries != nil && entries.Text == "*":
+		p.refuse("aws-principal", path, `a trust policy names principals, and "*" is no name`)
+		return who
+	case d.kind(entries) != '{':
+		p.refuse("aws-principal", path, "a statement of a trust policy has a Principal, which is an object")
+		return who
+	}
+	for _, m := range entries.Members {
+		names, ok := d.texts(m.Value)
+		if !ok || !slices.Contains([]string{"AWS", "Federated", "Service", "CanonicalUser"}, m.Name) {
+			p.refuse("aws-principal", path, fmt.Sprintf("%.40q is no kind of principal with a list of names", m.Name))
+			continue
+		}
+		switch m.Name {
+		case "AWS":
+			who.everyone = who.everyone || slices.Contains(names, "*")
+		case "Federated":
+			who.federated = append(who.federated, names...)
+		}
+	}
+	for _, name := range who.federated {
+		if strings.ContainsAny(name, "*?") {
+			p.refuse("aws-principal", path, "the name of an identity provider has no wildcards")
+		}
+	}
+	return who
+}
+
+func (d file) actions(p *policy, n *document.Node, s *statement) {
+	actions, not := n.Get("Action"), n.Get("NotAction")
+	if (actions == nil) == (not == nil) {
+		p.refuse("", s.path, "a statement has either Action or NotAction")
+	}
+	if actions == nil {
+		actions, s.notAction = not, not != nil
+	}
+	if actions == nil {
+		return
+	}
+	var ok bool
+	if s.actions, ok = d.texts(actions); !ok {
+		p.refuse("", s.path, "actions are strings")
+	}
+}
+
+// conditions reads what stands under one operator.
+func (d file) conditions(p *policy, m document.Member, s *statement) {
+	path := s.path + ".Condition." + m.Name
+	op, known := parseOperator(m.Name)
+	if !known {
+		p.refuse("", path, fmt.Sprintf("%.60q is no condition operator", m.Name))
+	}
+	if d.kind(m.Value) != '{' {
+		p.refuse("", path, "a condition operator has an object of keys and values")
+		return
+	}
+	for _, key := range m.Value.Members {
+		values, ok := d.scalars(key.Value)
+		if !ok {
+			p.refuse("", path, fmt.Sprintf("the values of %.100q are not strings, numbers or booleans", key.Name))
+		}
+		s.conditions = append(s.conditions, condition{
+			path: path, name: m.Name, key: key.Name, lower: strings.ToLower(key.Name), values: values, operator: op,
+		})
+	}
+}
+
+// size counts characters but no white space between them, as IAM does ("Grammar of the IAM JSON policy language", notes).
+func (d file) size(n *document.Node) int {
+	size, depth := 0, 0
+	quoted, escaped := false, false
+	for rest := d.data[n.Start:]; len(rest) > 0; {
+		r, width := utf8.DecodeRune(rest)
+		rest = rest[width:]
+		if !quoted && strings.ContainsRune(" \t\r\n", r) {
+			continue
+		}
+		size++
+		switch {
+		case escaped:
+			escaped = false
+		case r == '\\':
+			escaped = true
+		case r == '"':
+			quoted = !quoted
+		case quoted:
+		case r == '{':
+			depth++
+		case r == '}':
+			depth--
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return size
+}

@@ -1,0 +1,353 @@
+// Package vaultrole judges roles of Vault's JWT auth method.
+package vaultrole
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/shell"
+	"bitbucket-oidc/internal/trust"
+)
+
+// role is what `vault read -format=json auth/jwt/role/NAME` prints under "data". The role's name is not in it.
+//
+// Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+type role struct {
+	RoleType         string         `json:"role_type"` // jwt or oidc; Vault shows old roles that have none as jwt
+	BoundAudiences   list           `json:"bound_audiences"`
+	BoundSubject     string         `json:"bound_subject"`
+	BoundClaimsType  string         `json:"bound_claims_type"` // string or glob
+	BoundClaims      map[string]any `json:"bound_claims"`
+	UserClaim        string         `json:"user_claim"`
+	UserClaimPointer bool           `json:"user_claim_json_pointer"`
+	GroupsClaim      string         `json:"groups_claim"`
+	ClaimMappings    map[string]any `json:"claim_mappings"` // of claims to metadata
+	BoundCIDRs       list           `json:"token_bound_cidrs"`
+}
+
+// A list is a list, or a text with commas, which Vault takes when a role is written.
+type list []string
+
+func (l *list) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		if text != "" {
+			*l = strings.Split(text, ",")
+		}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(l))
+}
+
+// A judgement is a role and what it makes of an identity.
+type judgement struct {
+	trust.Ruling
+	role role
+	id   bitbucket.Identity
+}
+
+// Judge judges a role of Vault's JWT auth method. It returns false if the document is of another kind. Whether Vault trusts the
+// issuer is in the method's configuration, not in the role.
+func Judge(data []byte, id bitbucket.Identity, _ trust.Options) (trust.Result, bool, error) {
+	object := document.ObjectOf(data)
+	if inner, ok := object["data"]; ok {
+		data, object = inner, document.ObjectOf(inner)
+	}
+	if !document.HasAny(object, "user_claim", "bound_audiences", "bound_claims", "bound_subject") {
+		return trust.Result{}, false, nil
+	}
+	v := judgement{id: id}
+	if err := document.Decode(data, &v.role); err != nil {
+		return trust.Result{}, true, fmt.Errorf("vault-role: %w", document.Misfit(err))
+	}
+	for _, check := range []func(*judgement){
+		(*judgement).kind, (*judgement).audience, (*judgement).subject, (*judgement).claims,
+		(*judgement).repository, (*judgement).user, (*judgement).rest,
+	} {
+		check(&v)
+	}
+	return v.Result("vault-role", "", "the role lets this token in: audience and bound claims fit"), true, nil
+}
+
+func (v *judgement) kind() {
+	if v.role.RoleType != "" && v.role.RoleType != "jwt" {
+		v.Deny(fmt.Sprintf("the role's role_type is %q, which is for people with a browser: a token logs in with jwt", v.role.RoleType))
+	}
+}
+
+// audience compares. Vault refuses a token with an audience where the role binds none.
+func (v *judgement) audience() {
+	const rule, path = "vault-audience-mismatch", "bound_audiences"
+	want, has := v.role.BoundAudiences, v.id.Claims.Audience
+	fix := v.write(map[string]any{"bound_audiences": append(slices.Clone(want), bitbucket.WorkspaceAudience(v.id.Claims))})
+	if len(want) == 0 {
+		v.Refuse(rule, path, fmt.Sprintf("the role binds no audience, and the token has %s, which Vault then refuses", trust.Quoted(has)), fix)
+	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
+		v.Refuse(rule, path, fmt.Sprintf("the role wants the audience %s and the token has %s", trust.Quoted(want), trust.Quoted(has)), fix)
+	}
+}
+
+// subject compares bound_subject, which Vault takes as a whole, without wildcards.
+func (v *judgement) subject() {
+	want, has := v.role.BoundSubject, v.id.Claims.Subject
+	if want == "" {
+		return
+	}
+	if want != has {
+		v.Deny(fmt.Sprintf("bound_subject is %q and the token's subject is %q", want, has))
+	}
+	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "bound_subject is compared with the whole subject, which ends in the step's UUID: it fits one step and then none",
+		v.bind("bound_subject"))
+}
+
+// claims compares bound_claims. All of them must fit, each with one of its values.
+func (v *judgement) claims() {
+	for _, name := range slices.Sorted(maps.Keys(v.role.BoundClaims)) {
+		want := v.role.BoundClaims[name]
+		has, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
+		switch {
+		case !there:
+			v.Deny(fmt.Sprintf("the role binds the claim %s, which the token does not have", name))
+		case !v.fits(want, has):
+			v.Deny(fmt.Sprintf("the role wants %s %s and the token has %s", name, shown(want), shown(has)))
+		}
+		if v.pinned(name, want) {
+			v.Find(finding.Error, "vault-sub-bound", "bound_claims."+name, name+" is bound to a step's UUID: it fits one step and then none",
+				v.bind())
+		}
+	}
+}
+
+// fits tells whether one of the wanted values is one of those that the token has.
+func (v *judgement) fits(want, has any) bool {
+	for _, w := range items(want) {
+		for _, h := range items(has) {
+			text, texts := w.(string)
+			value, values := h.(string)
+			switch {
+			case texts && values && v.globs():
+				if glob(text, value) {
+					return true
+				}
+			case texts && values:
+				if text == value {
+					return true
+				}
+			case !v.globs() && isScalar(w) && isScalar(h) && w == h:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *judgement) globs() bool { return v.role.BoundClaimsType == "glob" }
+
+// pinned tells whether one of a claim's bound values is of one step.
+func (v *judgement) pinned(name string, want any) bool {
+	return slices.ContainsFunc(texts(want), func(value string) bool { return v.pins(name, value) })
+}
+
+// pins tells whether a bound value is of one step.
+func (v *judgement) pins(name, value string) bool {
+	step := bitbucket.StepUUID(v.id.Claims)
+	switch {
+	case step != "" && strings.Contains(strings.ToLower(value), strings.ToLower(step)):
+		return true
+	case strings.TrimPrefix(name, "/") == "stepUuid":
+		return !v.globs() || !strings.Contains(value, "*") || len(bitbucket.UUIDs(value)) > 0
+	case strings.TrimPrefix(name, "/") == "sub":
+		return bitbucket.LikeSubject(value, v.id.Claims)
+	}
+	return false
+}
+
+// repository finds a role that binds nothing of which the repository's tokens have their own value.
+func (v *judgement) repository() {
+	if v.role.BoundSubject != "" {
+		return
+	}
+	for _, name := range []string{"repositoryUuid", "deploymentEnvironmentUuid", "sub", "stepUuid", "pipelineUuid"} {
+		for _, key := range []string{name, "/" + name} {
+			if want, bound := v.role.BoundClaims[key]; bound && !slices.ContainsFunc(texts(want), v.wide) {
+				return
+			}
+		}
+	}
+	v.Find(finding.Error, "vault-repository-unbound", "bound_claims", "nothing binds the repository: every repository of the workspace gets in",
+		v.bind())
+}
+
+// wide tells whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
+func (v *judgement) wide(value string) bool {
+	return v.globs() && strings.Contains(value, "*") && len(bitbucket.UUIDs(value)) == 0
+}
+
+// user looks at the claim that names the entity.
+func (v *judgement) user() {
+	name := v.role.UserClaim
+	if name == "" {
+		v.Undecide("the file does not say user_claim, without which Vault keeps no role")
+		return
+	}
+	value, there := claim(v.id.All, name, v.role.UserClaimPointer)
+	if _, text := value.(string); !there || !text {
+		v.Deny(fmt.Sprintf("user_claim is %s, which is no text in this token", name))
+	}
+	// pipelineUuid stays for one pipeline, which is a new entity each run as well.
+	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
+		v.Find(finding.Warning, "vault-user-claim-per-step", "user_claim", "user_claim "+name+" is another one in every run, so that each run is a new entity in Vault",
+			v.write(map[string]any{"user_claim": setup.VaultRoleFor(v.id.Claims).UserClaim}))
+	}
+}
+
+// rest looks at what else can refuse a login: groups and metadata must be text.
+// Source: hashicorp/vault-plugin-auth-jwt, path_login.go, createIdentity, and claims.go, extractMetadata.
+func (v *judgement) rest() {
+	if name := v.role.GroupsClaim; name != "" {
+		groups, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
+		switch {
+		case !there:
+			v.Deny(fmt.Sprintf("groups_claim is %s, which the token does not have", name))
+		case len(texts(groups)) < len(items(groups)):
+			v.Deny(fmt.Sprintf("groups_claim is %s, which is no list of texts in this token", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.role.ClaimMappings)) {
+		value, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
+		if _, text := value.(string); there && !text {
+			v.Deny(fmt.Sprintf("claim_mappings has %s, which is no text in this token", name))
+		}
+	}
+	if len(v.role.BoundCIDRs) > 0 {
+		v.Undecide("token_bound_cidrs hangs on the source address, which is not known")
+	}
+}
+
+// bind is the command that makes the role bind the identity, beside what it binds already but to one step, and empties other
+// fields.
+func (v *judgement) bind(empty ...string) string {
+	role := setup.VaultRoleFor(v.id.Claims)
+	bound := map[string]any{}
+	for name, want := range v.role.BoundClaims {
+		if !v.pinned(name, want) {
+			bound[name] = want
+		}
+	}
+	for name, value := range role.BoundClaims {
+		delete(bound, "/"+name)
+		bound[name] = value
+	}
+	change := map[string]any{"bound_claims": bound}
+	if role.BoundClaimsType != "" {
+		change["bound_claims_type"] = role.BoundClaimsType
+	}
+	for _, name := range empty {
+		change[name] = ""
+	}
+	return v.write(change)
+}
+
+// write is the command that changes fields of the role. Of those that it does not name, Vault keeps all but two, which it would
+// set back to oidc and string. Source: hashicorp/vault-plugin-auth-jwt, path_role.go, pathRoleCreateUpdate.
+func (v *judgement) write(change map[string]any) string {
+	change["role_type"] = "jwt"
+	if v.globs() {
+		change["bound_claims_type"] = "glob"
+	}
+	return shell.Document("vault write auth/jwt/role/"+setup.RoleName+" -", document.Indented(change))
+}
+
+// claim finds a claim by its name, or by a JSON pointer (RFC 6901).
+func claim(claims map[string]any, name string, pointer bool) (any, bool) {
+	var value any = claims
+	path := []string{name}
+	if pointer {
+		path = strings.Split(strings.TrimPrefix(name, "/"), "/")
+	}
+	for _, part := range path {
+		if pointer {
+			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		}
+		switch holder := value.(type) {
+		case map[string]any:
+			value = holder[part]
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(holder) {
+				return nil, false
+			}
+			value = holder[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, value != nil
+}
+
+// items is a value as a list: one value is a list of one.
+func items(value any) []any {
+	if items, ok := value.([]any); ok {
+		return items
+	}
+	return []any{value}
+}
+
+// isScalar tells whether a value can be compared.
+func isScalar(value any) bool {
+	switch value.(type) {
+	case string, bool, json.Number:
+		return true
+	}
+	return false
+}
+
+// texts are the texts among a bound claim's values.
+func texts(value any) []string {
+	var all []string
+	for _, item := range items(value) {
+		if text, ok := item.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// glob matches as Vault does: * is any run of characters, and nothing else is special (github.com/ryanuber/go-glob).
+func glob(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		_, behind, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = behind
+	}
+	return strings.HasSuffix(text, parts[last])
+}
+
+// shown is a value in a message.
+func shown(value any) string {
+	var shown []string
+	for _, item := range items(value) {
+		data, _ := json.Marshal(item) // came from JSON
+		shown = append(shown, string(data))
+	}
+	return strings.Join(shown, " or ")
+}

@@ -1,0 +1,356 @@
+package wif
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/cel"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/setup"
+	"bitbucket-oidc/internal/trust"
+)
+
+// policyFile is what `gcloud iam service-accounts get-iam-policy --format=json` prints: only an etag where nothing was granted.
+type policyFile struct {
+	Bindings []binding `json:"bindings"`
+}
+
+type binding struct {
+	Role      string   `json:"role"`
+	Members   []string `json:"members"`
+	Condition *struct {
+		Expression string `json:"expression"`
+	} `json:"condition"`
+}
+
+// grants tells whether the role lets its members impersonate the service account. What a custom role holds is not in a policy.
+func (b binding) grants() trust.Verdict {
+	switch role, _, _ := strings.Cut(b.Role, "_withcond_"); {
+	case role == setup.WorkloadIdentityUser, role == setup.TokenCreator:
+		return trust.Allow
+	case strings.HasPrefix(role, "projects/"), strings.HasPrefix(role, "organizations/"):
+		return trust.Undecided
+	}
+	return trust.Deny
+}
+
+// granting are the members that may impersonate the service account.
+func (f policyFile) granting() []string {
+	var all []string
+	for _, b := range f.Bindings {
+		if b.grants() != trust.Deny {
+			all = append(all, b.Members...)
+		}
+	}
+	return all
+}
+
+// parsePolicy returns false if the document is of another kind.
+func parsePolicy(data []byte) (policyFile, bool, error) {
+	object := document.ObjectOf(data)
+	if !document.HasAny(object, "bindings") && !isEmptyPolicy(object) {
+		return policyFile{}, false, nil
+	}
+	var policy policyFile
+	if err := document.Decode(data, &policy); err != nil {
+		return policyFile{}, true, fmt.Errorf("gcp-policy: %w", document.Misfit(err))
+	}
+	return policy, true, nil
+}
+
+// isEmptyPolicy tells whether an object is a policy of which only the etag is left.
+func isEmptyPolicy(object map[string]json.RawMessage) bool {
+	for name := range object {
+		if name != "etag" && name != "version" {
+			return false
+		}
+	}
+	return document.HasAny(object, "etag")
+}
+
+// A policyJudgement is the policy of a service account and what it makes of an identity that came through provider.
+type policyJudgement struct {
+	trust.Ruling
+	id       bitbucket.Identity
+	provider *ProviderJudgement // nil where no one file of the call is a provider
+	granted  string             // the path of the first member that is the identity
+	unsure   string             // why a member may be the identity
+	nearest  string             // why the first member is not
+	env      *cel.Environment   // of bindings' conditions; nil until one is met
+}
+
+// Policy judges the policy of a service account. It returns false if the document is of another kind.
+//
+// A policy that does not grant says nothing of what the project, the folder or the organisation grants: those are other files.
+func Policy(data []byte, provider *ProviderJudgement, id bitbucket.Identity, _ trust.Options) (trust.Result, bool, error) {
+	policy, ok, err := parsePolicy(data)
+	if !ok || err != nil {
+		return trust.Result{}, ok, err
+	}
+	p := &policyJudgement{id: id, provider: provider}
+	for i, binding := range policy.Bindings {
+		p.binding(binding, fmt.Sprintf("bindings[%d]", i))
+	}
+	p.decide()
+	return p.Result("gcp-policy", "", fmt.Sprintf("%s is this identity, and the provider accepts its token", p.granted)), true, nil
+}
+
+func (p *policyJudgement) decide() {
+	switch {
+	case p.provider == nil:
+		p.Undecide("the members are values that a provider maps, and no one file of this call is the provider")
+	case p.provider.Result.Verdict == trust.Deny:
+		p.Deny("the provider refuses the token: " + p.provider.Result.Reason)
+	case p.granted == "" && p.unsure == "":
+		p.Deny("not granted here, whatever the project, folder or organisation grants: no member with " +
+			setup.WorkloadIdentityUser + " or " + setup.TokenCreator + " is this identity" + p.nearest)
+	case p.provider.Result.Verdict == trust.Undecided:
+		p.Undecide("the provider is undecided: " + p.provider.Result.Reason)
+	case p.granted == "":
+		p.Undecide(p.unsure)
+	}
+}
+
+// binding looks at the members of one binding.
+func (p *policyJudgement) binding(b binding, path string) {
+	grants := b.grants()
+	if grants == trust.Deny {
+		return
+	}
+	applies, why := trust.Allow, ""
+	if grants == trust.Undecided {
+		applies, why = trust.Undecided, path+".role is the custom role "+b.Role+", and what it holds is not in this file"
+	}
+	if holds, doubt := p.applies(b); holds != trust.Allow {
+		applies, why = holds, path+".condition "+doubt
+	}
+	for i, text := range b.Members {
+		at := fmt.Sprintf("%s.members[%d]", path, i)
+		m := parseMember(text)
+		matches, doubt := p.is(text, m)
+		p.lint(b.Role, text, m, at, matches)
+		switch {
+		case matches == trust.Deny && doubt == "": // a user, a group
+		case matches == trust.Deny:
+			p.nearest = cmp.Or(p.nearest, ", as "+at+" "+doubt)
+		case applies == trust.Deny:
+			p.nearest = cmp.Or(p.nearest, ", as "+why)
+		case matches == trust.Allow && applies == trust.Allow:
+			p.granted = cmp.Or(p.granted, at)
+		case applies == trust.Undecided:
+			p.unsure = cmp.Or(p.unsure, why)
+		default:
+			p.unsure = cmp.Or(p.unsure, at+" "+doubt)
+		}
+	}
+}
+
+// applies tells whether a binding's condition holds. It can read the request, the resource and the time, which are all unknown.
+func (p *policyJudgement) applies(b binding) (holds trust.Verdict, doubt string) {
+	const cannot = "hangs on the request, which is not known"
+	if strings.Contains(b.Role, "_withcond_") {
+		return trust.Undecided, "is not in this file: the policy was read in a version without conditions"
+	}
+	if b.Condition == nil {
+		return trust.Allow, ""
+	}
+	variables := []string{"request", "resource", "destination", "origin", "api", "principal"}
+	if p.env == nil {
+		env, err := cel.NewEnvironment(variables...)
+		if err != nil {
+			return trust.Undecided, cannot
+		}
+		p.env = env
+	}
+	if utf8.RuneCountInString(b.Condition.Expression) > longestCondition {
+		return trust.Undecided, "is longer than is evaluated here"
+	}
+	// IAM's conditions have functions that workload identity has not, such as date(): not to compile here says nothing.
+	expression, err := p.env.Compile(b.Condition.Expression)
+	if err != nil {
+		return trust.Undecided, cannot
+	}
+	var unknown [][]string
+	for _, name := range variables {
+		unknown = append(unknown, []string{name})
+	}
+	result := expression.Eval(map[string]any{}, unknown...)
+	if result.Outcome != cel.Known {
+		return trust.Undecided, cannot
+	}
+	if holds, ok := result.Value.Value().(bool); !ok || !holds {
+		return trust.Deny, "is never true"
+	}
+	return trust.Allow, ""
+}
+
+// is tells whether a member is the identity, and why it is not or why that cannot be told.
+func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why string) {
+	switch {
+	case text == "allUsers":
+		return trust.Allow, ""
+	case strings.HasPrefix(text, "principalSet://cloudresourcemanager."):
+		return trust.Undecided, "names pools that are not in this file"
+	case m.kind == other:
+		return trust.Deny, ""
+	case !m.numbered():
+		return trust.Deny, fmt.Sprintf("names the project %q by its id", m.project)
+	case p.provider == nil:
+		return trust.Undecided, "names a value that a provider maps"
+	case !m.fits(p.provider.name):
+		return trust.Deny, "names another pool than the provider's"
+	case m.kind == wholePool:
+		return trust.Allow, ""
+	}
+	attribute, mapped := p.provider.attributes[m.key]
+	switch {
+	case !mapped:
+		return trust.Deny, "names " + m.key + ", which the provider does not map"
+	case !attribute.known:
+		return trust.Undecided, "names " + m.key + ", which is not known"
+	case slices.Contains(attribute.values, m.value):
+		return trust.Allow, ""
+	}
+	return trust.Deny, fmt.Sprintf("wants %s %q and the token has %s", m.key, m.value, trust.Quoted(attribute.values))
+}
+
+// lint finds what is wrong with a member. Of a member in another pool only the form is judged: what that pool's providers map is
+// not known.
+func (p *policyJudgement) lint(role, text string, m member, path string, matches trust.Verdict) {
+	ours := m.kind != other && p.ours(m)
+	value, known := p.actual(m)
+	for _, rule := range []struct {
+		name, message string
+		found         bool
+	}{
+		{"gcp-binding-pool-wide", "everything in the pool may impersonate the service account: every repository of the workspace", m.kind == wholePool},
+		{"gcp-binding-pool-wide", "anyone on the internet may impersonate the service account", text == "allUsers"},
+		{"gcp-binding-project-id", fmt.Sprintf("%q stands where the project's number belongs, which never matches", m.project),
+			m.kind != other && !m.numbered()},
+		{"gcp-binding-two-attributes", "two attributes in one member, which matches one: map an attribute that joins both",
+			m.kind == ofAttribute && matches != trust.Allow && twoAttributes(m)},
+		{"gcp-binding-unmapped", "the provider does not map " + m.key + ", so that this never matches",
+			ours && p.unmapped(m)},
+		{"gcp-binding-pins-step", fmt.Sprintf("%q holds a step's UUID: it is right once and then never", m.value),
+			ours && m.key != "" && pinsStep(m, value, known, p.id)},
+		{"gcp-binding-braces", p.bracesMessage(m, value, known),
+			ours && m.key != "" && m.kind != oneGroup && matches != trust.Allow && lacksBraces(m.value, value, known)},
+	} {
+		if !rule.found {
+			continue
+		}
+		fix := p.fix(m)
+		if matches != trust.Deny { // it goes on matching until it is taken away
+			fix += "\n" + setup.GCPRevoke(role, text)
+		}
+		p.Find(finding.Error, rule.name, path, rule.message, fix)
+	}
+}
+
+// ours tells whether a member is of the provider's pool. A member without a project's number is told by its pool.
+func (p *policyJudgement) ours(m member) bool {
+	if p.provider == nil {
+		return true
+	}
+	name := m.poolPath
+	if !name.numbered() {
+		name.project = ""
+	}
+	return name.fits(p.provider.name)
+}
+
+// actual is what the identity has where the member has its value.
+func (p *policyJudgement) actual(m member) (value string, known bool) {
+	if p.provider == nil || m.key == "google.groups" {
+		return "", false
+	}
+	if a := p.provider.attributes[m.key]; a.known {
+		return a.values[0], true
+	}
+	return "", false
+}
+
+func (p *policyJudgement) unmapped(m member) bool {
+	if p.provider == nil || m.key == "" {
+		return false
+	}
+	_, mapped := p.provider.file.AttributeMapping[m.key]
+	return !mapped
+}
+
+func (p *policyJudgement) bracesMessage(m member, value string, known bool) string {
+	if !known {
+		return fmt.Sprintf("%q has a UUID without its braces, which the claims have", m.value)
+	}
+	return fmt.Sprintf("%q has a UUID without its braces, and the token's %s is %q", m.value, m.key, value)
+}
+
+// fix is the command that grants the service account to the identity, after the mapping that it takes.
+func (p *policyJudgement) fix(m member) string {
+	if p.provider == nil {
+		if !m.numbered() {
+			m.project = ""
+		}
+		name := m.known()
+		return setup.GCPBinding(setup.ServiceAccount, setup.GCPMember(p.id.Claims, name.project, name.pool))
+	}
+	member, mapped := p.provider.repositoryMember(p.id.Claims)
+	command := setup.GCPBinding(setup.ServiceAccount, member)
+	if !mapped {
+		mapping := setup.GCPAttributes(p.id.Claims)
+		for key, source := range p.provider.right { // members that others have may be on these
+			if key == "google.subject" || mapping[key] == "" {
+				mapping[key] = source
+			}
+		}
+		command = p.provider.mappingFix(mapping) + "\n" + command
+	}
+	return command
+}
+
+// twoAttributes tells whether the value goes on with another attribute.
+func twoAttributes(m member) bool {
+	for _, separator := range []string{"/", "&", "&&", ",", ";", " "} {
+		if strings.Contains(m.value, separator+"attribute.") {
+			return true
+		}
+	}
+	return false
+}
+
+// pinsStep tells whether a member's value holds a step's UUID: this one's, or that of another run where this one's stands in the value
+// that the token has.
+func pinsStep(m member, actual string, known bool, id bitbucket.Identity) bool {
+	step := bitbucket.StepUUID(id.Claims)
+	holds := func(s string) bool { return step != "" && strings.Contains(strings.ToLower(s), strings.ToLower(step)) }
+	switch {
+	case holds(m.value):
+		return true
+	case known && holds(actual):
+		return bitbucket.LikeSubject(m.value, id.Claims) || bitbucket.IsUUID(bitbucket.Unbraced(actual)) && bitbucket.IsUUID(bitbucket.Unbraced(m.value))
+	}
+	// Where the token's value has two UUIDs, so may other values that hold no step.
+	return m.kind == oneSubject && bitbucket.LikeSubject(m.value, id.Claims) && len(bitbucket.UUIDs(actual)) < 2
+}
+
+// lacksBraces tells whether a value has a UUID without braces where the token's value has them. Where that is not known, a value that
+// begins with a UUID is one of Bitbucket's claims.
+func lacksBraces(value, actual string, known bool) bool {
+	bare := func(span bitbucket.Span) bool { return !span.Braces }
+	spans := bitbucket.UUIDs(value)
+	if !slices.ContainsFunc(spans, bare) {
+		return false
+	}
+	if !known {
+		start := spans[0].Start
+		return start == 0 || strings.EqualFold(value[:start], "%7B")
+	}
+	has := bitbucket.UUIDs(actual)
+	return len(has) > 0 && !slices.ContainsFunc(has, bare)
+}
