@@ -69,7 +69,7 @@ func arrows() map[string][]string {
 		"hint":          {},
 		"hint/hinttest": {"hint"},
 		"nowait":        {},
-		"oidc":          {"secret"},
+		"oidc":          {"charset", "secret"},
 		"pipelines":     {"nowait"},
 		"secret":        {},
 		"setup":         {"bitbucket", "document", "oidc", "shell"},

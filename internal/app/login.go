@@ -63,7 +63,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	warnOfPackers(c, dir)
 	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Running{Deployment: token.Claims.Environment() != "", Name: v.Environment})
 	warnOfDrift(c, grants, token.Claims, maxTime)
-	c.Print("sign later commands of this step in with: . " + shell.Word(dir.Path("env.sh")))
+	c.Lines("sign later commands of this step in with: . " + shell.Word(dir.Path("env.sh")))
 	return cli.Done
 }
 

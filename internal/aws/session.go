@@ -115,7 +115,7 @@ func (b *Backend) assumeWithToken(ctx context.Context, token oidc.Token, f first
 	out, err := b.sts(sdk.AnonymousCredentials{}).AssumeRoleWithWebIdentity(ctx, in)
 	if err != nil {
 		call.RequestID = failedRequest(err)
-		return session{}, call, noted(err, request{claims: token.Claims, role: f.role, duration: duration}.explain(ctx, doing, b.host(), err))
+		return session{}, call, noted(err, request{claims: token.Claims.Pasteable(), role: f.role, duration: duration}.explain(ctx, doing, b.host(), err))
 	}
 	call.RequestID = requestID(out.ResultMetadata)
 	s, err := b.read(&call, f.role, out.Credentials, out.AssumedRoleUser)
@@ -155,7 +155,7 @@ func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from sessi
 	if err != nil {
 		call.RequestID = failedRequest(err)
 		return session{}, call, noted(err, request{
-			claims: claims, role: next, duration: min(b.Duration, longestChained),
+			claims: claims.Pasteable(), role: next, duration: min(b.Duration, longestChained),
 			from: &previous, externalID: b.ExternalID, sourceIdentity: b.SourceIdentity, tagged: len(b.Tags) > 0,
 		}.explain(ctx, doing, b.host(), err))
 	}

@@ -90,8 +90,9 @@ func VisibleLines(text string) string {
 }
 
 // Visible writes characters that do not print as JSON writes them: a line break or an escape sequence in a file must not forge
-// lines of the log.
+// lines of the log. Bytes that are no character become U+FFFD.
 func Visible(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD") // a terminal may take such a byte for a control character
 	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return text
 	}

@@ -10,6 +10,7 @@ func TestVisible(t *testing.T) {
 		"\u202e\u00a0\u2028": `\u202e\u00a0\u2028`,
 		"\U000e0001":         `\udb40\udc01`,
 		"\x7f\u0085":         `\u007f\u0085`,
+		"a\x9b2J\xff":        "a\uFFFD2J\uFFFD",
 	} {
 		if got := Visible(text); got != want {
 			t.Errorf("%q is shown as %q, not %q", text, got, want)

@@ -367,7 +367,7 @@ func unusable(doing, what string) error {
 
 // asked is what is known of a request to one of the APIs.
 func (b *Backend) asked(c oidc.Claims, api service) request {
-	return request{claims: c, provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime, api: api, project: ProjectOf(b.ServiceAccount)}
+	return request{claims: c.Pasteable(), provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime, api: api, project: ProjectOf(b.ServiceAccount)}
 }
 
 func (b *Backend) files(token oidc.Token, access secret.Text) []federation.File {

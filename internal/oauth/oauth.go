@@ -117,7 +117,7 @@ func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Cr
 		return fail(err)
 	}
 	if !answer.OK() {
-		return fail(answer.Refusal(request{b.Service, token.Claims}.explain(doing, answer)))
+		return fail(answer.Refusal(request{b.Service, token.Claims.Pasteable()}.explain(doing, answer)))
 	}
 	got, ok := answer.Token(b.TokenAt)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -209,6 +210,30 @@ func (c Claims) Environment() string {
 // Identity is what a service's trust has to fit.
 func (c Claims) Identity() string {
 	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
+}
+
+// Odd stands for a claim whose value is not the kind of text that Bitbucket writes.
+const Odd = "NOT-AS-BITBUCKET-WRITES-IT"
+
+// Pasteable are the claims with [Odd] in the place of values that must not come into a policy or a condition that people paste: a
+// quote ends a string there, and a star is a wildcard. The branch's name stays: it comes into none.
+func (c Claims) Pasteable() Claims {
+	const uuid = charset.Word + "{}-"
+	only := func(value *string, set string) {
+		if *value != "" && !charset.Only(*value, set, 1, 2048) {
+			*value = Odd
+		}
+	}
+	only(&c.Issuer, charset.Word+".~:/-")
+	c.Audience = slices.Clone(c.Audience)
+	for i := range c.Audience {
+		only(&c.Audience[i], charset.Word+".~:/@+=,#&%-") // a step chooses those behind the first
+	}
+	only(&c.Subject, charset.Word+"{}:-")
+	for _, value := range []*string{&c.RepositoryUUID, &c.WorkspaceUUID, &c.PipelineUUID, &c.StepUUID, &c.DeploymentEnvironmentUUID} {
+		only(value, uuid)
+	}
+	return c
 }
 
 // Age is the advice for an expired token: when it expired, how old the step is, and what to do.

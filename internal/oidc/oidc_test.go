@@ -225,3 +225,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestPasteable(t *testing.T) {
+	const uuid = "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"
+	good := oidc.Claims{
+		Issuer:   "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+		Audience: []string{"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45", "urn:pulumi:org:acme", "api://a@b"},
+		Subject:  uuid + ":" + uuid, RepositoryUUID: uuid, BranchName: "it's * main",
+	}
+	if got := good.Pasteable(); !reflect.DeepEqual(got, good) {
+		t.Errorf("%+v became %+v", good, got)
+	}
+	for _, odd := range []string{"a' || true", `a"`, "a*", "a?", "a b", "$(a)", "a\\", "a\u202e", "`a`", "${a}"} {
+		c := oidc.Claims{
+			Issuer: odd, Audience: []string{odd, odd}, Subject: odd, RepositoryUUID: odd, WorkspaceUUID: odd, PipelineUUID: odd, StepUUID: odd,
+			DeploymentEnvironmentUUID: odd,
+		}
+		if got := fmt.Sprintf("%+v", c.Pasteable()); strings.Contains(got, odd) || strings.Count(got, oidc.Odd) != 9 {
+			t.Errorf("%q: %s", odd, got)
+		}
+		if c.Audience[0] != odd {
+			t.Error("the claims themselves changed")
+		}
+	}
+}

@@ -112,7 +112,7 @@ func (b *Backend) ask(ctx context.Context, token oidc.Token) (federation.Credent
 		return fail(err)
 	}
 	if !answer.OK() {
-		return fail(answer.Refusal(asked{token.Claims}.explain(doing, answer)))
+		return fail(answer.Refusal(asked{token.Claims.Pasteable()}.explain(doing, answer)))
 	}
 	got, ok := answer.Token("token")
 	if !ok {

@@ -109,7 +109,7 @@ func (b *Backend) logIn(ctx context.Context, token oidc.Token) (federation.Crede
 	}
 	call.RequestID = answer.RequestID("request_id")
 	if !answer.OK() {
-		return fail(answer.Refusal(request{b, token.Claims}.explain(doing, answer)))
+		return fail(answer.Refusal(request{b, token.Claims.Pasteable()}.explain(doing, answer)))
 	}
 	got, ok := answer.Token("auth.client_token")
 	if !ok {
