@@ -59,10 +59,10 @@ func linkedModules(t *testing.T, program, platform string) []string {
 
 const contentsHead = `# What the image holds
 
-Written by ` + "`make contents`" + `. ` + "`make image`" + ` fails when the image holds another file, or one of another mode or owner. The pipeline of
-each release keeps, as artifacts, a bill of materials in CycloneDX's form for each program and platform, made by ` + "`.ci/sbom`" + `, with the hashes
-of the modules and of the programs. The same sources, the same image of Go (` + "`GO_IMAGE`" + `, with the digest that the release's log has) and the
-build arguments of ` + "`bitbucket-pipelines.yml`" + ` make the same image, to the digest: build it yourself and compare.
+Written by ` + "`make contents`" + `. ` + "`make image`" + ` fails when the image holds another file, or one of another mode or owner. Each release
+attaches to the image, signed, a bill of materials in CycloneDX's form for each program and platform, made by ` + "`.ci/sbom`" + `, with the hashes
+of the modules and of the programs. The same sources, the same image of Go (` + "`GO_IMAGE`" + ` in ` + "`.ci/images`" + `) and the
+build arguments of ` + "`.ci/release`" + ` make the same image, to the digest: build it yourself and compare.
 
 | File | Mode | Owner | What |
 |---|---|---|---|
