@@ -93,6 +93,47 @@ stop_engine() {
     rm -rf "$sockets"
 }
 
+# The commands that the Dockerfile uses.
+commands=(sh cp mkdir chmod find touch)
+
+# find_busybox sets busybox to one that runs where nothing else is, as in an empty image: Debian's package busybox, or another that
+# comes first on PATH, may need libraries. Where there is none, Debian's static one is taken out of its package: installing it would
+# remove the other.
+find_busybox() {
+    for busybox in $(type -ap busybox); do
+        if runs_alone "$busybox"; then
+            return
+        fi
+    done
+    type -p apt-get dpkg-deb >/dev/null || skip "no busybox here runs without libraries, and there is no apt-get to fetch one with"
+    echo "fetching busybox-static"
+    local download=(apt-get -o DPkg::Lock::Timeout=120 -o APT::Sandbox::User=root download --quiet --quiet busybox-static)
+    mkdir "$work/busybox"
+    if ! (cd "$work/busybox" && "${download[@]}" >/dev/null 2>&1); then
+        apt-get -o DPkg::Lock::Timeout=120 update >/dev/null 2>&1 || true # the download says what is wrong
+        (cd "$work/busybox" && "${download[@]}" >/dev/null) || skip "busybox-static cannot be fetched"
+    fi
+    dpkg-deb --extract "$work"/busybox/*.deb "$work/busybox"
+    for busybox in "$work"/busybox/{,usr/}bin/busybox; do
+        if [[ -x $busybox ]] && runs_alone "$busybox"; then
+            return
+        fi
+    done
+    skip "not even the busybox of busybox-static runs without libraries"
+}
+
+# runs_alone PROGRAM reports whether it runs in an empty folder and has the commands.
+runs_alone() {
+    local root=$work/alone status=0 command
+    mkdir -p "$root"
+    cp -L "$1" "$root/busybox"
+    for command in "${commands[@]}"; do
+        chroot "$root" /busybox "$command" --help >/dev/null 2>&1 || status=1
+    done
+    rm -rf "$root"
+    return "$status"
+}
+
 # use_go_image takes the image that GO_IMAGE names, or else makes one of this machine's Go, so that no registry need be in
 # reach. It has what the Dockerfile asks for and no more: no git, no bash, no coreutils.
 use_go_image() {
@@ -100,8 +141,10 @@ use_go_image() {
     if [[ -n ${GO_IMAGE-} ]]; then
         return
     fi
-    need busybox busybox-static
+    local busybox
+    find_busybox
     local bundle=/etc/ssl/certs/ca-certificates.crt settings=("ENV PATH=/usr/local/go/bin:/bin") key name value
+    [[ -s $bundle ]] || skip "$bundle is missing: install ca-certificates"
     for name in GOPROXY GOSUMDB GOPRIVATE GONOPROXY GONOSUMDB; do
         value=$(go env "$name")
         settings+=("ENV $name=$value")
@@ -111,7 +154,11 @@ use_go_image() {
             settings+=("ENV $name=${!name}")
         fi
     done
-    key=$({ go version; cat "$bundle"; printf '%s\n' "${settings[@]}"; } | sha256sum | cut -c 1-16)
+    # All that the image is made of: Go by its own names and dates, since its contents take long to read.
+    local goroot
+    goroot=$(go env GOROOT)
+    key=$({ go version; find -L "$goroot" -type f -printf '%P %s %T@\n' | sort; cat "$bundle" "$busybox" "$here/engine.sh"; printf '%s\n' "${settings[@]}"; } |
+        sha256sum | cut -c 1-16)
     if [[ $(docker image inspect --format '{{.Config.Labels.key}}' "$go_image" 2>/dev/null) == "$key" ]]; then
         return
     fi
@@ -122,12 +169,16 @@ use_go_image() {
     chmod 1777 "$root/tmp"
     echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
     cp "$bundle" "$root/etc/ssl/certs/"
-    cp "$(type -p busybox)" "$root/bin/busybox"
-    for command in sh cp mkdir chmod find touch; do
+    cp -L "$busybox" "$root/bin/busybox"
+    for command in "${commands[@]}"; do
         ln -s busybox "$root/bin/$command"
     done
-    cp -rL "$(go env GOROOT)" "$root/usr/local/go"
+    cp -rL "$goroot" "$root/usr/local/go"
     rm -rf "$root"/usr/local/go/{api,doc,misc,test}
+    # What does not work is not kept: under its key it would be taken again.
+    # /proc, by which Go finds itself, is not there yet.
+    GOROOT=/usr/local/go chroot "$root" /bin/sh -c '/usr/local/go/bin/go tool compile -V' >/dev/null 2>&1 ||
+        skip "this machine's Go needs libraries: name an image with Go in GO_IMAGE"
     settings+=("LABEL key=$key")
     tar -c -C "$root" . | docker import "${settings[@]/#/--change=}" - "$go_image" >/dev/null
     rm -rf "$root"
