@@ -34,6 +34,9 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	token, least := v.Token(), v.MinimumLifetime()
 	set := backends.Load(v, token)
+	for _, w := range v.Warnings() {
+		c.Warn(w)
+	}
 	if guard := v.Guard(); guard.File != "" || guard.Map != "" {
 		v.Add(hint.New("GUARD_FILE and GUARD_MAP: login does not judge guardrails in this version", "remove them, or use a version that does"))
 	}

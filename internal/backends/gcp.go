@@ -100,6 +100,8 @@ func gcpLists(v *config.Vars, c *gcp.Config) {
 	for _, host := range c.Registries {
 		if !gcp.IsRegistry(host) {
 			v.Wrong("GCP_DOCKER_REGISTRIES", host, "registry hosts such as europe-west1-docker.pkg.dev, without a path")
+		} else if !gcp.IsOwnRegistry(host) {
+			v.Warn("GCP_DOCKER_REGISTRIES: " + host + " is no registry of Google's, and gets Google's access token as a password")
 		}
 	}
 }

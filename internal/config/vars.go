@@ -28,6 +28,7 @@ type Vars struct {
 	byName   map[string]Variable
 	odd      map[string]oddity // variables whose text cannot be meant
 	problems *[]error
+	warnings *[]string
 	from     int // where the group's own problems begin
 }
 
@@ -43,6 +44,7 @@ func Take(known []Group) *Vars {
 func New(environ []string, step Step, known []Group) *Vars {
 	v := &Vars{
 		Step: step, known: known, values: map[string]secret.Text{}, byName: map[string]Variable{}, odd: map[string]oddity{}, problems: new([]error),
+		warnings: new([]string),
 	}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
@@ -79,6 +81,12 @@ func (v *Vars) Add(err error) {
 		*v.problems = append(*v.problems, err)
 	}
 }
+
+// Warn keeps a warning for whoever reads the variables.
+func (v *Vars) Warn(text string) { *v.warnings = append(*v.warnings, text) }
+
+// Warnings are about values that are right and probably not meant.
+func (v *Vars) Warnings() []string { return *v.warnings }
 
 // Advise adds advice to each problem of the group.
 func (v *Vars) Advise(advice string) {

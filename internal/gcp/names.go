@@ -3,6 +3,7 @@ package gcp
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/charset"
@@ -78,6 +79,12 @@ func IsRegistry(s string) bool {
 	host, port, ok := strings.Cut(s, ":")
 	ip, err := netip.ParseAddr(host)
 	return (charset.IsDomain(host) || host == "localhost" || err == nil && ip.Is4()) && (!ok || charset.Only(port, charset.Digit, 1, 5))
+}
+
+// IsOwnRegistry reports whether a registry's host is Google's: Artifact Registry, Container Registry, or one of another universe.
+func IsOwnRegistry(host string) bool {
+	host, _, _ = strings.Cut(strings.ToLower(host), ":")
+	return host == "gcr.io" || slices.ContainsFunc([]string{".pkg.dev", ".gcr.io", ".goog"}, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
 // IsProject tells whether s is a project's id.

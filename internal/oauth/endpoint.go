@@ -78,7 +78,12 @@ func (e Endpoint) principal() string {
 	case e.Audience != "":
 		return "audience " + e.Audience
 	}
-	return e.URL
+	// The path may say who, and the query hold a secret, such as the key of an API.
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return "token endpoint"
+	}
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // TokenType reads a type of token: a short name of RFC 8693 (section 3), or a URI.

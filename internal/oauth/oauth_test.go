@@ -268,3 +268,16 @@ func TestTokenType(t *testing.T) {
 		}
 	}
 }
+
+// TestPrincipalHoldsNoQuery: who the step becomes is printed, and the query of an endpoint can hold a secret.
+func TestPrincipalHoldsNoQuery(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://host.example.com/a%2Fb?api_key=hunter2": "https://host.example.com/a%2Fb",
+		"https://host.example.com:8443/?x":               "https://host.example.com:8443/",
+		"https://host.example.com?x":                     "https://host.example.com",
+	} {
+		if got := (Endpoint{URL: url}).Service().Principal; got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
