@@ -27,6 +27,9 @@ type Config struct {
 	Roles  []Role // at least one; env.sh selects the first
 	Region string // for STS and for the files
 
+	// RegionGuessed is set where nobody gave Region: later commands keep a region of their own.
+	RegionGuessed bool
+
 	// Endpoint and ECREndpoint are the base URLs of STS and ECR, or empty for those of the region.
 	Endpoint, ECREndpoint string
 
@@ -47,6 +50,9 @@ type Config struct {
 
 	// Refreshable writes profiles that SDKs renew by themselves, in place of keys.
 	Refreshable bool
+
+	// ExportKeys also gives later commands the keys of the first profile as variables, which env.sh reads from the file.
+	ExportKeys bool
 
 	// Registries are the ECR registries to log Docker in to.
 	Registries []Registry
@@ -262,20 +268,54 @@ func (b *Backend) allowed(account string) error {
 // environment beat a profile.
 func (b *Backend) env() []federation.Var {
 	vars := []federation.Var{
-		{Name: "AWS_SHARED_CREDENTIALS_FILE", File: "aws/credentials"},
-		{Name: "AWS_CONFIG_FILE", File: "aws/config"},
+		{Name: "AWS_SHARED_CREDENTIALS_FILE", File: credentialsFile},
+		{Name: "AWS_CONFIG_FILE", File: configFile},
+		// The name of the same file in s3cmd, and in the SDK for Java v1.
+		{Name: "AWS_CREDENTIAL_FILE", File: credentialsFile},
+		{Name: "AWS_CREDENTIAL_PROFILES_FILE", File: credentialsFile},
 		{Name: "AWS_PROFILE", Value: b.Roles[0].Profile},
-		{Name: "AWS_REGION", Value: b.Region},
-		{Name: "AWS_DEFAULT_REGION", Value: b.Region},
+		// Without it the SDK for JavaScript v2 does not look at the files that are named above, nor the one for Go v1 at the
+		// second of them (aws-sdk-js, lib/util.js, getProfilesFromSharedConfig).
+		{Name: "AWS_SDK_LOAD_CONFIG", Value: "1"},
+		// A login that an SDK cannot use must fail. On EC2 the SDK would go on as the runner.
+		{Name: "AWS_EC2_METADATA_DISABLED", Value: "true"},
 		{Name: "AWS_STS_REGIONAL_ENDPOINTS", Value: "regional"},
 	}
-	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
-		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_DEFAULT_PROFILE",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-	} {
-		vars = append(vars, federation.Var{Name: name, Unset: true})
+	for _, names := range [][]string{{"AWS_REGION", "AWS_DEFAULT_REGION"}, {"AWS_DEFAULT_REGION", "AWS_REGION"}} {
+		region := federation.Var{Name: names[0], Value: b.Region}
+		if b.RegionGuessed {
+			region.Guess = names
+		}
+		vars = append(vars, region)
+	}
+	set := map[string]federation.Var{}
+	switch first := b.Roles[0]; {
+	case b.Refreshable && len(first.Chain) == 0:
+		// Every SDK knows these, also those that do not know such a profile.
+		set["AWS_ROLE_ARN"] = federation.Var{Value: first.ARN.String()}
+		set["AWS_ROLE_SESSION_NAME"] = federation.Var{Value: b.SessionName}
+		set["AWS_WEB_IDENTITY_TOKEN_FILE"] = federation.Var{File: tokenFile}
+	case b.ExportKeys:
+		set["AWS_ACCESS_KEY_ID"] = federation.Var{Contents: credentialsFile, Key: "aws_access_key_id"}
+		set["AWS_SECRET_ACCESS_KEY"] = federation.Var{Contents: credentialsFile, Key: "aws_secret_access_key"}
+		set["AWS_SESSION_TOKEN"] = federation.Var{Contents: credentialsFile, Key: "aws_session_token"}
+	}
+	for _, name := range rivals() {
+		v, ok := set[name]
+		v.Name, v.Unset = name, !ok
+		vars = append(vars, v)
 	}
 	return vars
+}
+
+// rivals are the variables that could win over a profile, in any SDK and under any of their names.
+func rivals() []string {
+	return []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
+		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", // of the SDKs for Go and Java
+		"AMAZON_ACCESS_KEY_ID", "AMAZON_SECRET_ACCESS_KEY", "AMAZON_SESSION_TOKEN", // of the SDKs for JavaScript v2 and Ruby
+		"AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_DEFAULT_PROFILE",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	}
 }

@@ -12,14 +12,18 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-const tokenFile = "aws/web-identity-token"
+const (
+	credentialsFile = "aws/credentials"
+	configFile      = "aws/config"
+	tokenFile       = "aws/web-identity-token"
+)
 
 // files are what SDKs read. Three rules hold for them, because readers differ: no comment on a line with a value (botocore
 // keeps it), one mechanism in a profile (the SDK for Go would use keys beside a role to assume the role), and no expiry
 // (there is no key for it that readers honour).
 func (b *Backend) files(token oidc.Token, sessions []session) []federation.File {
 	var credentials, config strings.Builder
-	for _, s := range sessions {
+	for _, s := range withDefault(sessions) {
 		if b.Refreshable {
 			b.refreshable(&config, s.role)
 			continue
@@ -32,14 +36,24 @@ func (b *Backend) files(token oidc.Token, sessions []session) []federation.File 
 	}
 	files := []federation.File{
 		// Without keys the file is written all the same: env.sh names it, so that SDKs do not read another one.
-		{Path: "aws/credentials", Data: secret.New(credentials.String())},
-		{Path: "aws/config", Data: secret.New(config.String())},
+		{Path: credentialsFile, Data: secret.New(credentials.String())},
+		{Path: configFile, Data: secret.New(config.String())},
 	}
 	if b.Refreshable {
 		// No line break at the end: SDKs would send it.
 		files = append(files, federation.File{Path: tokenFile, Data: secret.New(token.Reveal())})
 	}
 	return files
+}
+
+// withDefault puts the selected session in front as the profile default, for whoever loses AWS_PROFILE on the way, as sudo does.
+func withDefault(sessions []session) []session {
+	if sessions[0].role.Profile == defaultProfile {
+		return sessions
+	}
+	first := sessions[0]
+	first.role.Profile = defaultProfile
+	return append([]session{first}, sessions...)
 }
 
 // refreshable writes a profile for each role of a chain, joined by source_profile; the last is the one to use. It cannot

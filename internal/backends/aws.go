@@ -28,6 +28,9 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 		if refreshable {
 			names = append(names, "AWS_REFRESHABLE")
 		}
+		if v.Boolean("AWS_EXPORT_KEYS") {
+			names = append(names, "AWS_EXPORT_KEYS")
+		}
 		v.HalfConfigured("AWS_OIDC_ROLE_ARN", names...)
 		return nil
 	}
@@ -45,6 +48,10 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 	chain(v, &c, tags)
 	if tags {
 		c.Tags = sessionTags(v, token)
+	}
+	if c.ExportKeys = v.Boolean("AWS_EXPORT_KEYS"); c.ExportKeys && refreshable {
+		v.Add(hint.New("AWS_EXPORT_KEYS: set beside AWS_REFRESHABLE",
+			"remove one of the two: SDKs do not renew keys that they have as variables"))
 	}
 	if refreshable {
 		refuseRefreshable(v, c, tags)
@@ -251,6 +258,7 @@ func region(v *config.Vars, c *aws.Config) {
 	}
 	var err error
 	c.Region, err = aws.RegionOf(first.arn, asked, variable)
+	c.RegionGuessed = asked == ""
 	v.Add(err)
 }
 

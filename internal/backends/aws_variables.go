@@ -39,6 +39,8 @@ func awsLoginVariables() []config.Variable {
 			Means: "Tag the chained sessions with `Repository`, `Branch`, `Commit`, `BuildNumber` and `Environment`, as far as the step has them and AWS takes them."},
 		{Name: "AWS_REFRESHABLE", Default: "false",
 			Means: "Write profiles that the SDKs renew by themselves while the step's token is valid, in place of keys. They cannot carry a session policy, a duration other than `1h`, tags or a source identity: set beside one of these it is refused."},
+		{Name: "AWS_EXPORT_KEYS", Default: "false", Peers: []string{"AWS_OUTPUT_ENV_CREDENTIALS", "OUTPUT_ENV_CREDENTIALS"},
+			Means: "Let `env.sh` set `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` as well, for tools and containers that take nothing else. It reads them from the file when it is sourced. Not with `AWS_REFRESHABLE`."},
 		{Name: "AWS_ECR_REGISTRIES", List: true, Peers: []string{"AWS_ECR_REGISTRY", "ECR_REGISTRY", "ECR_REGISTRIES", "AWS_DOCKER_REGISTRIES"},
 			Means: "List of ECR hosts, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, to log Docker in to, with the profile of the host's account or else the first one."},
 	}

@@ -70,6 +70,7 @@ func configureGCP(v *config.Vars, _ oidc.Token) maker {
 		v.Wrong("GCP_UNIVERSE_DOMAIN", c.Universe, "a domain such as googleapis.com")
 	}
 	gcpLists(v, &c)
+	c.ProjectGuessed = c.Project == ""
 	c.Project = cmp.Or(c.Project, gcp.ProjectOf(c.ServiceAccount))
 	c.STSEndpoint = cmp.Or(c.STSEndpoint, "https://sts."+c.Universe)
 	c.IAMCredentialsEndpoint = cmp.Or(c.IAMCredentialsEndpoint, "https://iamcredentials."+c.Universe)

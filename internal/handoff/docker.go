@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"strings"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/nowait"
+	"bitbucket-oidc/internal/shell"
 )
 
 const (
@@ -81,4 +83,30 @@ func (d docker) file() []byte {
 		all[name] = value
 	}
 	return marshal(all)
+}
+
+// linked are the folders of ~/.docker that Docker needs beside its config.json: programs that extend it, and what they and
+// `docker context` keep there.
+func linked() []string { return []string{"cli-plugins", "contexts", "buildx"} }
+
+// dockerEnv leads Docker, and podman, buildah and skopeo, to docker/config.json. The links are made when env.sh is sourced: the
+// image of the pipe does not have the home directory of the step.
+func (d *Dir) dockerEnv() string {
+	const each = "bitbucket_oidc_folder"
+	dir := shell.Word(d.Path(dockerDir))
+	return "export DOCKER_CONFIG=" + dir + "\nexport REGISTRY_AUTH_FILE=" + shell.Word(d.Path(dockerFile)) + "\n" +
+		"for " + each + " in " + strings.Join(linked(), " ") + "; do\n" +
+		"\tif test -e \"${HOME:-}/.docker/$" + each + "\" && ! test -e " + dir + "/\"$" + each + "\"; then\n" +
+		"\t\tln -sf \"$HOME/.docker/$" + each + "\" " + dir + "/\"$" + each + "\" || :\n" +
+		"\tfi\ndone\nunset -v " + each + "\n"
+}
+
+// unlink removes the links that env.sh has made in a generation, and nothing that Docker keeps there itself.
+func unlink(out *os.Root, generation string) {
+	for _, name := range linked() {
+		link := generation + "/" + dockerDir + "/" + name
+		if target, err := out.Readlink(link); err == nil && strings.HasSuffix(target, "/.docker/"+name) {
+			_ = out.Remove(link)
+		}
+	}
 }

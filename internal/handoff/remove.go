@@ -246,6 +246,7 @@ func (w *writer) leave(past past) (foreign []string, err error) {
 	if err := w.keepState(generation, past); err != nil {
 		return nil, err
 	}
+	unlink(w.out, past.generation)
 	if err := w.adopt(inTime, past, generation, "."); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/shell"
 )
@@ -51,27 +52,17 @@ func (d *Dir) envOf(backends []backend, docker docker) []byte {
 	var b strings.Builder
 	b.WriteString("# Signs later commands of this step in. Source it: . " + shell.Word(d.Path(envFile)) + "\n")
 	if !docker.empty() {
-		b.WriteString("\n# docker\nexport DOCKER_CONFIG=" + shell.Word(d.Path(dockerDir)) + "\n")
+		b.WriteString("\n# docker\n" + d.dockerEnv())
 	}
 	for _, backend := range backends {
 		b.WriteString("\n# " + backend.Name + "\n")
 		var unset []string
 		for _, v := range backend.Env {
-			value := v.Value
-			switch {
-			case v.Unset:
+			if v.Unset {
 				unset = append(unset, v.Name)
 				continue
-			case v.Contents != "":
-				// A shell under `set -x` shows what it assigns, but not what it reads. read fails at a file without a line
-				// break at its end, such as these, and at none, such as one that is gone.
-				file := shell.Word(d.Path(v.Contents))
-				b.WriteString("IFS= read -r " + v.Name + " <" + file + " || test -s " + file + "\nexport " + v.Name + "\n")
-				continue
-			case v.File != "":
-				value = d.Path(v.File)
 			}
-			b.WriteString("export " + v.Name + "=" + shell.Word(value) + "\n")
+			b.WriteString(d.assign(v))
 		}
 		if len(unset) > 0 {
 			b.WriteString("unset -v " + strings.Join(unset, " ") + "\n")
@@ -79,3 +70,39 @@ func (d *Dir) envOf(backends []backend, docker docker) []byte {
 	}
 	return []byte(b.String())
 }
+
+// assign sets one variable. A shell under `set -x` shows what it assigns and compares, but not what it reads: a secret is read
+// into its variable at once. One of the step's own must not stay where that fails.
+func (d *Dir) assign(v variable) string {
+	export := "export " + v.Name
+	file := shell.Word(d.Path(v.Contents))
+	switch {
+	case v.Contents != "" && v.Key != "":
+		// Up to the first line that begins with the key; reading on, at the end of the file, gives it no value.
+		return "unset -v " + v.Name + " " + lineKey + "\n" +
+			"while IFS=' ' read -r " + lineKey + " " + lineSign + " " + v.Name + " && test \"$" + lineKey + "\" != " + v.Key + "; do :; done <" + file + "\n" +
+			"test \"${" + lineKey + "-}\" = " + v.Key + "\n" +
+			export + "\nunset -v " + lineKey + " " + lineSign + "\n"
+	case v.Contents != "":
+		// read fails at a file without a line break at its end, such as these, and at none, such as one that is gone.
+		return "unset -v " + v.Name + "\nIFS= read -r " + v.Name + " <" + file + " || test -s " + file + "\n" + export + "\n"
+	case v.File != "":
+		return export + "=" + shell.Word(d.Path(v.File)) + "\n"
+	case len(v.Guess) > 0:
+		open, end := "", ""
+		for _, name := range v.Guess {
+			open, end = open+"${"+name+":-", end+"}"
+		}
+		return export + "=\"" + open + v.Value + end + "\"\n"
+	}
+	return export + "=" + shell.Word(v.Value) + "\n"
+}
+
+// lineKey and lineSign take what stands before a value that env.sh reads from a line of a file.
+const (
+	lineKey  = "bitbucket_oidc_key"
+	lineSign = "bitbucket_oidc_sign"
+)
+
+// isGuess reports whether a guess can stand between the double quotes in which env.sh puts it.
+func isGuess(s string) bool { return charset.Only(s, charset.Word+".:-", 1, 200) }

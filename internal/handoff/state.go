@@ -135,7 +135,9 @@ func (b backend) check() error {
 		return fmt.Errorf("%s: a registry that is not a host", b.Name)
 	}
 	for _, v := range b.Env {
-		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) || v.Contents != "" && !own(v.Contents) {
+		if !isVariable(v.Name) || strings.ContainsRune(v.Value, 0) || v.File != "" && !own(v.File) || v.Contents != "" && !own(v.Contents) ||
+			v.Key != "" && !isVariable(v.Key) ||
+			len(v.Guess) > 0 && (!isGuess(v.Value) || slices.ContainsFunc(v.Guess, func(name string) bool { return !isVariable(name) })) {
 			return fmt.Errorf("%s: a variable that env.sh cannot hold", b.Name)
 		}
 	}

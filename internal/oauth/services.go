@@ -57,10 +57,10 @@ func Databricks(host, clientID string) Service {
 		Env: []federation.Var{
 			{Name: "DATABRICKS_HOST", Value: host},
 			{Name: "DATABRICKS_TOKEN", Contents: "databricks/token"},
-			// Databricks' clients refuse to choose between two ways to sign in.
+			// Databricks' clients refuse to choose between two ways to sign in, unless they are told which (their pat is a token).
+			{Name: "DATABRICKS_AUTH_TYPE", Value: "pat"},
 			{Name: "DATABRICKS_CLIENT_ID", Unset: true},
 			{Name: "DATABRICKS_CLIENT_SECRET", Unset: true},
-			{Name: "DATABRICKS_AUTH_TYPE", Unset: true},
 		},
 		Variable: "DATABRICKS_HOST",
 		Setup:    "the service principal's federation policy needs the token's issuer and audience, and subject_claim repositoryUuid with the repository's UUID in braces: sub is another one in every step",

@@ -170,9 +170,11 @@ func (b *Backend) env() []federation.Var {
 		{Name: "VAULT_ADDR", Value: b.Addr},
 		{Name: "VAULT_TOKEN", Contents: tokenFile},
 	}
-	if b.Namespace != "" {
-		vars = append(vars, federation.Var{Name: "VAULT_NAMESPACE", Value: b.Namespace})
-	}
+	// The namespace of the step would be sent beside a token of another one; the two addresses win over VAULT_ADDR in Vault's
+	// clients (hashicorp/vault, api/client.go).
+	vars = append(vars,
+		federation.Var{Name: "VAULT_NAMESPACE", Value: b.Namespace, Unset: b.Namespace == ""},
+		federation.Var{Name: "VAULT_AGENT_ADDR", Unset: true}, federation.Var{Name: "VAULT_PROXY_ADDR", Unset: true})
 	if b.CACert != "" {
 		vars = append(vars, federation.Var{Name: "VAULT_CACERT", Value: b.CACert})
 	}

@@ -152,7 +152,7 @@ func TestExchange(t *testing.T) {
 	if c.Principal != "auth/ci/jwt/role/deploy" || fmt.Sprint(c.Files) != "[vault/token]" || got.Files[0].Data.Reveal() != "hvs.granted" {
 		t.Errorf("credentials %v", c)
 	}
-	want := fmt.Sprintf("[{VAULT_ADDR %s  false []  } {VAULT_TOKEN   false [] vault/token } {VAULT_NAMESPACE teams/shop  false []  } {VAULT_CACERT /build/ca.pem  false []  }]", b.Addr)
+	want := fmt.Sprintf("[{VAULT_ADDR %s  false []  } {VAULT_TOKEN   false [] vault/token } {VAULT_NAMESPACE teams/shop  false []  } {VAULT_AGENT_ADDR   true []  } {VAULT_PROXY_ADDR   true []  } {VAULT_CACERT /build/ca.pem  false []  }]", b.Addr)
 	if env := fmt.Sprint(got.Env); env != want {
 		t.Errorf("env %s, want %s", env, want)
 	}
