@@ -145,8 +145,12 @@ func warnOfPackers(c *cli.Console, dir *handoff.Dir) {
 			why = leak.Ignore + " does not keep it out"
 		}
 		c.Warn(fmt.Sprintf("%s (%s) packs %s with the step's credentials along with the checkout: %s", leak.Tool, leak.Because, output, why))
-		if leak.Ignore != "" {
-			c.Hint(fmt.Sprintf("add to %s:\n%s", leak.Ignore, leak.Lines))
+		where := leak.Ignore
+		if leak.Under != "" {
+			where = leak.Under + " of " + where
+		}
+		if where != "" {
+			c.Hint(fmt.Sprintf("add this line to %s: %s", where, leak.Line))
 		}
 		if leak.Advice != "" {
 			c.Hint(leak.Advice)

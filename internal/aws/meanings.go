@@ -104,7 +104,7 @@ func signatureRefusals() refusal.Table[request] {
 	return refusal.Table[request]{
 		row("SignatureDoesNotMatch", signature), row("InvalidSignatureException", signature), row("AuthFailure", signature),
 		row("RequestExpired", late), row("RequestTimeTooSkewed", late),
-		{Code: "ExpiredToken", Means: "AWS holds the session to be over", Clock: clock.Either, Do: advise("run the step again")},
+		{Code: "ExpiredToken", Means: "AWS holds the session to be over", Clock: clock.Behind, Do: advise("run the step again")},
 	}
 }
 
@@ -120,7 +120,7 @@ func registryRefusals() refusal.Table[request] {
 		}},
 		{Code: "UnrecognizedClientException", Means: "the registry's region does not know the session", Do: advise(
 			"look at the registry's host: its region must be of the role's partition and switched on for the account")},
-		{Code: "ExpiredTokenException", Means: "AWS holds the session to be over", Clock: clock.Either, Do: advise("run the step again")},
+		{Code: "ExpiredTokenException", Means: "AWS holds the session to be over", Clock: clock.Behind, Do: advise("run the step again")},
 	}, signatureRefusals())
 }
 

@@ -72,7 +72,7 @@ func refusals() refusal.Table[request] {
 		{Code: denied, Means: "this step may not impersonate the service account, or it does not exist", Do: request.member},
 		{Code: "NOT_FOUND", Means: "the service account does not exist", Do: request.member},
 		{Code: "INVALID_ARGUMENT", Means: "Google does not accept the request", Do: advise("look at GCP_SERVICE_ACCOUNT, GCP_SCOPES and GCP_TOKEN_LIFETIME")},
-		{Code: "UNAUTHENTICATED", Means: "the federated token was not accepted", Clock: clock.Either, Do: advise(
+		{Code: "UNAUTHENTICATED", Means: "the federated token was not accepted", Do: advise(
 			"look at GCP_IAMCREDENTIALS_ENDPOINT: it must be of the same universe as GCP_STS_ENDPOINT")},
 	})
 }
@@ -96,9 +96,9 @@ func circumstances() refusal.Table[request] {
 		{[]string{"SECURITY_POLICY_VIOLATED"}, []string{"vpcServiceControlsUniqueIdentifier", "VPC Service Controls"},
 			"a VPC Service Controls perimeter refuses the request", request.perimeter},
 		{[]string{"ORG_RESTRICTION_VIOLATION", "RESOURCE_USAGE_RESTRICTION_VIOLATED", "LOCATION_ORG_POLICY_VIOLATED"},
-			[]string{"prohibited by organization's policy", "organization policy", "orgpolicy"}, "an organization policy refuses the request", request.organization},
+			[]string{"prohibited by organization's policy", "organization policy", "orgpolicy", "constraints/"}, "an organization policy refuses the request", request.organization},
 		{[]string{"CONSUMER_SUSPENDED", "GCP_SUSPENDED", "CONSUMER_INVALID"}, []string{"has been suspended"}, "the project is suspended or gone", request.suspended},
-		{[]string{"ACCOUNT_STATE_INVALID", "USER_BLOCKED_BY_ADMIN"}, []string{"account disabled", "is disabled", "has been disabled"},
+		{[]string{"ACCOUNT_STATE_INVALID", "ACCOUNT_DISABLED", "USER_BLOCKED_BY_ADMIN"}, []string{"account disabled", "is disabled", "has been disabled"},
 			"the service account is disabled", request.disabled},
 	}
 	for _, c := range all { // a reason says more than any text

@@ -85,7 +85,7 @@ func (f folder) serverless() (Leak, bool) {
 	if !found || inGit(f.output) {
 		return Leak{}, false
 	}
-	leak := Leak{Tool: "serverless", Because: because, Ignore: because, Lines: "package:\n  patterns:\n    - '!" + strings.ReplaceAll(f.output, "'", "''") + "/**'"}
+	leak := Leak{Tool: "serverless", Because: because, Ignore: because, Under: "package.patterns", Line: "- '!" + strings.ReplaceAll(f.output, "'", "''") + "/**'"}
 	text, _ := f.read(because)
 	out := false
 	for _, pattern := range patterns(text) {

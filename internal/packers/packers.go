@@ -23,7 +23,8 @@ type Leak struct {
 	Tool    string // for people
 	Because string // the file that shows that the tool is used, below the checkout
 	Ignore  string // the file in which a line keeps the directory out, below the checkout; empty where the tool has none
-	Lines   string // to add there
+	Under   string // where in that file, such as package.patterns, or empty
+	Line    string // to add there
 	Advice  string // what else to know, or what to do where there is no such file; or empty
 }
 
@@ -92,7 +93,7 @@ func (f folder) gcloud() (Leak, bool) {
 	if !found {
 		return Leak{}, false
 	}
-	leak := Leak{Tool: "gcloud", Because: because, Ignore: ".gcloudignore", Lines: escaped(f.output) + "/"}
+	leak := Leak{Tool: "gcloud", Because: because, Ignore: ".gcloudignore", Line: escaped(f.output) + "/"}
 	text, ok := f.read(leak.Ignore)
 	if !ok {
 		text = ".git\n#!include:.gitignore\n"
@@ -116,7 +117,7 @@ func (f folder) docker() (Leak, bool) {
 	if !found {
 		return Leak{}, false
 	}
-	leak := Leak{Tool: "docker build", Because: because, Ignore: ".dockerignore", Lines: escaped(f.output)}
+	leak := Leak{Tool: "docker build", Because: because, Ignore: ".dockerignore", Line: escaped(f.output)}
 	if own, found := f.has(because + ".dockerignore"); found {
 		leak.Ignore = own
 	}
@@ -140,7 +141,7 @@ func (f folder) terraform() (Leak, bool) {
 	if because == "" || inGit(f.output) {
 		return Leak{}, false
 	}
-	leak := Leak{Tool: "terraform", Because: because, Ignore: ".terraformignore", Lines: escaped(f.output) + "/"}
+	leak := Leak{Tool: "terraform", Because: because, Ignore: ".terraformignore", Line: escaped(f.output) + "/"}
 	text, _ := f.read(leak.Ignore)
 	return leak, !ignores(strings.Split(text, "\n"), f.output, anywhere)
 }

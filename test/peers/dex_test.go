@@ -35,7 +35,7 @@ func TestDex(t *testing.T) {
 		defer cancel()
 		ctx = early
 	}
-	program, err := cached("dex-"+dexVersion, func(dir string) error { return buildDex(ctx, dir) }) // minutes, but once
+	program, err := cached("dex-"+dexVersion+"-"+dexAPI, func(dir string) error { return buildDex(ctx, dir) }) // minutes, but once
 	if err != nil {
 		verdicts.skip(t, "dex", "not built: "+err.Error())
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -117,14 +118,15 @@ func script(name string) string {
 	return path
 }
 
-// cached is a folder outside the repository that is filled once per machine. A run that is cut short leaves none that is
-// half full.
+// cached is a folder outside the repository that is filled once per machine, system and processor: a home directory may be shared.
+// Its name must hold all that it is made of. A run that is cut short leaves none that is half full.
 func cached(name string, fill func(dir string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
 	cache = filepath.Join(cache, "bitbucket-oidc")
+	name += "-" + runtime.GOOS + "-" + runtime.GOARCH
 	dir := filepath.Join(cache, name)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
