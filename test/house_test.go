@@ -52,7 +52,7 @@ func arrows() map[string][]string {
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
 		"trust/vaultrole": {"bitbucket", "document", "finding", "setup", "shell", "trust"},
-		"trust":           {"finding"},
+		"trust":           {"bitbucket", "finding"},
 		"trust/trusttest": {"bitbucket", "trust"},
 		"cel":             {},
 		"sarif":           {"document", "finding", "judge", "trust"},

@@ -39,8 +39,8 @@ const (
 
 // Identity is the identity of a step that begins now. Its claims are those that Bitbucket documents.
 func (p Parts) Identity() (Identity, error) {
-	repository, environment := braced(p.RepositoryUUID), braced(p.EnvironmentUUID)
-	audience := []string{workspaceARI + strings.Trim(braced(p.WorkspaceUUID), "{}")}
+	repository, environment := Braced(p.RepositoryUUID), Braced(p.EnvironmentUUID)
+	audience := []string{WorkspaceARI + strings.Trim(Braced(p.WorkspaceUUID), "{}")}
 	for _, a := range p.Audiences {
 		if !slices.Contains(audience, a) {
 			audience = append(audience, a)
@@ -52,7 +52,7 @@ func (p Parts) Identity() (Identity, error) {
 		"sub":            Subject(oidc.Claims{RepositoryUUID: repository, DeploymentEnvironmentUUID: environment}) + ":" + MadeUpStep,
 		"iat":            p.Now.Unix(),
 		"exp":            p.Now.Add(time.Hour).Unix(),
-		"workspaceUuid":  braced(p.WorkspaceUUID),
+		"workspaceUuid":  Braced(p.WorkspaceUUID),
 		"repositoryUuid": repository,
 		"pipelineUuid":   madeUpPipeline,
 		"stepUuid":       MadeUpStep,

@@ -14,7 +14,7 @@ func WorkspaceUUID(c oidc.Claims) string {
 		return c.WorkspaceUUID
 	}
 	for _, audience := range c.Audience {
-		if uuid, ok := strings.CutPrefix(audience, workspaceARI); ok {
+		if uuid, ok := strings.CutPrefix(audience, WorkspaceARI); ok {
 			return uuid
 		}
 	}
@@ -47,13 +47,13 @@ func LikeSubject(s string, c oidc.Claims) bool {
 	return len(parts) == 3 || len(parts) == 2 && !strings.EqualFold(parts[1], Unbraced(c.Environment()))
 }
 
-// workspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
-const workspaceARI = "ari:cloud:bitbucket::workspace/"
+// WorkspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
+const WorkspaceARI = "ari:cloud:bitbucket::workspace/"
 
 // WorkspaceAudience is the audience that every token of the workspace has, or the token's first one.
 func WorkspaceAudience(c oidc.Claims) string {
 	for _, a := range c.Audience {
-		if strings.HasPrefix(a, workspaceARI) {
+		if strings.HasPrefix(a, WorkspaceARI) {
 			return a
 		}
 	}

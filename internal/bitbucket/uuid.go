@@ -60,8 +60,8 @@ func IsUUID(s string) bool {
 
 func Unbraced(s string) string { return strings.NewReplacer("{", "", "}", "").Replace(s) }
 
-// braced is a UUID as Bitbucket writes it: in braces and lower case.
-func braced(uuid string) string {
+// Braced is a UUID as Bitbucket writes it: in braces and lower case.
+func Braced(uuid string) string {
 	if uuid == "" {
 		return ""
 	}

@@ -30,6 +30,7 @@ func (r role) canTrust(p providerARN) bool {
 // An role is what a file says of an IAM role. Only the policy is sure to be there.
 type role struct {
 	name       string
+	arn        string
 	partition  string
 	account    string
 	maxSession string // seconds, as written
@@ -101,6 +102,7 @@ func (d file) role(n *document.Node) (role, error) {
 	r.name, _ = d.scalar(n.Get("RoleName"))
 	r.maxSession, _ = d.scalar(n.Get("MaxSessionDuration"))
 	if arn, ok := d.scalar(n.Get("Arn")); ok {
+		r.arn = arn
 		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
 			r.partition, r.account = parts[1], parts[4]
 		}

@@ -342,7 +342,7 @@ func TestAWSDecision(t *testing.T) {
 		{"an open Deny", []string{good, openDeny}, trust.Undecided},
 		{"an open Deny of what nobody allows", []string{bad, openDeny}, trust.Deny},
 		{"an open Allow and a Deny", []string{open, deny}, trust.Deny},
-		{"a Deny for everyone", []string{good, `{"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "*"}`}, trust.Deny},
+		{"a Deny for everyone", []string{good, `{"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "*"}`}, trust.Undecided},
 		{"a Deny for others", []string{good, `{"Effect": "Deny", "Principal": {"AWS": "123456789012"}, "Action": "*"}`}, trust.Allow},
 		{"a Deny of another action", []string{good, strings.Replace(deny, "sts:AssumeRoleWithWebIdentity", "sts:TagSession", 1)}, trust.Allow},
 		{"a Deny of all other actions", []string{good, strings.Replace(deny, `"Action": "sts:A`, `"NotAction": "sts:A`, 1)}, trust.Allow},

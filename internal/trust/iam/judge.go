@@ -18,12 +18,26 @@ const assumeAction = "sts:assumerolewithwebidentity"
 // Roles judges the roles of a document, and tells whether it is one of roles: a trust policy, or what `aws iam get-role`
 // or `aws iam list-roles` prints. Of a list, the roles that trust no workspace of Bitbucket are left out.
 func Roles(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
+	roles, list, ok, err := readRoles(data)
+	if !ok || err != nil {
+		return nil, ok, err
+	}
+	results := []trust.Result{}
+	for _, role := range roles {
+		if !list || role.policy.trustsBitbucket(id) {
+			results = append(results, judgeRole(role, id, o))
+		}
+	}
+	return results, true, nil
+}
+
+// readRoles reads the roles of a document, and reports whether they are those of a list.
+func readRoles(data []byte) (roles []role, list, ok bool, err error) {
 	d, root, err := readDocument(data)
 	if err != nil {
-		return nil, false, nil // of no kind at all
+		return nil, false, false, nil // of no kind at all
 	}
 	entries := []*document.Node{root}
-	list := false
 	switch {
 	case d.kind(root.Get("Roles")) == '[':
 		entries, list = root.Get("Roles").Items, true
@@ -31,21 +45,18 @@ func Roles(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result,
 		entries[0] = root.Get("Role")
 	case root.Get("AssumeRolePolicyDocument") != nil:
 	case d.isPolicy(root):
-		return []trust.Result{judgeRole(role{policy: d.policy(root)}, id, o)}, true, nil
+		return []role{{policy: d.policy(root)}}, false, true, nil
 	default:
-		return nil, false, nil
+		return nil, false, false, nil
 	}
-	results := []trust.Result{}
 	for i, entry := range entries {
 		role, err := d.role(entry)
 		if err != nil {
-			return nil, true, fmt.Errorf("role %d: %w", i+1, err)
+			return nil, list, true, fmt.Errorf("role %d: %w", i+1, err)
 		}
-		if !list || role.policy.trustsBitbucket(id) {
-			results = append(results, judgeRole(role, id, o))
-		}
+		roles = append(roles, role)
 	}
-	return results, true, nil
+	return roles, list, true, nil
 }
 
 // trustsBitbucket tells whether a policy names a provider of Bitbucket's, of this workspace or another.
@@ -115,7 +126,7 @@ func (j *roleJudgement) statement(s statement) judgedStatement {
 		return judged
 	}
 	if judged.names == trust.Unknown {
-		judged.why = `whether AWS takes a web identity for the principal {"AWS": "*"}, which it does not say`
+		judged.why = everyoneUnsaid
 	}
 	for _, c := range s.conditions {
 		judged.conditions = append(judged.conditions, j.request.evaluate(c, j.role.policy.variables))
@@ -139,11 +150,13 @@ func (j *roleJudgement) namesProvider(s statement) bool {
 	})
 }
 
-// aboutWebIdentities tells whether a statement is about whoever the token's provider vouches for. Who everyone is under Allow,
-// AWS does not say for web identities.
+// everyoneUnsaid is why a statement for everyone may or may not be about a web identity.
+const everyoneUnsaid = `whether AWS takes a web identity for the principal {"AWS": "*"}, which it does not say`
+
+// aboutWebIdentities tells whether a statement is about whoever the token's provider vouches for. Whether everyone is, AWS does not say.
 func (s judgedStatement) aboutWebIdentities() trust.Truth {
 	switch {
-	case s.named, s.principals.everyone && s.effect == "Deny":
+	case s.named:
 		return trust.Yes
 	case s.principals.everyone:
 		return trust.Unknown

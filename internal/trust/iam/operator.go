@@ -21,6 +21,7 @@ type operator struct {
 	literal  bool // compares strings and takes wildcards literally
 	anyCase  bool
 	arn      bool
+	boolean  bool // compares true and false, in any case
 
 	// match compares an expected value with one of the request. It is unknown where AWS does not say what comes of the two.
 	match func(want pattern, have string) trust.Truth
@@ -38,7 +39,7 @@ const (
 // parseOperator reads an operator's name, in any case. IAM refuses names that it does not know, and Null with IfExists.
 // Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 func parseOperator(name string) (operator, bool) {
-	name = strings.ToLower(name)
+	name = fold(name)
 	set := single
 	if rest, ok := strings.CutPrefix(name, "forallvalues:"); ok {
 		name, set = rest, forAllValues
@@ -52,6 +53,16 @@ func parseOperator(name string) (operator, bool) {
 		o.match = matchSomeARN
 	}
 	return o, ok && !(o.null && ifExists)
+}
+
+// fold writes a name in small letters, in ASCII only, as IAM does: other characters that Unicode folds into a letter are not it.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
 }
 
 // baseOperator is an operator without the words around it.
@@ -79,7 +90,7 @@ func baseOperator(name string) (operator, bool) {
 	case "arnnotequals", "arnnotlike":
 		return negated(arn), true
 	case "bool":
-		return operator{match: matchBool}, true
+		return operator{match: matchBool, boolean: true}, true
 	case "binaryequals":
 		return operator{match: matchBinary}, true
 	case "ipaddress":

@@ -57,7 +57,7 @@ func TestAWSRules(t *testing.T) {
 		{"no condition", allow(`{}`), []string{"aws-aud-missing", "aws-sub-missing"}, trust.Allow},
 		{"only that it is there", allow(`{"Null": {"@:sub": "false"}, ` + onlyAudience[1:]), []string{"aws-sub-missing"}, trust.Allow},
 		{"a Deny for others guards", withDeny(onlyAudience, `{"StringNotLike": {"@:sub": "`+awsRepo+`:*"}}`), nil, trust.Allow},
-		{"a Deny for others, everywhere", awsPolicy(awsTrust("Allow", onlyAudience), strings.Replace(awsTrust("Deny", `{"StringNotLike": {"@:sub": "`+awsRepo+`:*"}}`), `{"Federated": "`+awsARN+`"}`, `{"AWS": "*"}`, 1)), nil, trust.Allow},
+		{"a Deny for others, everywhere", awsPolicy(awsTrust("Allow", onlyAudience), strings.Replace(awsTrust("Deny", `{"StringNotLike": {"@:sub": "`+awsRepo+`:*"}}`), `{"Federated": "`+awsARN+`"}`, `{"AWS": "*"}`, 1)), []string{"aws-sub-missing"}, trust.Allow},
 		{"a Deny for others that also asks for more", withDeny(onlyAudience, `{"StringNotLike": {"@:sub": "`+awsRepo+`:*"}, "NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}`), []string{"aws-sub-missing"}, trust.Allow},
 		{"a Deny for nobody", withDeny(onlyAudience, `{"StringNotLike": {"@:sub": "*"}}`), []string{"aws-sub-missing"}, trust.Allow},
 		{"a Deny for one", withDeny(onlyAudience, `{"StringLike": {"@:sub": "`+awsOther+`:*"}}`), []string{"aws-sub-missing"}, trust.Allow},

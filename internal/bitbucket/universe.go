@@ -1,0 +1,220 @@
+package bitbucket
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Universe is what is known of a workspace when somebody asks who gets in. The zero Universe knows nothing: the workspace is
+// then the one that a document names, and every repository in it is an unlisted one.
+type Universe struct {
+	Issuer        string       // of the workspace's tokens; empty: whichever of Bitbucket's issuers a document names
+	WorkspaceUUID string       // with or without braces; empty: the one in an audience that a document names
+	Audience      string       // of every token of the workspace; empty: the one that Bitbucket documents
+	Repositories  []Repository // with names for the words of a cell
+
+	// Audiences are those that steps ask for beside the workspace's own. Those that a document names are tried in any case.
+	Audiences []string
+
+	// Branches are names of branches to try beside those that a document names and a made-up one.
+	Branches []string
+
+	// Claims are what tokens have beyond what Bitbucket documents, such as iat and exp.
+	Claims map[string]any
+
+	// Now is the time against which a provider's own expiry is compared.
+	Now time.Time
+}
+
+// A Repository is one that the caller knows.
+type Repository struct {
+	Name         string // empty: the repository is spoken of as an unlisted one
+	UUID         string // with or without braces
+	Environments []Environment
+}
+
+// An Environment is a deployment environment that the caller knows.
+type Environment struct{ Name, UUID string }
+
+// What stands for what neither a caller nor a document names is made up, and looks like it.
+const (
+	MadeUpAudience  = "https://made-up.example/0ddba11f"
+	MadeUpBranch    = "made-up/0ddba11f"
+	madeUpWorkspace = "{0ddba11f-5eed-4000-8000-00000000000f}"
+)
+
+// MadeUpUUIDs are a repository's, an environment's and a step's that nobody has.
+func MadeUpUUIDs() [3]string {
+	return [3]string{
+		"{0ddba11f-5eed-4000-8000-000000000001}", "{0ddba11f-5eed-4000-8000-000000000002}", "{0ddba11f-5eed-4000-8000-000000000003}",
+	}
+}
+
+// Normal is the universe with UUIDs as Bitbucket writes them: in braces and small letters.
+func (u Universe) Normal() Universe {
+	u.WorkspaceUUID = Braced(u.WorkspaceUUID)
+	u.Repositories = slices.Clone(u.Repositories)
+	for i := range u.Repositories {
+		r := &u.Repositories[i]
+		r.UUID = Braced(r.UUID)
+		r.Environments = slices.Clone(r.Environments)
+		for j := range r.Environments {
+			r.Environments[j].UUID = Braced(r.Environments[j].UUID)
+		}
+	}
+	return u
+}
+
+// Known is every UUID that the universe has, in order.
+func (u Universe) Known() []string {
+	var all []string
+	for _, r := range u.Repositories {
+		all = append(all, r.UUID)
+		for _, e := range r.Environments {
+			all = append(all, e.UUID)
+		}
+	}
+	if u.WorkspaceUUID != "" {
+		all = append(all, u.WorkspaceUUID)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Repository finds a repository by its UUID in braces.
+func (u Universe) Repository(uuid string) (Repository, bool) {
+	i := slices.IndexFunc(u.Repositories, func(r Repository) bool { return r.UUID == uuid })
+	if i < 0 {
+		return Repository{UUID: uuid}, false
+	}
+	return u.Repositories[i], true
+}
+
+// Owner is the repository that has an environment.
+func (u Universe) Owner(environment string) (Repository, bool) {
+	i := slices.IndexFunc(u.Repositories, func(r Repository) bool {
+		return slices.ContainsFunc(r.Environments, func(e Environment) bool { return e.UUID == environment })
+	})
+	if i < 0 {
+		return Repository{}, false
+	}
+	return u.Repositories[i], true
+}
+
+// OwnAudience is the audience of every token of the workspace, with a made-up UUID where nobody says the workspace's.
+func (u Universe) OwnAudience() string {
+	switch {
+	case u.Audience != "":
+		return u.Audience
+	case u.WorkspaceUUID != "":
+		return WorkspaceARI + strings.Trim(u.WorkspaceUUID, "{}")
+	}
+	return WorkspaceARI + strings.Trim(madeUpWorkspace, "{}")
+}
+
+// AudienceLists are the lists of audiences that steps of the workspace can have for a document that names some. The workspace's own
+// is in each, and whoever writes a pipeline can add others. The first so many lists are usual: those of steps that ask for none, or
+// for one of the universe's.
+func (u Universe) AudienceLists(named []string) (lists [][]string, usual int) {
+	var own, others []string
+	for _, n := range named {
+		if u.Audience == "" && u.WorkspaceUUID == "" && strings.HasPrefix(n, WorkspaceARI) {
+			own = append(own, n) // the document's workspace
+		} else {
+			others = append(others, n)
+		}
+	}
+	if len(own) == 0 {
+		own = []string{u.OwnAudience()}
+	}
+	add := func(list ...string) {
+		slices.Sort(list[1:])
+		list = slices.Compact(slices.DeleteFunc(list, func(a string) bool { return a == "" }))
+		if len(list) > 1 {
+			list = append(list[:1], slices.DeleteFunc(slices.Clone(list[1:]), func(a string) bool { return a == list[0] })...)
+		}
+		if !slices.ContainsFunc(lists, func(l []string) bool { return slices.Equal(l, list) }) {
+			lists = append(lists, list)
+		}
+	}
+	for _, o := range own {
+		add(o)
+		for _, wanted := range u.Audiences {
+			add(o, wanted)
+		}
+	}
+	usual = len(lists)
+	for _, o := range own {
+		add(o, MadeUpAudience)
+		for _, n := range others {
+			add(o, n)
+		}
+		add(slices.Concat([]string{o}, others)...)
+	}
+	return lists, usual
+}
+
+// A Member is somebody of a workspace.
+type Member struct {
+	Repository, Environment, Step string // UUIDs in braces; no Environment off deployments
+	Audience                      []string
+	Branch                        string // empty: none
+}
+
+// Member is the identity of somebody of the workspace, with the claims that Bitbucket documents.
+func (u Universe) Member(m Member) Identity {
+	claims := map[string]any{}
+	maps.Copy(claims, u.Claims)
+	for _, name := range []string{"deploymentEnvironmentUuid", "branchName"} {
+		delete(claims, name)
+	}
+	subject := m.Repository + ":" + m.Step
+	if m.Environment != "" {
+		subject = m.Repository + ":" + m.Environment + ":" + m.Step
+		claims["deploymentEnvironmentUuid"] = m.Environment
+	}
+	workspace := u.WorkspaceUUID
+	if uuid, ok := strings.CutPrefix(m.Audience[0], WorkspaceARI); ok && workspace == "" {
+		workspace = Braced(uuid)
+	}
+	if _, given := claims["workspaceUuid"]; !given && workspace != "" {
+		claims["workspaceUuid"] = workspace
+	}
+	claims["iss"], claims["sub"], claims["aud"] = u.Issuer, subject, m.Audience
+	if len(m.Audience) == 1 {
+		claims["aud"] = m.Audience[0]
+	}
+	claims["repositoryUuid"], claims["stepUuid"], claims["pipelineUuid"] = m.Repository, m.Step, madeUpPipeline
+	if m.Branch != "" {
+		claims["branchName"] = m.Branch
+	}
+	data, err := json.Marshal(claims)
+	if err != nil {
+		return Identity{} // cannot be: texts, and what was read from JSON
+	}
+	id, err := FromClaims(data)
+	if err != nil {
+		return Identity{} // cannot be: every claim that must be there is
+	}
+	return id
+}
+
+// Around is a universe of which one identity's repository is known, with its environment if it has one.
+func Around(id Identity) Universe {
+	r := Repository{UUID: id.Claims.Repository()}
+	if e := id.Claims.Environment(); e != "" {
+		r.Environments = []Environment{{UUID: e}}
+	}
+	own := WorkspaceAudience(id.Claims)
+	u := Universe{
+		Issuer: id.Claims.Issuer, WorkspaceUUID: WorkspaceUUID(id.Claims), Audience: own, Repositories: []Repository{r}, Claims: id.All,
+		Audiences: slices.DeleteFunc(slices.Clone(id.Claims.Audience), func(a string) bool { return a == own }),
+	}
+	if id.Claims.BranchName != "" {
+		u.Branches = []string{id.Claims.BranchName}
+	}
+	return u.Normal()
+}
