@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -110,28 +109,6 @@ func (w *writer) recall(context.Context) error {
 	}
 	w.past = past
 	return w.past.keep(w.out, w.fresh)
-}
-
-// takeForeign links the foreign files among the old ones into the new generation.
-func (w *writer) takeForeign(ctx context.Context) error {
-	inTime := func() error {
-		if ctx.Err() != nil {
-			return ended(ctx, errTooSlow)
-		}
-		return nil
-	}
-	return w.adopt(inTime, w.past, w.generation, ".")
-}
-
-func (w *writer) giveOldFolders(context.Context) error {
-	for _, dir := range w.past.Made {
-		if slices.Contains(w.way(), dir) {
-			if err := w.giveFolder(w.clone, dir); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func (w *writer) link(context.Context) error {
@@ -238,76 +215,6 @@ func (w *writer) stage(context.Context) error {
 	return nil
 }
 
-// adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
-// keeps beside its config.json. The old ones stay until the change is made.
-func (w *writer) adopt(inTime func() error, past past, generation, dir string) error {
-	if past.generation == "" {
-		return nil
-	}
-	if strings.Count(dir, "/") == maxDepth {
-		return hint.New("keeping "+dir+": too deep", "remove what is below it: login did not write it")
-	}
-	entries, err := nowait.List(w.out, path.Join(past.generation, dir))
-	if err != nil {
-		return fmt.Errorf("keeping what is in %s: %w", dir, cause(err))
-	}
-	for _, e := range entries {
-		if err := inTime(); err != nil {
-			return err
-		}
-		name := path.Join(dir, e.Name())
-		if past.wrote(name) {
-			continue
-		}
-		from, to := path.Join(past.generation, name), path.Join(generation, name)
-		if !e.IsDir() || !past.made(name) { // a folder of login's own comes with the first file in it
-			if err := w.take(e, from, to); err != nil {
-				return fmt.Errorf("keeping %s: %w", name, cause(err))
-			}
-		}
-		if e.IsDir() {
-			if err := w.adopt(inTime, past, generation, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// maxDepth bounds how deep foreign folders may lie in one another. The cost of each is that of the way to it.
-const maxDepth = 50
-
-// errTooSlow is why keeping foreign files was given up.
-var errTooSlow = errors.New("keeping what login did not write took too long")
-
-// take gives one foreign entry a second name.
-func (w *writer) take(e fs.DirEntry, from, to string) error {
-	if _, err := w.out.Lstat(to); err == nil {
-		return nil // login's own folder, or a file that login writes from now on
-	}
-	if _, err := w.out.Lstat(path.Dir(to)); errors.Is(err, fs.ErrNotExist) {
-		if err := w.mkdir(path.Dir(to)); err != nil {
-			return err
-		}
-	}
-	var err error
-	switch {
-	case e.IsDir():
-		return w.mkdir(to)
-	case e.Type()&fs.ModeSymlink != 0:
-		var target string
-		if target, err = w.out.Readlink(from); err == nil {
-			err = w.out.Symlink(target, to)
-		}
-	default:
-		err = w.out.Link(from, to)
-	}
-	if err == nil {
-		w.made = append(w.made, to)
-	}
-	return err
-}
-
 // visibleNames are those that users know of a generation's files and folders.
 func (w *writer) visibleNames(generation string) ([]string, error) {
 	entries, err := nowait.List(w.out, generation)
@@ -356,56 +263,6 @@ func (w *writer) file(name string, data []byte) error {
 	return nil
 }
 
-// ownFolder sets what the umask and the process's user would decide otherwise.
-func (w *writer) ownFolder(root *os.Root, name string) error {
-	f, err := nowait.Handle(root, name)
-	if errors.Is(err, fs.ErrPermission) && root.Chmod(name, dirMode) == nil { // the umask keeps its own user out
-		f, err = nowait.Handle(root, name)
-	}
-	if err == nil {
-		err = errors.Join(f.Chmod(dirMode), w.give(f), f.Close())
-	}
-	return failure(name, err)
-}
-
-// give gives an open file or folder to the owner. By its name, something else could be given away in its place.
-func (w *writer) give(f *os.File) error {
-	if !w.setOwner {
-		return nil
-	}
-	return w.given(f.Chown(w.owner.UID, w.owner.GID))
-}
-
-// giveFolder gives a folder of an earlier login to the owner.
-func (w *writer) giveFolder(root *os.Root, name string) error {
-	f, err := nowait.Handle(root, name)
-	if err == nil {
-		err = errors.Join(w.give(f), f.Close())
-	}
-	return failure(name, err)
-}
-
-// giveLink gives a link in the output directory to the owner.
-func (w *writer) giveLink(name string) error {
-	if !w.setOwner {
-		return nil
-	}
-	return failure(name, w.given(chownLink(w.lock, name, w.owner)))
-}
-
-// given is the error of giving something away.
-func (w *writer) given(err error) error {
-	if err == nil {
-		return nil
-	}
-	denied := errors.Is(err, fs.ErrPermission)
-	err = fmt.Errorf("giving it to user %d: %w", w.owner.UID, cause(err))
-	if denied {
-		return hint.With(err, "set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
-	}
-	return err
-}
-
 // failure is an error with the name that it is about, or nil.
 func failure(name string, err error) error {
 	if err == nil {
@@ -451,14 +308,6 @@ func ignoresAll(f *os.File) bool {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile))
 	return err == nil && strings.TrimSpace(string(data)) == strings.TrimSpace(ignoreAll)
-}
-
-// links is how many names a file has.
-func links(info fs.FileInfo) uint64 {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(stat.Nlink)
-	}
-	return 1
 }
 
 // linkName makes one of the names that users know.
