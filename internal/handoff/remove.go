@@ -46,7 +46,7 @@ const maxErrors = 10
 // Remove undoes what Write has done, in one step for whoever looks. It is no error when there is nothing to remove. What cannot be
 // removed does not keep it from removing the rest; the error joins all of that.
 func (d *Dir) Remove(ctx context.Context) (Removal, error) {
-	w := &remover{writer: writer{Dir: d}}
+	w := &remover{writer: writer{Dir: d}, noted: map[string]bool{}}
 	defer w.close()
 	w.remove(ctx)
 	if more := len(w.errs) - maxErrors; more > 0 {
@@ -67,12 +67,17 @@ func (d *Dir) Remove(ctx context.Context) (Removal, error) {
 type remover struct {
 	writer
 	Removal
-	errs []error
+	errs  []error
+	noted map[string]bool // by their texts
 }
 
+// note keeps each single failure, once.
 func (r *remover) note(err error) {
-	if err != nil {
-		r.errs = append(r.errs, err)
+	for _, failure := range hint.Failures(err) {
+		if text := failure.Error(); !r.noted[text] {
+			r.noted[text] = true
+			r.errs = append(r.errs, failure)
+		}
 	}
 }
 
