@@ -72,6 +72,8 @@ func TestMisspelt(t *testing.T) {
 		{"nothing in it", []string{"AWS_OIDC_ROLE_ARM= "}, nil},
 		{"no prefix of ours", []string{"TIMEOUTS=x", "MY_AWS_OIDC_ROLE_ARM=x"}, nil},
 		{"items", []string{"AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=x"}, nil},
+		{"items without a count", []string{"AWS_ALLOWED_ACCOUNTS_0=x", "AWS_ALLOWED_ACCOUNTS_CUONT=1"}, []string{"!AWS_ALLOWED_ACCOUNTS_0 AWS_ALLOWED_ACCOUNTS"}},
+		{"an item beyond the count", []string{"AWS_OIDC_ROLES_COUNT=1", "AWS_OIDC_ROLES_0=x", "AWS_OIDC_ROLES_1=x"}, []string{"AWS_OIDC_ROLES_1 AWS_OIDC_ROLES"}},
 		{"left out", []string{"BACKENDS=gcp", "AWS_OIDC_ROLE_ARM=x", "GCP_PROJECT_ID=x"}, []string{"GCP_PROJECT_ID GCP_PROJECT"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

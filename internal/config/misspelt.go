@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bitbucket-oidc/internal/charset"
@@ -39,7 +40,10 @@ func (v *Vars) Misspelt() []Misspelling {
 		if _, known := v.byName[name]; known || v.value(name) == "" || v.isItem(name) || foreign(name) {
 			continue
 		}
-		m, found := v.meantBy(name)
+		m, found := v.stray(name)
+		if !found {
+			m, found = v.meantBy(name)
+		}
 		if !found || m.Group.Backend && !v.Judged(m.Group.Name) ||
 			slices.ContainsFunc(all, func(other Misspelling) bool { return other.Written == m.Written }) {
 			continue
@@ -50,8 +54,32 @@ func (v *Vars) Misspelt() []Misspelling {
 	return all
 }
 
-// isItem reports whether a name is of the array form of a known list.
-func (v *Vars) isItem(name string) bool { return v.byName[listOf(name)].List }
+// isItem reports whether a name is of the array form of a known list, and counted there.
+func (v *Vars) isItem(name string) bool {
+	list := listOf(name)
+	if !v.byName[list].List {
+		return false
+	}
+	item, err := strconv.Atoi(strings.TrimPrefix(name, list+"_"))
+	if err != nil {
+		return true // the count itself
+	}
+	count, err := strconv.Atoi(v.value(list + "_COUNT"))
+	return item < count || err != nil && v.value(list+"_COUNT") != "" // a count that is none is reported with the list
+}
+
+// stray finds the list of an item that no count covers: the list does not have it.
+func (v *Vars) stray(name string) (Misspelling, bool) {
+	list := listOf(name)
+	for _, g := range v.known {
+		for _, one := range g.Variables {
+			if one.List && one.Name == list && name != list {
+				return Misspelling{Written: name, Known: one, Group: g, reason: "is an item that " + list + "_COUNT does not count"}, true
+			}
+		}
+	}
+	return Misspelling{}, false
+}
 
 // meantBy finds what was probably meant by an unknown name.
 func (v *Vars) meantBy(name string) (Misspelling, bool) {
