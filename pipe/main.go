@@ -15,5 +15,5 @@ var version = "dev"
 
 func main() {
 	ctx := process.Begin()
-	os.Exit(app.Main(ctx, cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}, process.BecomeNeighbour))
+	os.Exit(app.Main(ctx, cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}, process.BecomeNeighbour, process.AskNeighbour))
 }

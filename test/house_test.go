@@ -32,7 +32,7 @@ func arrows() map[string][]string {
 		"explain":  {"bitbucket", "cli", "document", "hint", "identity", "setup", "shell"},
 
 		// the act
-		"app":        {"backends", "cli", "clock", "explain", "federation", "handoff", "hint", "oidc", "packers", "pipelines", "shell"},
+		"app":        {"backends", "cli", "clock", "config", "document", "explain", "federation", "guard", "handoff", "hint", "oidc", "packers", "pipelines", "shell"},
 		"backends":   {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
 		"aws":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
 		"gcp":        {"bitbucket", "charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
@@ -47,7 +47,7 @@ func arrows() map[string][]string {
 		"packers":    {"nowait"},
 
 		// the judgement
-		"advisor":         {"bitbucket", "cli", "config", "document", "explain", "finding", "hint", "identity", "judge", "sarif", "trust", "trust/iam"},
+		"advisor":         {"bitbucket", "cli", "config", "document", "explain", "finding", "guard", "guard/rules", "hint", "identity", "judge", "process", "sarif", "trust", "trust/iam"},
 		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -57,7 +57,9 @@ func arrows() map[string][]string {
 		"cel":             {},
 		"sarif":           {"document", "finding", "judge", "trust"},
 		"finding":         {},
-		"access":          {"strictyaml"},
+		"access":          {"document", "shell", "strictyaml"},
+		"guard":           {"hint"},
+		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 
 		// words
 		"bitbucket":     {"oidc"},
@@ -166,7 +168,7 @@ func TestProgramsLinkNoStrangers(t *testing.T) {
 // TestProgramsHaveTheirCommands holds the list that both programs print to what each of them has.
 func TestProgramsHaveTheirCommands(t *testing.T) {
 	has := map[string][]string{}
-	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(), cli.Advisor: advisor.Commands("")} {
+	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(nil), cli.Advisor: advisor.Commands("")} {
 		for _, command := range commands {
 			has[command.Name] = append(has[command.Name], program)
 		}
@@ -190,7 +192,7 @@ func reach() map[string][]string {
 		"pipe":                {"os.Args", "os.Exit", "os.Stderr", "os.Stdout"},
 		"pipe/bitbucket-oidc": {"os.Args", "os.Exit", "os.Stderr", "os.Stdout"},
 		"process": {
-			"log.SetOutput", "os.Environ", "os.Executable", "os.Interrupt", "signal.NotifyContext", "syscall.Exec", "syscall.SIGTERM",
+			"log.SetOutput", "os.Environ", "exec.CommandContext", "exec.ExitError", "os.Executable", "os.Interrupt", "signal.NotifyContext", "syscall.Exec", "syscall.SIGTERM",
 			"unix.PR_SET_DUMPABLE", "unix.Prctl", "unix.RLIMIT_CORE", "unix.Rlimit", "unix.Setrlimit",
 		},
 		"cli": {"os.Stdin"},

@@ -3,6 +3,8 @@
 package access
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,12 +17,13 @@ import (
 // DefaultFile is the map's name where no flag gives another.
 const DefaultFile = "access.yaml"
 
-// maxFile bounds a map. One of 200 repositories and 600 environments has 60 KiB.
-const maxFile = 4 << 20
+// MaxFile bounds a map. One of 200 repositories and 600 environments has 60 KiB.
+const MaxFile = 4 << 20
 
 // A Map is an access map that has no mistake.
 type Map struct {
 	File         string
+	SHA256       string // of the file
 	Workspace    Workspace
 	Repositories []Repository // in the order of the file
 	Read         Read
@@ -124,11 +127,12 @@ type Accept struct {
 
 // Parse reads a map. Its error joins everything that is wrong with the file.
 func Parse(name string, data []byte) (*Map, error) {
-	file, err := strictyaml.Read(data, maxFile)
+	file, err := strictyaml.Read(data, MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	p := parser{m: &Map{File: name}, uuids: map[string]string{}, sessions: map[string]session{}}
+	sum := sha256.Sum256(data)
+	p := parser{m: &Map{File: name, SHA256: hex.EncodeToString(sum[:])}, uuids: map[string]string{}, sessions: map[string]session{}}
 	p.file(file.Root)
 	var errs []error
 	for _, problem := range file.Problems() {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bitbucket-oidc/internal/document"
 )
 
 const sample = `version: 1
@@ -120,7 +122,7 @@ func TestRender(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("rendered %v, want %v: an expired grant lets nobody in", names, want)
 	}
-	wide := Compact(r.Policies[1].Body)
+	wide := document.Tight(r.Policies[1].Body)
 	for _, subject := range []string{`"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`, `"{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}:{????????-????-????-????-????????????}"`} {
 		if !strings.Contains(wide, subject) {
 			t.Errorf("%s is not in %s", subject, wide)

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/shell"
 )
 
 // JSON is every policy, with its target, as one document.
@@ -19,7 +22,7 @@ func (r Rendering) JSON() string {
 	for _, p := range r.Policies {
 		targets = append(targets, target{p.Target.Name, p.Target.Kind, p.Body})
 	}
-	return Pretty(struct {
+	return document.Indented(struct {
 		Version   int        `json:"version"`
 		Targets   []target   `json:"targets"`
 		Providers []Provider `json:"providers,omitempty"`
@@ -104,11 +107,11 @@ func (r Rendering) Gcloud() string {
 			mapping = append(mapping, name+"="+p.AttributeMapping[name])
 		}
 		commands = append(commands, strings.Join([]string{
-			"gcloud iam workload-identity-pools providers update-oidc " + shellWord(p.Name),
-			"--issuer-uri=" + shellWord(p.OIDC.IssuerURI),
-			"--allowed-audiences=" + shellWord(strings.Join(p.OIDC.AllowedAudiences, ",")),
-			"--attribute-mapping=" + shellWord(strings.Join(mapping, ",")),
-			"--attribute-condition=" + shellWord(p.AttributeCondition),
+			"gcloud iam workload-identity-pools providers update-oidc " + shell.Word(p.Name),
+			"--issuer-uri=" + shell.Word(p.OIDC.IssuerURI),
+			"--allowed-audiences=" + shell.Word(strings.Join(p.OIDC.AllowedAudiences, ",")),
+			"--attribute-mapping=" + shell.Word(strings.Join(mapping, ",")),
+			"--attribute-condition=" + shell.Word(p.AttributeCondition),
 		}, " \\\n  "))
 	}
 	for _, p := range r.Policies {
@@ -118,10 +121,10 @@ func (r Rendering) Gcloud() string {
 		}
 		for _, member := range policy.Bindings[0].Members {
 			commands = append(commands, strings.Join([]string{
-				"gcloud iam service-accounts add-iam-policy-binding " + shellWord(p.Target.Name),
-				"--project=" + shellWord(p.Target.Project),
+				"gcloud iam service-accounts add-iam-policy-binding " + shell.Word(p.Target.Name),
+				"--project=" + shell.Word(p.Target.Project),
 				"--role=" + workloadIdentityUser,
-				"--member=" + shellWord(member),
+				"--member=" + shell.Word(member),
 			}, " \\\n  "))
 		}
 	}
@@ -136,11 +139,11 @@ func (r Rendering) Vault() string {
 			continue
 		}
 		server, path, _ := strings.Cut(p.Target.Mount, "/v1/")
-		command := "VAULT_ADDR=" + shellWord(server)
+		command := "VAULT_ADDR=" + shell.Word(server)
 		if p.Target.Namespace != "" {
-			command += " VAULT_NAMESPACE=" + shellWord(p.Target.Namespace)
+			command += " VAULT_NAMESPACE=" + shell.Word(p.Target.Namespace)
 		}
-		commands = append(commands, command+" vault write "+shellWord(path+"/role/"+p.Target.VaultRole)+" - <<'END'\n"+Pretty(p.Body)+"\nEND")
+		commands = append(commands, shell.Document(command+" vault write "+shell.Word(path+"/role/"+p.Target.VaultRole)+" -", document.Indented(p.Body)))
 	}
 	return strings.Join(commands, "\n\n")
 }
@@ -181,15 +184,5 @@ func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n",
 
 // hcl is v as an expression of Terraform. JSON is one, but for the signs that begin a template inside of a text.
 func hcl(v any) string {
-	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(Pretty(v))
-}
-
-// shellWord is s as one word of a shell.
-func shellWord(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:,@", r)
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(document.Indented(v))
 }

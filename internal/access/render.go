@@ -1,13 +1,13 @@
 package access
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"bitbucket-oidc/internal/document"
 )
 
 // A Policy is the document that lets in exactly whom the map grants one target.
@@ -139,7 +139,7 @@ func (m *Map) trustPolicy(t Target, grants []Grant) (any, error) {
 			"StringLike": {issuer + ":sub": oneOrMore(subjects)},
 		},
 	}}}
-	if n := len(Compact(policy)); n > longestTrustPolicy {
+	if n := len(document.Tight(policy)); n > longestTrustPolicy {
 		return nil, fmt.Errorf("the trust policy would have %d characters, and AWS stores %d: grant the repositories of several roles", n, longestTrustPolicy)
 	}
 	return policy, nil
@@ -174,7 +174,7 @@ func (m *Map) RCP(now time.Time) (any, error) {
 			"StringNotLikeIfExists": {key: oneOrMore(subjects)},
 		},
 	}}}
-	if n := len(Compact(policy)); n > longestRCP {
+	if n := len(document.Tight(policy)); n > longestRCP {
 		return nil, fmt.Errorf("%s: the resource control policy would have %d characters, and AWS stores %d: write one map for each organisational unit", m.File, n, longestRCP)
 	}
 	return policy, nil
@@ -185,23 +185,4 @@ func oneOrMore(texts []string) any {
 		return texts[0]
 	}
 	return texts
-}
-
-// Pretty is v as JSON that people read.
-func Pretty(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	_ = enc.Encode(v) // texts, numbers, lists and maps of them: it cannot fail
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// Compact is v as JSON without white space.
-func Compact(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v)
-	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -20,5 +20,6 @@ func Commands(version string) []cli.Command {
 	return []cli.Command{
 		explain.Command(),
 		check(version),
+		guardCommand(),
 	}
 }

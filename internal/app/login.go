@@ -13,6 +13,7 @@ import (
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
 	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
@@ -24,8 +25,8 @@ import (
 // leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
 const leeway = 5 * time.Minute
 
-// login is the main job: token → exchange → hand off → one line for each credential.
-func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+// login is the main job: token → guardrails → exchange → hand off → one line for each credential.
+func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	a.NoFiles()
 	v := a.Vars
 	output := handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")}
@@ -37,9 +38,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	for _, w := range v.Warnings() {
 		c.Warn(w)
 	}
-	if guard := v.Guard(); guard.File != "" || guard.Map != "" {
-		v.Add(hint.New("GUARD_FILE and GUARD_MAP: login does not judge guardrails in this version", "remove them, or use a version that does"))
-	}
+	rails := newGuardrails(v, ask)
 	dir, err := handoff.Open(output)
 	a.Add(err)
 	if err := a.Err(); err != nil {
@@ -49,9 +48,16 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := checkExpiry(token.Claims); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
-	grants, _, err := federation.Exchange(ctx, token, set.Make(dir.Path, c.Debug))
+	made := set.Make(dir.Path, c.Debug)
+	if status, ok := rails.before(ctx, c, func() []guard.Input { return inputs(v, token, federation.Targets(made)) }); !ok {
+		return status
+	}
+	grants, outcomes, err := federation.Exchange(ctx, token, made)
 	if err != nil {
 		return c.Fail(err, cli.Failed)
+	}
+	if status, ok := rails.after(ctx, c, outcomes); !ok {
+		return status
 	}
 	if err := checkLifetimes(grants, least); err != nil {
 		return c.Fail(err, cli.Failed)

@@ -53,6 +53,10 @@ type Command struct {
 	// Guarded is for a command that does not go on where a guard, or the choice of whom the step becomes, is misspelt.
 	Guarded bool
 
+	// Takes reports whether the program has the command for these arguments, where it leaves others to the program beside it; nil
+	// for all arguments.
+	Takes func(args []string) bool
+
 	// Run returns the exit status. The arguments already hold what is wrong with them and with the variables that every command
 	// obeys, so that Run reports this together with its own problems. The context ends at TIMEOUT.
 	Run func(ctx context.Context, c *Console, a *Arguments) int
@@ -85,7 +89,7 @@ func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
 		}
 	}
 	chosen := choose(s.Args, vars)
-	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == chosen.name })
+	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == chosen.name && (c.Takes == nil || c.Takes(chosen.args)) })
 	if i < 0 {
 		vars.Boolean("DEBUG")
 		return p.handOver(c, chosen, vars.Err())

@@ -2,9 +2,11 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"bitbucket-oidc/internal/hint"
 )
@@ -20,11 +22,22 @@ func guardVariables() []Variable {
 
 // Guard names the files that a login is held to, by their full paths, or empty. That they are regular files inside the build directory,
 // reached through no link, was seen; what they say was not read.
-type Guard struct{ File, Map string }
+type Guard struct {
+	Clone     string // the build directory
+	File, Map string
+	Baked     string // the file in an image of one's own; empty where the image has none
+}
+
+// baked is where an image of one's own has guardrails. No variable can leave them out.
+const baked = "/etc/bitbucket-oidc/guard.yaml"
 
 // Guard is what GUARD_… asks for.
 func (v *Vars) Guard() Guard {
-	return Guard{File: v.existing("GUARD_FILE"), Map: v.existing("GUARD_MAP")}
+	g := Guard{Clone: inBuildDir(v.CloneDir(), "."), File: v.existing("GUARD_FILE"), Map: v.existing("GUARD_MAP"), Baked: baked}
+	if _, err := os.Lstat(baked); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		g.Baked = "" // what is there in any other way counts, and must then be readable
+	}
+	return g
 }
 
 // existing is the full path of a regular file inside the build directory that a variable names, or empty.

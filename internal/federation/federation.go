@@ -97,6 +97,15 @@ type Var struct {
 	Key      string
 }
 
+// Targets are what backends will ask for, in their order.
+func Targets(backends []Backend) []Target {
+	var all []Target
+	for _, b := range backends {
+		all = append(all, b.Targets()...)
+	}
+	return all
+}
+
 // Exchange trades token with every backend side by side, so that a login costs its slowest backend and not their sum.
 // It is all or nothing: the error joins every failure, and with an error there are no grants. The outcomes are there in
 // any case, in the order of the backends and their targets.

@@ -3,15 +3,18 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"bitbucket-oidc/internal/hint"
 )
@@ -31,12 +34,61 @@ func Begin() context.Context {
 // environment, standard streams and process id, so that signals reach it and its exit status is this one's. BecomeNeighbour
 // returns only if that is not possible.
 func BecomeNeighbour(name string, args []string) error {
-	self, err := os.Executable()
+	path, err := neighbour(name)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(filepath.Dir(self), name)
-	err = syscall.Exec(path, append([]string{name}, args...), os.Environ())
+	return missing(name, syscall.Exec(path, append([]string{name}, args...), os.Environ()))
+}
+
+// AskNeighbour runs the program of that name in the same folder as this one, with an empty environment, and returns its standard
+// output, of at most so many bytes. An exit status other than 0 is an error. The program ends with ctx.
+func AskNeighbour(ctx context.Context, name string, args []string, input []byte, most int) ([]byte, error) {
+	path, err := neighbour(name)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = []string{} // not nil: the step's token is in this program's
+	cmd.Stdin = bytes.NewReader(input)
+	out := &capped{left: most}
+	cmd.Stdout = out
+	cmd.WaitDelay = time.Second // a program of its own could keep the pipes open
+	switch err := cmd.Run(); {
+	case ctx.Err() != nil:
+		return nil, errors.New("none came in time")
+	case out.left < 0:
+		return nil, errors.New("it is too long")
+	case err != nil:
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, errors.New("it ended with " + exit.String())
+		}
+		return nil, missing(name, err)
+	}
+	return out.Bytes(), nil
+}
+
+// capped keeps what is written, up to a number of bytes, and fails beyond it.
+type capped struct {
+	bytes.Buffer
+	left int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return c.Buffer.Write(p)
+}
+
+func neighbour(name string) (string, error) {
+	self, err := os.Executable()
+	return filepath.Join(filepath.Dir(self), name), err
+}
+
+// missing advises where the program is not there.
+func missing(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return hint.New("there is no program "+name+" in the folder of this one", "the image has both; `go build -o dist/ ./pipe/...` puts both into one folder")
 	}

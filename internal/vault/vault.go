@@ -77,7 +77,11 @@ type login struct {
 
 // Targets implements [federation.Backend].
 func (b *Backend) Targets() []federation.Target {
-	return []federation.Target{{Backend: b.Name(), Name: name, Identity: b.path(), Endpoint: wire.Host(b.Addr)}}
+	resource := b.Addr + "/v1/" + b.path()
+	if b.Namespace != "" {
+		resource += "?namespace=" + b.Namespace
+	}
+	return []federation.Target{{Backend: b.Name(), Name: name, Identity: b.path(), Resource: resource, Endpoint: wire.Host(b.Addr)}}
 }
 
 // Exchange implements [federation.Backend].

@@ -1,0 +1,157 @@
+package advisor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/guard"
+	"bitbucket-oidc/internal/guard/rules"
+	"bitbucket-oidc/internal/hint"
+)
+
+// maxRecord bounds a line of records: about four kilobytes are usual.
+const maxRecord = 1 << 20
+
+// A recorded login is what replay needs of a record.
+type recorded struct {
+	Activity int `json:"activity_id"`
+	Metadata struct {
+		UID string `json:"uid"`
+	} `json:"metadata"`
+	Unmapped map[string]string `json:"unmapped"`
+}
+
+// A replayed record is one login that a file would have refused, or warned of.
+type replayed struct {
+	Record string   `json:"record"` // metadata.uid
+	Target string   `json:"target"`
+	Refuse []string `json:"refuse"`
+	Warn   []string `json:"warn"`
+	Detail []string `json:"detail"`
+}
+
+// guardReplay judges recorded logins. A record without the inputs of guardrails is counted and said: what cannot be judged is not
+// taken for a login that passes.
+func guardReplay(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	f := guardFile(ctx, a)
+	if len(a.Texts("records")) == 0 {
+		a.Add(hint.New("no records", "give a file of records with --records, such as the one that RECORD_FILE names"))
+	}
+	var files [][]byte
+	for _, name := range a.Texts("records") {
+		data, err := cli.ReadFile(ctx, name)
+		a.Add(err)
+		files = append(files, data)
+	}
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
+	}
+	found, judged, unjudged, refused := []replayed{}, 0, 0, 0
+	for _, data := range files {
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines.Buffer(nil, maxRecord)
+		for lines.Scan() {
+			in, uid, ok := recordedInput(lines.Bytes())
+			if !ok {
+				unjudged++
+				continue
+			}
+			if in == nil {
+				continue // a logout
+			}
+			judged++
+			if r := replay(ctx, f, *in, uid); len(r.Refuse)+len(r.Warn) > 0 {
+				found = append(found, r)
+				if len(r.Refuse) > 0 {
+					refused++
+				}
+			}
+		}
+		if lines.Err() != nil {
+			unjudged++
+		}
+	}
+	if a.Text("format") == "json" {
+		c.Lines(document.Indented(struct {
+			Version  int        `json:"version"`
+			File     string     `json:"file"`
+			Judged   int        `json:"judged"`
+			Unjudged int        `json:"unjudged"`
+			Refused  int        `json:"refused"`
+			Logins   []replayed `json:"logins"`
+		}{1, f.Name, judged, unjudged, refused, found}))
+	} else {
+		c.Lines(replayText(f, found, judged, unjudged, refused))
+	}
+	if refused > 0 && !a.Given("no-exit-code") {
+		return cli.Failed
+	}
+	return cli.Done
+}
+
+// recordedInput is what the rules would have seen of a recorded login; nil for a record that is about no login. It reports whether
+// the line can be judged.
+func recordedInput(line []byte) (in *guard.Input, uid string, ok bool) {
+	const logoff = 2
+	var r recorded
+	if len(bytes.TrimSpace(line)) == 0 {
+		return nil, "", true
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return nil, "", false
+	}
+	if r.Activity == logoff {
+		return nil, r.Metadata.UID, true
+	}
+	read, err := guard.ParseInput([]byte(r.Unmapped[guard.RecordKey]))
+	if err != nil {
+		return nil, r.Metadata.UID, false
+	}
+	return &read, r.Metadata.UID, true
+}
+
+func replay(ctx context.Context, f *rules.File, in guard.Input, uid string) replayed {
+	r := replayed{Record: uid, Target: in.Request.Target, Refuse: []string{}, Warn: []string{}, Detail: []string{}}
+	before := in
+	before.Credential = nil
+	decisions := f.Judge(ctx, before)
+	if in.Credential != nil {
+		decisions = append(decisions, f.Judge(ctx, in)...)
+	}
+	for _, d := range decisions {
+		switch {
+		case d.Refuses():
+			r.Refuse = append(r.Refuse, d.Rule.Name)
+		case d.Warns():
+			r.Warn = append(r.Warn, d.Rule.Name)
+		default:
+			continue
+		}
+		r.Detail = append(r.Detail, d.Rule.Name+": "+d.Detail)
+	}
+	return r
+}
+
+func replayText(f *rules.File, found []replayed, judged, unjudged, refused int) string {
+	lines := []string{fmt.Sprintf("%s would have refused %d of %d recorded logins", f.Name, refused, judged)}
+	if unjudged > 0 {
+		lines = append(lines, fmt.Sprintf("%d lines could not be judged: they are no records, or have no inputs of guardrails", unjudged))
+	}
+	for _, r := range found {
+		mark := "✖"
+		if len(r.Refuse) == 0 {
+			mark = "⚠"
+		}
+		lines = append(lines, mark+" "+r.Record+" "+r.Target)
+		for _, d := range r.Detail {
+			lines = append(lines, "  "+d)
+		}
+	}
+	return strings.Join(lines, "\n")
+}

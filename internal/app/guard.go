@@ -1,0 +1,153 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/backends"
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/guard"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/pipelines"
+)
+
+// guardCommand prints what the guardrails of a step would see. The other verbs of guard are bitbucket-oidc's, and so is its help.
+func guardCommand() cli.Command {
+	return cli.Command{
+		Name:  "guard",
+		Usage: func(string) string { return "" },
+		Takes: func(args []string) bool { return slices.Equal(args, []string{"input"}) },
+		Run: func(_ context.Context, c *cli.Console, a *cli.Arguments) int {
+			token := a.Vars.Token()
+			set := backends.Load(a.Vars, token)
+			if err := a.Err(); err != nil {
+				return c.Fail(err, cli.Misused)
+			}
+			made := set.Make(func(file string) string { return file }, c.Debug)
+			c.Lines(document.Indented(struct {
+				Inputs []guard.Input `json:"inputs"`
+			}{inputs(a.Vars, token, federation.Targets(made))}))
+			return cli.Done
+		},
+	}
+}
+
+// guardrails hold a login to its rules.
+type guardrails struct {
+	config guard.Config
+	inputs []guard.Input
+	answer guard.Answer
+}
+
+// newGuardrails are those that the variables and the image name.
+func newGuardrails(v *config.Vars, ask Ask) *guardrails {
+	named := v.Guard()
+	return &guardrails{config: guard.Config{
+		Clone: named.Clone, File: named.File, Map: named.Map, Baked: named.Baked,
+		Run: func(ctx context.Context, input []byte, most int) ([]byte, error) {
+			return ask(ctx, cli.Advisor, []string{"guard", "decide"}, input, most)
+		},
+	}}
+}
+
+// before judges what a login is about to ask for, if there is anything that judges it. It returns false, and the exit status, where the login must not go on.
+func (g *guardrails) before(ctx context.Context, c *cli.Console, ask func() []guard.Input) (status int, ok bool) {
+	if !g.config.On() {
+		return cli.Done, true
+	}
+	in := ask()
+	g.inputs = in
+	answer, err := guard.Ask(ctx, g.config, in)
+	if errors.Is(err, guard.ErrMistakes) {
+		return c.Fail(err, cli.Misused), false
+	}
+	if err != nil {
+		return c.Fail(err, cli.Failed), false
+	}
+	g.answer = answer
+	for _, w := range answer.Warnings(in) {
+		c.Warn(w)
+	}
+	if err := answer.Refusals(in); err != nil {
+		return c.Fail(err, cli.Failed), false
+	}
+	return cli.Done, true
+}
+
+// after judges what the clouds handed out, before anything is written.
+func (g *guardrails) after(ctx context.Context, c *cli.Console, outcomes []federation.Outcome) (status int, ok bool) {
+	if !g.answer.After {
+		return cli.Done, true
+	}
+	for i, o := range outcomes {
+		g.inputs[i].Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
+		g.inputs[i].Now = time.Now().UTC()
+	}
+	g.config.Map = "" // judged before
+	answer, err := guard.Ask(ctx, g.config, g.inputs)
+	if err != nil {
+		return c.Fail(err, cli.Failed), false
+	}
+	answer.Advisory = nil // said before
+	g.answer.Decisions = append(g.answer.Decisions, answer.Decisions...)
+	for _, w := range answer.Warnings(g.inputs) {
+		c.Warn(w)
+	}
+	if err := answer.Refusals(g.inputs); err != nil {
+		return c.Fail(err, cli.Failed), false
+	}
+	return cli.Done, true
+}
+
+// inputs are what the rules see of each target.
+func inputs(v *config.Vars, token oidc.Token, targets []federation.Target) []guard.Input {
+	now := time.Now().UTC()
+	claims := claimsOf(token.Claims)
+	env := guard.Env{
+		Repository: v.Repository, Branch: v.Branch, Tag: v.Tag, PullRequest: v.PullRequest, Environment: v.Environment,
+		Commit: v.Commit, Build: v.BuildNumber, Triggerer: v.Triggerer,
+	}
+	pipeline := guard.Pipeline{Images: []string{}}
+	if images, ok := pipelines.Images(cmp.Or(v.CloneDir(), ".")); ok {
+		pipeline = guard.Pipeline{Images: images, File: pipelines.FileName}
+	}
+	all := []guard.Input{}
+	for _, t := range targets {
+		all = append(all, guard.Input{Now: now, Claims: claims, Request: requestOf(t), Env: env, Pipeline: pipeline})
+	}
+	return all
+}
+
+func claimsOf(c oidc.Claims) guard.Claims {
+	return guard.Claims{
+		Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, Expires: c.Expires.UTC(), IssuedAt: c.IssuedAt.UTC(),
+		WorkspaceUUID: c.WorkspaceUUID, RepositoryUUID: c.Repository(), DeploymentEnvironmentUUID: c.Environment(),
+		BranchName: c.BranchName, PipelineUUID: c.PipelineUUID, StepUUID: c.StepUUID,
+	}
+}
+
+// requestOf is a target in the words of rules. An inline session policy may be long and is not for rules: only that there is one.
+func requestOf(t federation.Target) guard.Request {
+	r := guard.Request{
+		Backend: t.Backend, Name: t.Name, Target: t.Identity, Account: t.Account, Project: t.Project, Duration: t.Lifetime,
+		Resource: t.Resource, Policies: []string{}, Chain: append([]string{}, t.Via...), Audience: t.Audience, Scopes: append([]string{}, t.Scopes...),
+	}
+	if t.Resource != "" {
+		r.Target = path.Base(t.Identity) // the role's name; the resource tells the server and the mount
+	}
+	for _, p := range t.Policies {
+		if !strings.HasPrefix(p, "arn:") {
+			p = "inline"
+		}
+		r.Policies = append(r.Policies, p)
+	}
+	return r
+}
