@@ -32,7 +32,7 @@ func arrows() map[string][]string {
 		"explain":  {"bitbucket", "cli", "document", "hint", "identity", "setup", "shell"},
 
 		// the act
-		"app":        {"backends", "cli", "clock", "config", "document", "explain", "federation", "guard", "handoff", "hint", "oidc", "packers", "pipelines", "shell"},
+		"app":        {"backends", "cli", "clock", "config", "document", "explain", "federation", "guard", "handoff", "hint", "oidc", "packers", "pipelines", "record", "shell", "transport"},
 		"backends":   {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
 		"aws":        {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
 		"gcp":        {"bitbucket", "charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
@@ -45,6 +45,7 @@ func arrows() map[string][]string {
 		"refusal":    {"clock", "hint"},
 		"handoff":    {"charset", "federation", "hint", "nowait", "oidc", "secret", "shell"},
 		"packers":    {"nowait"},
+		"record":     {"charset", "federation", "hint", "nowait", "oidc", "secret", "transport"},
 
 		// the judgement
 		"advisor":         {"bitbucket", "cli", "config", "document", "explain", "finding", "guard", "guard/rules", "hint", "identity", "judge", "process", "sarif", "trust", "trust/iam"},
@@ -104,7 +105,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			if imported == "github.com/kelseyhightower/envconfig" && name != "config" {
 				t.Errorf("%s reads the environment with envconfig", name)
 			}
-			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock"}, name) {
+			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock", "record"}, name) {
 				t.Errorf("%s talks http", name)
 			}
 		}
@@ -206,8 +207,10 @@ func reach() map[string][]string {
 			"unix.AT_EMPTY_PATH", "unix.AT_SYMLINK_NOFOLLOW", "unix.Close", "unix.Fchownat", "unix.Fstat", "unix.O_CLOEXEC", "unix.O_NOFOLLOW",
 			"unix.O_PATH", "unix.Openat", "unix.S_IFLNK", "unix.S_IFMT", "unix.Stat_t",
 		},
-		"nowait": { // whatever is read
-			"os.File", "os.O_RDONLY", "os.OpenFile", "os.OpenRoot", "os.Root", "os.SameFile", "syscall.O_DIRECTORY", "syscall.O_NONBLOCK",
+		"record": {"os.File", "os.Root", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB", "syscall.Stat_t"}, // the file of records
+		"nowait": { // whatever is read, and what is appended to
+			"os.File", "os.O_APPEND", "os.O_CREATE", "os.O_EXCL", "os.O_RDONLY", "os.O_RDWR", "os.OpenFile", "os.OpenRoot", "os.Root",
+			"os.SameFile", "syscall.O_DIRECTORY", "syscall.O_NONBLOCK",
 		},
 	}
 }

@@ -58,53 +58,60 @@ func newGuardrails(v *config.Vars, ask Ask) *guardrails {
 	}}
 }
 
-// before judges what a login is about to ask for, if there is anything that judges it. It returns false, and the exit status, where the login must not go on.
-func (g *guardrails) before(ctx context.Context, c *cli.Console, ask func() []guard.Input) (status int, ok bool) {
+// before judges what a login is about to ask for, if there is anything that judges it. An error means that the login must not go
+// on.
+func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, targets []federation.Target, ask func() []guard.Input) error {
 	if !g.config.On() {
-		return cli.Done, true
+		return nil
 	}
-	in := ask()
-	g.inputs = in
-	answer, err := guard.Ask(ctx, g.config, in)
-	if errors.Is(err, guard.ErrMistakes) {
-		return c.Fail(err, cli.Misused), false
+	g.inputs = ask()
+	answer, err := guard.Ask(ctx, g.config, g.inputs)
+	if err == nil {
+		g.answer = answer
+		recs.judged(answer, targets, 0)
+		err = g.say(c, answer)
+	} else if !errors.Is(err, guard.ErrMistakes) {
+		recs.unanswered(targets, err)
 	}
 	if err != nil {
-		return c.Fail(err, cli.Failed), false
+		recs.Denied(targets)
 	}
-	g.answer = answer
-	for _, w := range answer.Warnings(in) {
-		c.Warn(w)
-	}
-	if err := answer.Refusals(in); err != nil {
-		return c.Fail(err, cli.Failed), false
-	}
-	return cli.Done, true
+	return err
 }
 
 // after judges what the clouds handed out, before anything is written.
-func (g *guardrails) after(ctx context.Context, c *cli.Console, outcomes []federation.Outcome) (status int, ok bool) {
+func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, outcomes []federation.Outcome) error {
 	if !g.answer.After {
-		return cli.Done, true
+		return nil
 	}
+	var targets []federation.Target
 	for i, o := range outcomes {
 		g.inputs[i].Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
 		g.inputs[i].Now = time.Now().UTC()
+		targets = append(targets, o.Target)
 	}
 	g.config.Map = "" // judged before
 	answer, err := guard.Ask(ctx, g.config, g.inputs)
-	if err != nil {
-		return c.Fail(err, cli.Failed), false
+	if err == nil {
+		answer.Advisory = nil // said before
+		recs.judged(answer, targets, len(g.answer.Sources))
+		g.answer.Decisions = append(g.answer.Decisions, answer.Decisions...)
+		err = g.say(c, answer)
+	} else {
+		recs.unanswered(targets, err)
 	}
-	answer.Advisory = nil // said before
-	g.answer.Decisions = append(g.answer.Decisions, answer.Decisions...)
+	if err != nil {
+		recs.Denied(targets)
+	}
+	return err
+}
+
+// say prints what does not refuse, and returns what does.
+func (g *guardrails) say(c *cli.Console, answer guard.Answer) error {
 	for _, w := range answer.Warnings(g.inputs) {
 		c.Warn(w)
 	}
-	if err := answer.Refusals(g.inputs); err != nil {
-		return c.Fail(err, cli.Failed), false
-	}
-	return cli.Done, true
+	return answer.Refusals(g.inputs)
 }
 
 // inputs are what the rules see of each target.

@@ -12,6 +12,7 @@ import (
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/handoff"
@@ -33,33 +34,28 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	if owner := v.Owner(); owner != nil {
 		output.Owner = &handoff.Owner{UID: owner.UID, GID: owner.GID}
 	}
-	token, least := v.Token(), v.MinimumLifetime()
+	token := v.Token()
+	v.MinimumLifetime() // what is wrong with it stops the login here
 	set := backends.Load(v, token)
 	for _, w := range v.Warnings() {
 		c.Warn(w)
 	}
 	rails := newGuardrails(v, ask)
+	asked := v.Record(set.Has("aws"))
 	dir, err := handoff.Open(output)
 	a.Add(err)
+	recs := begin(c, "login", v, token, asked, dir)
+	a.Add(recs.check())
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
 	debugClaims(c, token.Claims)
-	if err := checkExpiry(token.Claims); err != nil {
-		return c.Fail(err, cli.Failed)
+	grants, err := trade(ctx, c, v, token, set.Make(dir.Path, c.Debug), rails, recs)
+	if errors.Is(err, guard.ErrMistakes) {
+		return c.Fail(err, cli.Misused)
 	}
-	made := set.Make(dir.Path, c.Debug)
-	if status, ok := rails.before(ctx, c, func() []guard.Input { return inputs(v, token, federation.Targets(made)) }); !ok {
-		return status
-	}
-	grants, outcomes, err := federation.Exchange(ctx, token, made)
-	if err != nil {
-		return c.Fail(err, cli.Failed)
-	}
-	if status, ok := rails.after(ctx, c, outcomes); !ok {
-		return status
-	}
-	if err := checkLifetimes(grants, least); err != nil {
+	// What was handed out is recorded before it can be used, and what was refused leaves a record and nothing else.
+	if err := errors.Join(err, recs.deliver(ctx, grants)); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
 	if err := dir.Write(ctx, token, grants); err != nil {
@@ -69,11 +65,8 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		c.Print(cli.Visible(success(backend, got)))
 	}
 	for _, g := range grants {
-		for _, v := range g.Env {
-			if v.Name == "AWS_REGION" && len(v.Guess) > 0 {
-				// A later command that works in the wrong place says so nowhere.
-				c.Print(cli.Visible("aws: region " + v.Value + " is a guess, for a step that sets neither AWS_REGION nor AWS_DEFAULT_REGION"))
-			}
+		for _, guess := range guesses(g) {
+			c.Print(cli.Visible(guess))
 		}
 	}
 	warnOfClock(c, grants)
@@ -82,6 +75,34 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	warnOfDrift(c, grants, token.Claims, maxTime)
 	c.Lines("sign later commands of this step in with: . " + shell.Word(dir.Path("env.sh")))
 	return cli.Done
+}
+
+// trade asks for every credential and notes what became of it. With an error the grants must not be used: what was handed out all the
+// same is valid, and recorded.
+func trade(
+	ctx context.Context, c *cli.Console, v *config.Vars, token oidc.Token, all []federation.Backend, rails *guardrails, recs records,
+) ([]federation.Grant, error) {
+	targets := federation.Targets(all)
+	if err := checkExpiry(token.Claims); err != nil {
+		var refused []federation.Outcome
+		for _, t := range targets {
+			refused = append(refused, federation.Outcome{Target: t, Err: err, Code: "token-expired"})
+		}
+		recs.Exchanged(refused)
+		return nil, err
+	}
+	if err := rails.before(ctx, c, recs, targets, func() []guard.Input { return inputs(v, token, targets) }); err != nil {
+		return nil, err
+	}
+	grants, outcomes, err := federation.Exchange(ctx, token, all)
+	recs.Exchanged(outcomes)
+	if err == nil {
+		err = rails.after(ctx, c, recs, outcomes)
+	}
+	if err == nil {
+		err = recs.tooShort(targets, checkLifetimes(grants, v.MinimumLifetime()))
+	}
+	return grants, err
 }
 
 func loginUsage(program string) string {
@@ -104,13 +125,18 @@ func checkExpiry(claims oidc.Claims) error {
 	return hint.New("token: expired", claims.Age(now))
 }
 
-// checkLifetimes fails for each credential that would expire sooner than least. One without an expiry passes only if
-// nothing is asked.
-func checkLifetimes(grants []federation.Grant, least time.Duration) error {
+// A shortLived credential is one that would expire sooner than it must.
+type shortLived struct {
+	backend, name string
+	err           error
+}
+
+// checkLifetimes finds each credential that would expire sooner than least. One without an expiry passes only if nothing is asked.
+func checkLifetimes(grants []federation.Grant, least time.Duration) []shortLived {
 	if least <= 0 {
 		return nil
 	}
-	var errs []error
+	var short []shortLived
 	for _, g := range grants {
 		for _, got := range g.Credentials {
 			left, wanted, cause := "an unknown time", minutes(least), clock.Never
@@ -130,10 +156,10 @@ func checkLifetimes(grants []federation.Grant, least time.Duration) error {
 			if advice := g.Clock.Advice(cause); advice != "" {
 				err = hint.With(err, advice)
 			}
-			errs = append(errs, err)
+			short = append(short, shortLived{g.Backend, got.Name, err})
 		}
 	}
-	return errors.Join(errs...)
+	return short
 }
 
 // warnOfClock warns of a runner's clock that is off: the times that login prints and writes are then not the runner's.
@@ -184,6 +210,25 @@ func warnOfDrift(c *cli.Console, grants []federation.Grant, claims oidc.Claims, 
 		c.Warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
 			timeOfDay(got.Expires), timeOfDay(end), minutes(maxTime), got.Lengthen))
 	}
+}
+
+// guesses name what nobody gave, such as a region: a later command that works in the wrong place says so nowhere.
+func guesses(g federation.Grant) []string {
+	var values []string
+	names := map[string][]string{}
+	for _, v := range g.Env {
+		if len(v.Guess) == 0 {
+			continue
+		}
+		if names[v.Value] == nil {
+			values = append(values, v.Value)
+		}
+		names[v.Value] = append(names[v.Value], v.Name)
+	}
+	for i, value := range values {
+		values[i] = fmt.Sprintf("%s: %s is a guess, for a step that has none of its own: %s", g.Backend, value, strings.Join(names[value], ", "))
+	}
+	return values
 }
 
 // each goes through the credentials of all backends.

@@ -3,28 +3,38 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/handoff"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/record"
 )
 
 // logout removes what login wrote, and only that, and revokes what can be revoked.
 func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
-	// Whose the files become is nothing to one who removes them.
-	dir, err := handoff.Open(handoff.Config{CloneDir: a.Vars.CloneDir(), OutputDir: a.Vars.Text("OUTPUT_DIR")})
+	v := a.Vars
+	asked := v.Record(true) // what a bucket cannot take is said later
+	// Whose the files become is nothing to one who removes them, but the file of records stays.
+	dir, err := handoff.Open(handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")})
 	a.Add(err)
+	token, _ := oidc.Parse(v.Secret("BITBUCKET_STEP_OIDC_TOKEN").Reveal()) // records name the step by it; nothing else needs it
+	recs := begin(c, "logout", v, token, asked, dir)
+	a.Add(recs.check())
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
 	// The files go first: what could not be revoked ends by itself, and what lies around does not.
 	removal, err := dir.Remove(ctx)
 	reportRemoval(c, dir, removal, err)
-	revokeErr := revoke(ctx, c, a, removal)
+	revoked, revokeErr := revoke(ctx, c, a, removal)
+	recs.LoggedOut(endings(removal.Credentials, revoked, errors.Join(err, revokeErr)))
+	recordErr := recs.deliver(ctx, nil)
 	wrong := a.Err()
-	switch err := errors.Join(wrong, err, revokeErr); {
+	switch err := errors.Join(wrong, err, revokeErr, recordErr); {
 	case wrong != nil:
 		return c.Fail(err, cli.Misused)
 	case err != nil:
@@ -35,14 +45,30 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 
 // revoke ends the credentials of every backend that login has written and that can. Variables that are wrong for it are added to
 // the arguments' problems.
-func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) error {
+func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) (revoked []string, err error) {
 	var errs []error
 	for _, name := range removal.Backends {
 		if backend := backends.LoadRevoker(a.Vars, name, c.Debug); backend != nil {
-			errs = append(errs, backend.Revoke(ctx, removal.Read))
+			err := backend.Revoke(ctx, removal.Read)
+			if errs = append(errs, err); err == nil {
+				revoked = append(revoked, name)
+			}
 		}
 	}
-	return errors.Join(errs...)
+	return revoked, errors.Join(errs...)
+}
+
+// endings are what logout did to each credential. A failure is that of the credentials that were not revoked.
+func endings(held []handoff.Held, revoked []string, failure error) []record.Ending {
+	var all []record.Ending
+	for _, h := range held {
+		e := record.Ending{Backend: h.Backend, Name: h.Name, Principal: h.Principal, Expires: h.Expires, Revoked: slices.Contains(revoked, h.Backend)}
+		if !e.Revoked {
+			e.Err = failure
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 func reportRemoval(c *cli.Console, dir *handoff.Dir, removal handoff.Removal, err error) {
@@ -67,5 +93,6 @@ func logoutUsage(program string) string {
 Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it runs whatever became of the
 step. Vault's token is revoked too: give logout the VAULT_… variables of login. Variables:
 ` + cli.DescribeVariables(backends.Variables(), "OUTPUT_DIR", "TIMEOUT", "DEBUG", "BITBUCKET_CLONE_DIR", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT",
-		"SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY")
+		"SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY", "RECORD_FILE", "RECORD_OTLP", "RECORD_URL", "RECORD_FORMAT", "RECORD_AUTHORIZATION",
+		"RECORD_REQUIRED", "RECORD_TIMEOUT")
 }

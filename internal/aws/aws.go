@@ -152,7 +152,7 @@ func (b *Backend) Targets() []federation.Target {
 func (b *Backend) target(r Role) federation.Target {
 	t := federation.Target{
 		Backend: b.Name(), Name: r.Profile, Identity: r.ARN.String(), Account: r.last().Account,
-		Endpoint: b.endpointHost(), Lifetime: b.Duration, Policies: slices.Clone(b.PolicyARNs),
+		Region: b.Region, SessionName: b.SessionName, Endpoint: b.endpointHost(), Lifetime: b.Duration, Policies: slices.Clone(b.PolicyARNs),
 	}
 	for _, next := range r.Chain {
 		t.Via = append(t.Via, next.String())
@@ -174,9 +174,15 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Gr
 			grant.Outcomes = append(grant.Outcomes, federation.NotAsked(t))
 		}
 	}
-	if err := b.guard(); err != nil {
-		notAsked(targets)
-		return grant, err
+	if refused := b.guard(targets); refused != nil {
+		grant.Outcomes = refused
+		var errs []error
+		for _, o := range refused {
+			if !errors.Is(o.Err, federation.ErrNotAsked) {
+				errs = append(errs, o.Err)
+			}
+		}
+		return grant, errors.Join(errs...)
 	}
 	profiles, registries := targets[:len(b.Roles)], targets[len(b.Roles):]
 	sessions, outcomes, err := b.obtainAll(ctx, token, profiles)
@@ -191,6 +197,9 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Gr
 		return grant, err
 	}
 	grant.Files, grant.Env = b.files(token, sessions), b.env()
+	grant.Keys = &federation.Keys{
+		ID: sessions[0].accessKeyID, Region: b.Region, Secret: sessions[0].secretKey, Session: sessions[0].sessionToken,
+	}
 	for _, s := range sessions {
 		grant.Credentials = append(grant.Credentials, b.credential(token, s, grant.Files))
 	}
@@ -239,15 +248,23 @@ func sideBySide[T any](targets []federation.Target, get func(i int, way *federat
 	return results, outcomes, together(errs)
 }
 
-// guard refuses roles of other accounts before anything is sent, for any of them.
-func (b *Backend) guard() error {
-	var errs []error
-	for _, r := range b.Roles {
-		if err := b.allowed(r.last().Account); err != nil {
-			errs = append(errs, fmt.Errorf("aws %s: %w", r.Profile, err))
+// guard refuses roles of other accounts before anything is sent, for any of them. It is nil if there is no such role.
+func (b *Backend) guard(targets []federation.Target) []federation.Outcome {
+	var outcomes []federation.Outcome
+	refused := false
+	for i, t := range targets {
+		o := federation.NotAsked(t)
+		if i < len(b.Roles) {
+			if err := b.allowed(b.Roles[i].last().Account); err != nil {
+				o.Err, refused = fmt.Errorf("aws %s: %w", t.Name, err), true
+			}
 		}
+		outcomes = append(outcomes, o)
 	}
-	return errors.Join(errs...)
+	if !refused {
+		return nil
+	}
+	return outcomes
 }
 
 // allowed is the account guard, which also speaks about the answer's ARN.

@@ -74,7 +74,7 @@ func (p Program) Main(ctx context.Context, s Start) int {
 
 // run runs the command that the arguments or the variables ask for.
 func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
-	c := &Console{out: s.Stdout, err: s.Stderr}
+	c := &Console{Version: s.Version, out: s.Stdout, err: s.Stderr}
 	if len(s.Args) > 0 {
 		switch s.Args[0] {
 		case "--version":

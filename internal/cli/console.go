@@ -13,6 +13,7 @@ import (
 
 // Console is where a program prints. Requests run side by side, and so may their traces.
 type Console struct {
+	Version   string // of the program
 	mu        sync.Mutex
 	out, err  io.Writer
 	debugging bool

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
@@ -52,7 +54,15 @@ type Record struct {
 type OTLP struct {
 	URL     string // of its logs, /v1/logs included
 	JSON    bool   // http/json in place of http/protobuf
+	Gzip    bool
 	Headers []Header
+
+	// ServiceName and Attributes describe the resource that the records are of.
+	ServiceName string
+	Attributes  map[string]string
+
+	// Authorities are trusted in place of the system's, if they are not nil.
+	Authorities *x509.CertPool
 }
 
 // A Header of a request.
@@ -65,6 +75,10 @@ type Header struct {
 type S3 struct {
 	Bucket, Prefix string // the prefix without a slash at its ends, or empty
 	Retention      time.Duration
+
+	Endpoint        string // base URL, or empty for AWS's own
+	FIPS, DualStack bool   // of AWS's own endpoints
+	Authorities     *x509.CertPool
 }
 
 // Sinks is how many places get the records.
@@ -163,7 +177,34 @@ func (v *Vars) otlp() *OTLP {
 		}
 		o.Headers = append(o.Headers, Header{key, secret.New(unescape(strings.TrimSpace(value)))})
 	}
+	v.otlpDetails(o)
 	return o
+}
+
+// otlpDetails reads what is seldom set. OTEL_EXPORTER_OTLP_TIMEOUT does not count: RECORD_TIMEOUT bounds all places alike.
+func (v *Vars) otlpDetails(o *OTLP) {
+	switch name, compression := v.standard("COMPRESSION"); compression {
+	case "", "none":
+	case "gzip":
+		o.Gzip = true
+	default:
+		v.Wrong(name, compression, "gzip or none")
+	}
+	for _, end := range []string{"CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+		if name, value := v.standard(end); value != "" {
+			v.Add(hint.New(name+": the pipe has no certificates of clients", "let the collector ask for a header instead, and put it into OTEL_EXPORTER_OTLP_HEADERS"))
+		}
+	}
+	if name, file := v.standard("CERTIFICATE"); file != "" {
+		o.Authorities = v.authorities(name, file)
+	}
+	o.ServiceName = v.value("OTEL_SERVICE_NAME")
+	o.Attributes = map[string]string{}
+	for _, item := range split(v.value("OTEL_RESOURCE_ATTRIBUTES")) {
+		if key, value, ok := strings.Cut(item, "="); ok {
+			o.Attributes[strings.TrimSpace(key)] = unescape(strings.TrimSpace(value))
+		}
+	}
 }
 
 // standard is a variable of OpenTelemetry's: the one for logs, or else the general one.
@@ -199,5 +240,10 @@ func (v *Vars) s3(signedIn bool) *S3 {
 	if !signedIn {
 		v.Add(hint.New(name+": set without a login to AWS, whose credential signs the request", "set AWS_OIDC_ROLE_ARN as well, or remove "+name))
 	}
-	return &S3{Bucket: bucket, Prefix: prefix, Retention: v.Seconds("RECORD_S3_RETENTION", time.Second, 100*365*24*time.Hour)}
+	authorities, _ := v.Authorities("AWS_CA_BUNDLE")
+	return &S3{
+		Bucket: bucket, Prefix: prefix, Retention: v.Seconds("RECORD_S3_RETENTION", time.Second, 100*365*24*time.Hour),
+		Endpoint: cmp.Or(v.CheckEndpoint("AWS_ENDPOINT_URL_S3", v.value("AWS_ENDPOINT_URL_S3")), v.Endpoint("AWS_ENDPOINT_URL")),
+		FIPS:     v.Boolean("AWS_USE_FIPS_ENDPOINT"), DualStack: v.Boolean("AWS_USE_DUALSTACK_ENDPOINT"), Authorities: authorities,
+	}
 }

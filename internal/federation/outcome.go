@@ -24,6 +24,8 @@ type Target struct {
 	Account string // of AWS, whose credentials would be written; empty elsewhere, and where no name shows it
 	Project string // of Google Cloud, of the service account or for later commands; empty elsewhere, and where it is not known
 
+	Region, SessionName string // of AWS, where its services are asked and what its sessions are called; empty elsewhere
+
 	Endpoint string        // the host that receives the step's token, with its port if the address has one
 	Lifetime time.Duration // asked for; zero leaves it to the service
 
@@ -108,21 +110,6 @@ func (a *Attempt) End(err error) Outcome {
 	}
 	a.outcome.Err, a.outcome.Ended = err, time.Now()
 	return a.outcome
-}
-
-// longest is longer than any credential lasts that is exchanged for a token of an hour.
-const longest = 10 * 365 * 24 * time.Hour
-
-// EndOf is when a credential ends that lasts for so many seconds from now on; the zero time for none. It reports whether they are
-// neither negative nor too many.
-func EndOf(seconds float64) (time.Time, bool) {
-	if !(seconds >= 0 && seconds <= longest.Seconds()) { // not a number, too
-		return time.Time{}, false
-	}
-	if seconds == 0 {
-		return time.Time{}, true
-	}
-	return time.Now().Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Second), true
 }
 
 // NotAsked is the outcome of a target that was not asked for.

@@ -32,24 +32,25 @@ func (w *writer) ownFolder(root *os.Root, name string) error {
 		f, err = nowait.Handle(root, name)
 	}
 	if err == nil {
-		err = errors.Join(f.Chmod(dirMode), w.give(f), f.Close())
+		err = errors.Join(f.Chmod(dirMode), w.Own(f), f.Close())
 	}
 	return failure(name, err)
 }
 
-// give gives an open file or folder to the owner. By its name, something else could be given away in its place.
-func (w *writer) give(f *os.File) error {
-	if !w.setOwner {
+// Own gives an open file or folder to the owner of the directory's files. By its name, something else could be given away in its
+// place.
+func (d *Dir) Own(f *os.File) error {
+	if !d.setOwner {
 		return nil
 	}
-	return w.given(f.Chown(w.owner.UID, w.owner.GID))
+	return d.given(f.Chown(d.owner.UID, d.owner.GID))
 }
 
 // giveFolder gives a folder of an earlier login to the owner.
 func (w *writer) giveFolder(root *os.Root, name string) error {
 	f, err := nowait.Handle(root, name)
 	if err == nil {
-		err = errors.Join(w.give(f), f.Close())
+		err = errors.Join(w.Own(f), f.Close())
 	}
 	return failure(name, err)
 }
@@ -63,12 +64,12 @@ func (w *writer) giveLink(name string) error {
 }
 
 // given is the error of giving something away.
-func (w *writer) given(err error) error {
+func (d *Dir) given(err error) error {
 	if err == nil {
 		return nil
 	}
 	denied := errors.Is(err, fs.ErrPermission)
-	err = fmt.Errorf("giving it to user %d: %w", w.owner.UID, cause(err))
+	err = fmt.Errorf("giving it to user %d: %w", d.owner.UID, cause(err))
 	if denied {
 		return hint.With(err, "set OUTPUT_OWNER to a user that the pipe may give files to, such as its own: OUTPUT_OWNER: '0:0'")
 	}

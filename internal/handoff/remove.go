@@ -20,9 +20,16 @@ type Removal struct {
 	Foreign  []string // what else lies in the directory, which stays
 	Unlocked bool     // whether another process held the directory all the time
 
-	// Backends are those whose credentials lay in the directory.
-	Backends []string
-	files    map[string]held
+	// Backends are those whose credentials lay in the directory, and Credentials what they were.
+	Backends    []string
+	Credentials []Held
+	files       map[string]held
+}
+
+// A Held is a credential that lay in the directory.
+type Held struct {
+	Backend, Name, Principal string
+	Expires                  time.Time // zero if it is not known
 }
 
 // held is a file that was read before it was removed.
@@ -154,6 +161,13 @@ func (r *remover) recall() past {
 	for _, b := range past.Backends {
 		openUp(r.out, past.generation+"/"+b.Name)
 		r.Backends = append(r.Backends, b.Name)
+		for _, c := range b.Credentials {
+			one := Held{Backend: c.Backend, Name: c.Name, Principal: c.Principal}
+			if c.Expires != nil {
+				one.Expires = *c.Expires
+			}
+			r.Credentials = append(r.Credentials, one)
+		}
 	}
 	if past.generation != "" {
 		openUp(r.out, past.generation+"/"+dockerDir)

@@ -255,7 +255,7 @@ func (w *writer) file(name string, data []byte) error {
 		err = f.Chmod(fileMode) // whatever the umask
 	}
 	if err == nil {
-		err = w.give(f)
+		err = w.Own(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return failure(name, err)
@@ -296,7 +296,7 @@ func (w *writer) ignore(context.Context) error {
 	if !ignoresAll(f) {
 		return inTheWay(ignoreFile)
 	}
-	return failure(ignoreFile, w.give(f))
+	return failure(ignoreFile, w.Own(f))
 }
 
 // ignoresAll reports whether an open .gitignore keeps everything from git, and is a file of its own: under another name it could

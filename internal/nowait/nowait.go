@@ -42,7 +42,7 @@ func ReadIn(root *os.Root, name string, most int64) ([]byte, error) {
 	return whole(f, most)
 }
 
-// OpenIn opens a regular file below root, to be read or changed; flag is [os.O_RDONLY] or [os.O_WRONLY]. The last name of its
+// OpenIn opens a regular file below root, to be read or changed; flag is [os.O_RDONLY], [os.O_WRONLY], or [os.O_RDWR] with [os.O_APPEND]. The last name of its
 // path must not be a link.
 func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
 	f, err := root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
@@ -50,6 +50,25 @@ func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
 		return nil, ErrKind
 	}
 	return named(root, name, f, err, fs.FileMode.IsRegular)
+}
+
+// AppendIn opens a regular file below root, to be read and appended to, or makes it with this mode, and reports whether it did. The
+// last name of its path must not be a link.
+func AppendIn(root *os.Root, name string, mode fs.FileMode) (f *os.File, made bool, err error) {
+	const flag = os.O_RDWR | os.O_APPEND
+	f, err = OpenIn(root, name, flag)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, false, err
+	}
+	f, err = root.OpenFile(name, flag|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) { // somebody else made it, or it is a link that leads nowhere
+		f, err = OpenIn(root, name, flag)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = ErrKind
+		}
+		return f, false, err
+	}
+	return f, err == nil, err
 }
 
 // Handle opens a folder below root, to lock it, list it, or change its mode and owner. The last name of its path must not be a

@@ -180,6 +180,20 @@ func (t Token) Format(f fmt.State, verb rune) { t.raw.Format(f, verb) }
 // MarshalText implements [encoding.TextMarshaler], and so JSON.
 func (t Token) MarshalText() ([]byte, error) { return t.raw.MarshalText() }
 
+// Header is what a token says of its signature. Both texts are the issuer's.
+type Header struct {
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"` // empty if the token does not say
+}
+
+// Header is the token's own.
+func (t Token) Header() Header {
+	var h Header
+	first, _, _ := strings.Cut(t.Reveal(), ".")
+	_ = decode(first, &h) // which Parse has done already; the zero Token has none
+	return h
+}
+
 // SHA256 is the token's digest in hexadecimal, by which an audit can recognise the token without holding it.
 func (t Token) SHA256() string {
 	sum := sha256.Sum256([]byte(t.Reveal()))

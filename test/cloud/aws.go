@@ -207,7 +207,7 @@ func (a *AWS) start(session Session, lasts time.Duration) *Session {
 	session.token = newSessionToken()
 	a.sessions[session.AccessKeyID] = &session
 	a.secrets = append(a.secrets,
-		Secret{AWSKey, session.AccessKeyID}, Secret{AWSKey, session.secretKey}, Secret{AWSKey, session.token})
+		Secret{AWSKeyID, session.AccessKeyID}, Secret{AWSKey, session.secretKey}, Secret{AWSKey, session.token})
 	return &session
 }
 

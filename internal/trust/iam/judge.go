@@ -109,15 +109,11 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 		j.statements = append(j.statements, j.statement(s))
 	}
 	j.applyRules()
-	r := trust.Result{Kind: "aws-role", Name: role.name}
+	r := trust.Result{Kind: "aws-role", Name: role.name, Findings: j.Findings}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
 	r.Verdict, r.Reason = j.verdict()
-	if r.Verdict == trust.Allow {
-		j.othersRules()
-	}
-	r.Findings = j.Findings
 	return r
 }
 

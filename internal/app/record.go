@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/guard"
+	"bitbucket-oidc/internal/handoff"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/record"
+	"bitbucket-oidc/internal/transport"
+)
+
+// records are those of one command, and where they go.
+type records struct {
+	*record.Journal
+	sinks    record.Sinks
+	required bool
+	console  *cli.Console
+}
+
+// begin opens the records of a command.
+func begin(c *cli.Console, command string, v *config.Vars, token oidc.Token, asked config.Record, dir *handoff.Dir) records {
+	r := records{console: c, required: asked.Required, sinks: sinks(asked, dir)}
+	r.sinks.Trace = c.Debug
+	r.Journal = record.Begin(record.Facts{
+		Command: command, Version: c.Version, Token: token,
+		Step: record.Step{
+			Workspace: v.Workspace, WorkspaceUUID: v.RepositoryOwner, Repository: v.Repository, RepositoryUUID: v.RepositoryUUID,
+			PipelineUUID: v.PipelineUUID, StepUUID: v.StepUUID, Branch: v.Branch, Tag: v.Tag, PullRequest: v.PullRequest,
+			Commit: v.Commit, BuildNumber: v.BuildNumber, Environment: v.Environment, Triggerer: v.Triggerer,
+		},
+	})
+	return r
+}
+
+// sinks are the places that the variables name.
+func sinks(asked config.Record, dir *handoff.Dir) record.Sinks {
+	s := record.Sinks{Timeout: asked.Timeout}
+	if asked.File != "" && dir != nil {
+		clone, _ := dir.Place()
+		if name, err := filepath.Rel(filepath.Clean(clone), asked.File); err == nil {
+			s.File = &record.File{BuildDir: clone, Name: filepath.ToSlash(name), Own: dir.Own}
+		}
+	}
+	if o := asked.OTLP; o != nil {
+		s.OTLP = &record.OTLP{
+			URL: o.URL, JSON: o.JSON, Gzip: o.Gzip, ServiceName: o.ServiceName, Attributes: o.Attributes,
+			Client: transport.Config{RootCAs: o.Authorities},
+		}
+		for _, h := range o.Headers {
+			s.OTLP.Headers = append(s.OTLP.Headers, record.Header(h))
+		}
+	}
+	if asked.URL != "" {
+		s.Webhook = &record.Webhook{URL: asked.URL, Format: asked.Format, Authorization: asked.Authorization}
+	}
+	if o := asked.S3; o != nil {
+		s.S3 = &record.S3{
+			Bucket: o.Bucket, Prefix: o.Prefix, Retention: o.Retention, Endpoint: o.Endpoint, FIPS: o.FIPS, DualStack: o.DualStack,
+			Client: transport.Config{RootCAs: o.Authorities},
+		}
+	}
+	return s
+}
+
+// check reports a place that cannot take records before anything is sent.
+func (r records) check() error {
+	if r.sinks.File == nil {
+		return nil
+	}
+	return r.sinks.File.Check()
+}
+
+// deliver sends the records. A place that did not take them is an error where records are required, and else a warning.
+func (r records) deliver(ctx context.Context, grants []federation.Grant) error {
+	if !r.sinks.Any() {
+		return nil
+	}
+	var keys *federation.Keys
+	for _, g := range grants {
+		if g.Keys != nil {
+			keys = g.Keys
+		}
+	}
+	err := r.sinks.Deliver(ctx, r.Journal, keys)
+	if r.required {
+		return err
+	}
+	for _, failure := range hint.Failures(err) {
+		r.console.Warn(failure.Error())
+		for _, advice := range hint.All(failure) {
+			r.console.Hint(advice)
+		}
+	}
+	return nil
+}
+
+// judged notes what the guardrails said about the targets. The sources before known have been noted.
+func (r records) judged(answer guard.Answer, targets []federation.Target, known int) {
+	var said record.Guard
+	for _, source := range answer.Sources[min(known, len(answer.Sources)):] {
+		said.Files = append(said.Files, record.GuardFile(source))
+	}
+	for _, d := range answer.Decisions {
+		if d.Input < len(targets) {
+			t := targets[d.Input]
+			said.Rules = append(said.Rules, record.Verdict{
+				Backend: t.Backend, Name: t.Name, Rule: d.Rule, Outcome: d.Outcome, Message: d.Message, Refuses: d.Refuses,
+			})
+		}
+	}
+	r.Judged(said)
+}
+
+// unanswered notes that guardrails could not be asked, which refuses every target.
+func (r records) unanswered(targets []federation.Target, err error) {
+	var said record.Guard
+	for _, t := range targets {
+		said.Rules = append(said.Rules, record.Verdict{
+			Backend: t.Backend, Name: t.Name, Rule: "no-answer", Outcome: "error", Message: err.Error(), Refuses: true,
+		})
+	}
+	r.Judged(said)
+}
+
+// tooShort records each credential that ends before MINIMUM_LIFETIME, which guards a login like a guardrail of its own.
+func (r records) tooShort(targets []federation.Target, short []shortLived) error {
+	var errs []error
+	var said record.Guard
+	for _, s := range short {
+		errs = append(errs, s.err)
+		said.Rules = append(said.Rules, record.Verdict{
+			Backend: s.backend, Name: s.name, Rule: "minimum-lifetime", Outcome: "fail", Message: s.err.Error(), Refuses: true,
+		})
+	}
+	if len(short) > 0 {
+		r.Judged(said)
+		r.Denied(targets)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,138 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bitbucket-oidc/internal/federation"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/transport"
+)
+
+// Sinks says where records go.
+type Sinks struct {
+	File    *File
+	OTLP    *OTLP
+	Webhook *Webhook
+	S3      *S3
+
+	// Timeout bounds the delivery to all of them.
+	Timeout time.Duration
+
+	// Trace, if not nil, is told of each attempt of a request.
+	Trace func(line string)
+}
+
+// grace is how long records may still be sent when TIMEOUT or a signal has ended the command. It is below the 1.5 s that
+// internal/bounded grants.
+const grace = 1200 * time.Millisecond
+
+// A batch is what a sink takes at once: all records of a command.
+type batch struct {
+	facts  Facts
+	events []Event
+	keys   *federation.Keys
+	trace  func(line string)
+}
+
+// A sink takes records, or returns why it did not. Nothing of an answer stands in the error.
+type sink struct {
+	variable string
+	take     func(context.Context, batch) error
+}
+
+func (s Sinks) all() []sink {
+	var all []sink
+	if s.File != nil {
+		all = append(all, sink{"RECORD_FILE", s.File.take})
+	}
+	if s.OTLP != nil {
+		all = append(all, sink{"RECORD_OTLP", s.OTLP.take})
+	}
+	if s.Webhook != nil {
+		all = append(all, sink{"RECORD_URL", s.Webhook.take})
+	}
+	if s.S3 != nil {
+		all = append(all, sink{"RECORD_S3", s.S3.take})
+	}
+	return all
+}
+
+// Any reports whether there is a sink.
+func (s Sinks) Any() bool { return len(s.all()) > 0 }
+
+// Deliver gives the journal's records to every sink, side by side. The error joins what each sink says that did not take them. The
+// end of ctx leaves a short time, so that what was refused because of it is recorded as well. keys, which may be nil, sign the
+// request to S3.
+func (s Sinks) Deliver(ctx context.Context, j *Journal, keys *federation.Keys) error {
+	sinks := s.all()
+	if len(j.events) == 0 || len(sinks) == 0 {
+		return nil
+	}
+	ctx, cancel := s.budget(ctx)
+	defer cancel()
+	type result struct {
+		sink int
+		err  error
+	}
+	results := make(chan result, len(sinks))
+	for i, one := range sinks {
+		go func() { results <- result{i, one.take(ctx, batch{j.facts, j.events, keys, s.Trace})} }()
+	}
+	errs := make([]error, len(sinks))
+	for i := range errs {
+		errs[i] = errLate
+	}
+	for range sinks {
+		select {
+		case r := <-results:
+			errs[r.sink] = r.err
+		case <-ctx.Done():
+			select { // the end of ctx has its own text for a request; a file on a disk that hangs knows nothing of ctx
+			case r := <-results:
+				errs[r.sink] = r.err
+			case <-time.After(grace / 10):
+			}
+		}
+	}
+	for i, one := range sinks {
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("record: %s: %w", one.variable, errs[i])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errLate is what a sink says that has not answered.
+var errLate = hint.New("not taken before RECORD_TIMEOUT ran out", "raise RECORD_TIMEOUT if the place is only slow")
+
+// budget is a context of the delivery's own, which outlives ctx by the grace. A tenth of what is left of TIMEOUT stays for the
+// files.
+func (s Sinks) budget(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := s.Timeout
+	if end, ok := ctx.Deadline(); ok && ctx.Err() == nil {
+		limit = min(limit, time.Until(end)*9/10)
+	}
+	if ctx.Err() != nil {
+		limit = min(s.Timeout, grace)
+	}
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return sending, func() { stop(); cancel() }
+}
+
+// unreachable is the error of a request without an answer that can be used.
+func unreachable(ctx context.Context, address string, err error) error {
+	e := transport.Unreachable(ctx, address, err)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", hostOf(address), errLate)
+	case e == nil:
+		return errors.New(hostOf(address) + ": the request failed")
+	case e.Advice == "":
+		return hint.With(e, "the runner must reach this host: look at the address and at the proxy")
+	}
+	return hint.With(e, e.Advice)
+}
