@@ -1,0 +1,276 @@
+// Package audit judges bitbucket-pipelines.yml: which identity each step has, what it asks for with it, and what is wrong with
+// that. It promises to say nothing that the file does not show: what a program, a script of the repository or a variable does
+// is not guessed.
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pipelines"
+)
+
+// Options are what the file does not say.
+type Options struct {
+	OurPipes []string // names of pipes that are this one under another name
+	Judges   []Judge  // what else is asked about each class
+}
+
+// A Result is what a file says.
+type Result struct {
+	File     string     `json:"file"`
+	Classes  []Class    `json:"classes"`
+	Steps    []Step     `json:"steps"`
+	Findings []Finding  `json:"findings"`
+	Accepted []Accepted `json:"accepted"`
+}
+
+// A Finding is a finding with the steps that share it.
+type Finding struct {
+	finding.Finding
+	Steps []string `json:"steps"` // paths
+}
+
+// An Accepted finding is one that a comment of the file accepts.
+type Accepted struct {
+	Finding
+	Why   string `json:"why"`
+	Until string `json:"until"`
+}
+
+// A Class is the steps that a cloud cannot tell apart by their subject.
+type Class struct {
+	Subject     string   `json:"subject"`
+	Environment *string  `json:"environment"`
+	Undecided   bool     `json:"-"` // whether it is open which subject the steps have
+	Steps       []string `json:"steps"`
+	Asks        []Ask    `json:"asks"`
+}
+
+// An Ask is an identity that steps ask a cloud for.
+type Ask struct {
+	Cloud string  `json:"cloud"`
+	Who   *string `json:"who"`
+}
+
+// A Step is a step with its identity.
+type Step struct {
+	Path        string    `json:"path"`
+	Line        int       `json:"line"`
+	Kind        string    `json:"kind"`
+	Pattern     string    `json:"pattern"`
+	Name        string    `json:"name"`
+	Start       string    `json:"start"` // automatic or manual
+	Token       bool      `json:"token"`
+	OIDCLine    int       `json:"oidcLine,omitempty"`
+	Audiences   []string  `json:"audiences,omitempty"`
+	Environment *string   `json:"environment"`
+	Subject     *string   `json:"subject"`
+	Branches    []string  `json:"branches"`
+	Clouds      []Cloud   `json:"clouds"`
+	Verdicts    []Verdict `json:"verdicts"`
+}
+
+// A Cloud is a sign-in that a step makes.
+type Cloud struct {
+	Cloud string  `json:"cloud"`
+	How   string  `json:"how"`
+	Who   *string `json:"who"` // nil where the file does not say
+	Line  int     `json:"line"`
+
+	column int
+}
+
+// A Verdict is what a trust document decides about a step.
+type Verdict struct {
+	Document string `json:"document"`
+	Name     string `json:"name"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason"`
+}
+
+// A Judge finds more about the steps of a file, from what lies outside of it: trust documents, an access map, guardrails.
+type Judge interface {
+	Judge(steps []*Step) []Judgement
+}
+
+// A Judgement is what a [Judge] finds about a step.
+type Judgement struct {
+	Rule     finding.Rule
+	Severity finding.Severity
+	Step     *Step
+	About    string // what the finding is about beside the step: part of its id
+	Message  string
+	Fix      finding.Fix
+}
+
+// File judges one file.
+func File(name string, data []byte, o Options) Result {
+	r := &run{file: name, options: o, source: strings.Split(string(data), "\n"), found: map[key]int{}}
+	parsed, err := pipelines.Parse(data)
+	if err != nil {
+		r.unreadable(err)
+		return r.result()
+	}
+	r.parsed = parsed
+	r.study()
+	for _, rule := range detections() {
+		rule(r)
+	}
+	r.judges()
+	return r.result()
+}
+
+// rulePages is where the rules are explained.
+const rulePages = "https://bitbucket.org/bitbucket-oidc/pipe/src/main/docs/audit-rules.md#"
+
+// A run is one judgement of one file.
+type run struct {
+	file    string
+	options Options
+	source  []string
+	parsed  *pipelines.File
+	steps   []*step
+	found   map[key]int // index of the finding of a rule on a line
+	all     []Finding
+}
+
+type key struct {
+	rule string
+	line int
+}
+
+// A report is a finding in the making.
+type report struct {
+	rule     finding.Rule
+	severity finding.Severity // empty for the rule's own
+	at       pipelines.Place
+	path     string
+	about    string // what stays while the thing stays: a command, a name
+	steps    []*step
+	message  string
+	fix      finding.Fix
+}
+
+// report adds a finding. A rule has one finding for a line: steps that share it, through an anchor, are added to it.
+func (r *run) report(p report) {
+	severity := cmp.Or(p.severity, p.rule.Severity)
+	k := key{p.rule.Name, p.at.Line}
+	if i, ok := r.found[k]; ok {
+		f := &r.all[i]
+		for _, s := range p.steps {
+			if !slices.Contains(f.Steps, s.Path) {
+				f.Steps = append(f.Steps, s.Path)
+			}
+		}
+		if rank(severity) > rank(f.Severity) {
+			f.Severity, f.Message, f.Fix = severity, p.message, p.fix
+		}
+		return
+	}
+	f := Finding{Steps: []string{}}
+	f.Rule, f.Severity, f.File, f.Line, f.Column = p.rule.Name, severity, r.file, p.at.Line, p.at.Column
+	f.Path, f.Message, f.Fix, f.Docs = p.path, p.message, p.fix, rulePages+p.rule.Name
+	if f.Fix.Text == "" {
+		f.Fix = finding.Fix{Kind: finding.Advice, Text: p.rule.Fix}
+	}
+	for _, s := range p.steps {
+		f.Steps = append(f.Steps, s.Path)
+		f.Path = cmp.Or(f.Path, s.Path)
+	}
+	about := p.about
+	if len(p.steps) > 0 {
+		about += "\x00" + p.steps[0].stable()
+	}
+	f.ID = finding.Identify("audit", r.file, f.Rule, about)
+	for n := 2; slices.ContainsFunc(r.all, func(o Finding) bool { return o.ID == f.ID }); n++ {
+		f.ID = finding.Identify("audit", r.file, f.Rule, about, strings.Repeat("again", n))
+	}
+	r.found[k] = len(r.all)
+	r.all = append(r.all, f)
+}
+
+func rank(s finding.Severity) int {
+	return map[finding.Severity]int{finding.Note: 0, finding.Warning: 1, finding.Error: 2}[s]
+}
+
+func (r *run) unreadable(err error) {
+	var u *pipelines.Unreadable
+	if !errors.As(err, &u) {
+		u = &pipelines.Unreadable{Place: pipelines.Place{Line: 1, Column: 1}, Reason: err.Error()}
+	}
+	r.report(report{rule: fileUnreadable(), at: u.Place, about: u.Reason, message: "The file cannot be read, so that nothing runs: " + u.Reason + "."})
+}
+
+// result puts everything together.
+func (r *run) result() Result {
+	res := Result{File: r.file, Classes: r.classes(), Steps: []Step{}, Findings: []Finding{}, Accepted: []Accepted{}}
+	for _, s := range r.steps {
+		res.Steps = append(res.Steps, s.Step)
+	}
+	slices.SortStableFunc(r.all, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.Rule, b.Rule))
+	})
+	res.Findings, res.Accepted = r.ignored(r.all)
+	return res
+}
+
+// classes are the identities that clouds can tell apart: each environment, all other steps, and those of which it is open.
+func (r *run) classes() []Class {
+	all := []Class{}
+	index := map[string]int{}
+	for _, s := range r.steps {
+		if !s.Token {
+			continue
+		}
+		name := strings.ToLower(*s.Subject)
+		i, ok := index[name]
+		if !ok {
+			i = len(all)
+			index[name] = i
+			all = append(all, Class{Subject: *s.Subject, Environment: s.Environment, Undecided: s.Environment != nil && !s.src.Deploys, Steps: []string{}, Asks: []Ask{}})
+		}
+		all[i].Steps = append(all[i].Steps, s.Path)
+		for _, c := range s.Clouds {
+			if c.How != "static-keys" && !slices.ContainsFunc(all[i].Asks, func(a Ask) bool { return a.Cloud == c.Cloud && str(a.Who) == str(c.Who) }) {
+				all[i].Asks = append(all[i].Asks, Ask{c.Cloud, c.Who})
+			}
+		}
+	}
+	return all
+}
+
+// judges asks what lies outside of the file.
+func (r *run) judges() {
+	steps := make([]*Step, len(r.steps))
+	for i, s := range r.steps {
+		steps[i] = &s.Step
+	}
+	for _, judge := range r.options.Judges {
+		for _, j := range judge.Judge(steps) {
+			i := slices.Index(steps, j.Step)
+			if i < 0 {
+				continue
+			}
+			s := r.steps[i]
+			r.report(report{rule: j.Rule, severity: j.Severity, at: s.src.Place, about: j.About, steps: []*step{s}, message: j.Message, fix: j.Fix})
+		}
+	}
+}
+
+func str(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func ptr(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,78 @@
+package audit
+
+import (
+	"regexp"
+	"strings"
+
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pipelines"
+)
+
+func acceptIncomplete() finding.Rule {
+	return finding.Rule{
+		Name: "accept-incomplete", Severity: finding.Warning,
+		Finds: "a finding that is accepted without a reason",
+		Why:   "Whoever reads it later cannot know whether the reason still holds. It accepts nothing.",
+		Fix:   "Write why behind the comment's bracket.",
+	}
+}
+
+func acceptUnused() finding.Rule {
+	return finding.Rule{
+		Name: "accept-unused", Severity: finding.Warning,
+		Finds: "a finding that is accepted and not there",
+		Why:   "It was mended, or the name is misspelt. The comment would hide the next one.",
+		Fix:   "Remove the comment.",
+	}
+}
+
+// ignores matches the comment that accepts a finding on its line or on the line below it.
+var ignores = regexp.MustCompile(`#\s*bitbucket-oidc:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)$`)
+
+// ignored sets apart what comments of the file accept.
+func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
+	kept, accepted := append([]Finding{}, all...), []Accepted{}
+	for i, line := range r.source {
+		m := ignores.FindStringSubmatch(strings.TrimRight(line, "\r"))
+		if m == nil {
+			continue
+		}
+		at := pipelines.Place{Line: i + 1, Column: 1 + len([]rune(line[:strings.Index(line, "#")]))}
+		alone := strings.HasPrefix(strings.TrimSpace(line), "#")
+		for _, name := range strings.Split(m[1], ",") {
+			name, why := strings.TrimSpace(name), strings.TrimSpace(m[2])
+			var rest []Finding
+			hit := false
+			for _, f := range kept {
+				if f.Rule != name || f.Line != at.Line && !(alone && f.Line == at.Line+1) {
+					rest = append(rest, f)
+					continue
+				}
+				hit = true
+				if why == "" {
+					rest = append(rest, f)
+				} else {
+					accepted = append(accepted, Accepted{Finding: f, Why: why})
+				}
+			}
+			kept = rest
+			switch {
+			case !hit:
+				kept = append(kept, r.comment(acceptUnused(), at, name, "The comment accepts "+name+", which is not found here."))
+			case why == "":
+				kept = append(kept, r.comment(acceptIncomplete(), at, name, "The comment accepts "+name+" without a reason, so that it accepts nothing."))
+			}
+		}
+	}
+	if kept == nil {
+		kept = []Finding{}
+	}
+	return kept, accepted
+}
+
+func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message string) Finding {
+	f := Finding{Steps: []string{}}
+	f.ID, f.Rule, f.Severity, f.File, f.Line, f.Column = finding.Identify("audit", r.file, rule.Name, name), rule.Name, rule.Severity, r.file, at.Line, at.Column
+	f.Message, f.Fix, f.Docs = message, finding.Fix{Kind: finding.Advice, Text: rule.Fix}, rulePages+rule.Name
+	return f
+}

@@ -1,0 +1,373 @@
+package audit
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/script"
+)
+
+// signIns finds the identities that the step asks for, where the file shows it.
+func (s *step) signIns(ours []string) {
+	if i := s.src.Image; i != nil && i.OIDCRole != "" {
+		s.ask("aws", "image-oidc-role", i.OIDCRole, i.RoleAt)
+	}
+	s.webIdentity()
+	for i := range s.commands {
+		s.client(s.commands[i])
+	}
+	for _, p := range s.pipes {
+		s.pipe(p, ours)
+	}
+	if at, ok := s.stored(); ok {
+		s.ask(at.cloud, "static-keys", "", at.place)
+	}
+}
+
+func (s *step) ask(cloud, how, who string, at place) {
+	c := Cloud{cloud, how, ptr(who), at.Line, at.Column}
+	if !slices.ContainsFunc(s.Clouds, func(o Cloud) bool { return o.Cloud == cloud && o.How == how && str(o.Who) == who }) {
+		s.Clouds = append(s.Clouds, c)
+	}
+}
+
+// set is where a script sets a variable, by export, in front of a command, or for a later one.
+func (s *step) set(name string) (value string, at place, ok bool) {
+	for _, c := range s.commands {
+		for _, w := range slices.Concat(c.Assign, c.Words) {
+			if v, found := strings.CutPrefix(w.Text, name+"="); found {
+				return v, c.at, true
+			}
+			if v, found := strings.CutPrefix(w.Text, "$env:"+name+"="); found {
+				return v, c.at, true
+			}
+		}
+		if c.Here != nil && strings.Contains(c.Here.Text, name+"=") {
+			_, rest, _ := strings.Cut(c.Here.Text, name+"=")
+			value, _, _ = strings.Cut(rest, "\n")
+			return strings.Trim(value, `"'`), c.at, true
+		}
+	}
+	return "", place{}, false
+}
+
+// webIdentity finds a sign-in by the AWS SDKs: a file with the token, named by a variable or by a profile.
+func (s *step) webIdentity() {
+	file, at, ok := s.set("AWS_WEB_IDENTITY_TOKEN_FILE")
+	role, roleAt, hasRole := s.set("AWS_ROLE_ARN")
+	if !ok && hasRole && s.usesCLI() {
+		return // the role is for the command
+	}
+	if !ok {
+		for _, c := range s.commands {
+			if c.Here != nil && strings.Contains(c.Here.Text, "web_identity_token_file") {
+				m := roleLine.FindStringSubmatch(c.Here.Text)
+				who := ""
+				if m != nil {
+					who = m[1]
+				}
+				s.ask("aws", "web-identity-file", who, c.at)
+				return
+			}
+			if strings.Contains(c.Text(), "configure set web_identity_token_file") {
+				s.ask("aws", "web-identity-file", "", c.at)
+				return
+			}
+		}
+	}
+	if !ok && !(hasRole && s.Token) {
+		return
+	}
+	if hasRole {
+		at = roleAt
+	}
+	_ = file
+	s.ask("aws", "web-identity-file", role, at)
+}
+
+var roleLine = regexp.MustCompile(`(?m)^\s*role_arn\s*=\s*(\S+)`)
+
+func (s *step) usesCLI() bool {
+	return slices.ContainsFunc(s.commands, func(c command) bool { return strings.Contains(c.Text(), "assume-role-with-web-identity") })
+}
+
+// client finds a sign-in by a client on the command line.
+func (s *step) client(c command) {
+	text, name := c.Text(), c.Name()
+	switch {
+	case name == "echo" || name == "printf":
+	case strings.Contains(text, "sts assume-role-with-web-identity"):
+		s.ask("aws", "assume-role-cli", flag(c.Words, "--role-arn"), c.at)
+	case strings.Contains(text, "sts assume-role"):
+		s.ask("aws", "assume-role-chain", flag(c.Words, "--role-arn"), c.at)
+	case strings.Contains(text, "create-cred-config"):
+		who := flag(c.Words, "--service-account")
+		if who == "" {
+			who = providerOf(c.Words)
+		}
+		s.ask("gcp", "create-cred-config", who, c.at)
+	case name == "gcloud" && strings.Contains(text, "--cred-file"), c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
+		if !slices.ContainsFunc(s.Clouds, func(o Cloud) bool { return o.Cloud == "gcp" }) {
+			who := ""
+			if c.Here != nil {
+				if m := serviceAccount.FindStringSubmatch(c.Here.Text); m != nil {
+					who = m[1]
+				}
+			}
+			s.ask("gcp", "create-cred-config", who, c.at)
+		}
+	case name == "vault" && vaultLogin.MatchString(text):
+		s.ask("vault", "vault-cli", vaultRole(text), c.at)
+	case strings.Contains(text, "/v1/auth/") && strings.Contains(text, "/login") && name == "curl":
+		s.ask("vault", "vault-cli", "", c.at)
+	default:
+		for _, cli := range tokenClients() {
+			if cli.pattern.MatchString(text) && !(cli.needsToken && !s.uses(c)) {
+				s.ask(cli.cloud, "token-cli", flag(c.Words, cli.who), c.at)
+				return
+			}
+		}
+	}
+}
+
+var (
+	vaultLogin     = regexp.MustCompile(`\bwrite\b.*auth/\S+/login\b|\blogin\b.*-method=(?:jwt|oidc)`)
+	serviceAccount = regexp.MustCompile(`serviceAccounts/([^":]+):generateAccessToken`)
+	roleOfVault    = regexp.MustCompile(`\brole="?([^\s"]+)`)
+)
+
+func vaultRole(text string) string {
+	if m := roleOfVault.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// providerOf is the provider that create-cred-config names: a word with its path, or one that a variable holds.
+func providerOf(words []script.Word) string {
+	for i, w := range words {
+		if strings.Contains(w.Text, "workloadIdentityPools/") {
+			return w.Text
+		}
+		if w.Text == "create-cred-config" && i+1 < len(words) && strings.HasPrefix(words[i+1].Text, "$") {
+			return words[i+1].Text
+		}
+	}
+	return ""
+}
+
+// A tokenClient is a program that takes the step's token and trades it at a service.
+type tokenClient struct {
+	pattern    *regexp.Regexp
+	cloud, who string // who: the flag that names the identity
+	needsToken bool   // whether it counts only with the token as an argument
+}
+
+func tokenClients() []tokenClient {
+	return []tokenClient{
+		{chainctl, "chainguard", "--identity", false},
+		{infisical, "infisical", "--machine-identity-id", false},
+		{faasCLI, "openfaas", "", true},
+		{azLogin, "azure", "--username", false},
+		{anyJWT, "unknown", "", true},
+	}
+}
+
+var (
+	chainctl  = regexp.MustCompile(`\bchainctl auth login\b`)
+	infisical = regexp.MustCompile(`\binfisical login\b.*--method[= ]oidc|--oidc-jwt`)
+	faasCLI   = regexp.MustCompile(`\bfaas-cli\b`)
+	azLogin   = regexp.MustCompile(`\baz login\b.*--federated-token`)
+	anyJWT    = regexp.MustCompile(`\b(?:login|auth|authenticate|exchange|token)\b`)
+)
+
+// isOurs reports whether a pipe is this one, which leaves credentials for later commands.
+func isOurs(p pipe, ours []string) bool {
+	full := strings.TrimPrefix(p.Name, "docker://")
+	full, _ = splitVersion(full)
+	return p.name == "bitbucket-oidc" || slices.Contains(ours, full) || slices.Contains(ours, p.name)
+}
+
+// ourClouds are the variables of this pipe that name whom the step becomes.
+func ourClouds() [][2]string {
+	return [][2]string{
+		{"AWS_OIDC_ROLE_ARN", "aws"}, {"AWS_OIDC_ROLES", "aws"}, {"GCP_SERVICE_ACCOUNT", "gcp"}, {"GCP_WORKLOAD_IDENTITY_PROVIDER", "gcp"}, {"VAULT_ROLE", "vault"},
+		{"VAULT_ADDR", "vault"}, {"OKTA_WORKLOAD_ROLE", "okta"}, {"OKTA_ORG_URL", "okta"}, {"OAUTH_TOKEN_URL", "oauth"}, {"JFROG_OIDC_PROVIDER", "jfrog"}, {"JFROG_URL", "jfrog"},
+		{"CLOUDSMITH_SERVICE", "cloudsmith"}, {"CLOUDSMITH_ORG", "cloudsmith"}, {"DATABRICKS_CLIENT_ID", "databricks"}, {"DATABRICKS_HOST", "databricks"}, {"PULUMI_ORG", "pulumi"},
+	}
+}
+
+// pipe finds a sign-in by a pipe.
+func (s *step) pipe(p pipe, ours []string) {
+	if isOurs(p, ours) {
+		if _, command := p.Value("COMMAND"); command != "" && command != "login" {
+			return
+		}
+		seen := map[string]bool{}
+		for _, c := range ourClouds() {
+			v, value := p.Value(c[0])
+			if v.Name == "" || seen[c[1]] {
+				continue
+			}
+			seen[c[1]] = true
+			if c[0] == "AWS_OIDC_ROLES" {
+				for _, line := range strings.Fields(value) {
+					if _, arn, ok := strings.Cut(line, "="); ok {
+						line = arn
+					}
+					s.ask(c[1], "our-pipe", strings.Trim(line, ","), p.place)
+				}
+				continue
+			}
+			if c[0] == "VAULT_ADDR" || strings.HasSuffix(c[0], "_URL") || strings.HasSuffix(c[0], "_HOST") {
+				value = ""
+			}
+			s.ask(c[1], "our-pipe", value, p.place)
+		}
+		return
+	}
+	how := "other-pipe"
+	if p.owner == "atlassian" && !p.docker {
+		how = "atlassian-pipe"
+	}
+	for _, v := range p.Variables {
+		value := strings.Join(v.Values, " ")
+		switch v.Name {
+		case "AWS_OIDC_ROLE_ARN", "ROLE_ARN", "AWS_ROLE_ARN":
+			if s.Token {
+				s.ask("aws", how, value, p.place)
+			}
+		case "GOOGLE_OIDC_CONFIG_FILE":
+			s.ask("gcp", how, "", p.place)
+		case "CONJUR_URL":
+			s.ask("conjur", how, "", p.place)
+		case "OIDC_AUDIENCE":
+			if _, role := p.Value("ROLE_ARN"); role == "" {
+				s.ask("aws", how, "", p.place)
+			}
+		default:
+			if bare(value) && strings.Trim(value, "${}") == tokenVariable {
+				s.ask("unknown", how, "", p.place)
+			}
+		}
+	}
+}
+
+// A storedKey is where a step takes a key that is stored.
+type storedKey struct {
+	cloud string
+	place
+	pipe bool // whether only a pipe has it
+}
+
+// stored finds keys that are stored in variables: of a pipe, exported, or written into a tool's configuration.
+func (s *step) stored() (storedKey, bool) {
+	if i := s.src.Image; i != nil && i.Keys.Line != 0 {
+		return storedKey{"aws", i.Keys, true}, true
+	}
+	for _, p := range s.pipes {
+		for _, v := range p.Variables {
+			value := strings.Join(v.Values, " ")
+			switch {
+			case v.Name == "AWS_ACCESS_KEY_ID" && value != "" && !s.session:
+				return storedKey{"aws", v.Place, true}, true
+			case v.Name == "KEY_FILE" && strings.HasPrefix(value, "$") && strings.Contains(p.name, "g"):
+				return storedKey{"gcp", v.Place, true}, true
+			case v.Name == "AZURE_PASSWORD" && value != "":
+				return storedKey{"azure", v.Place, true}, true
+			}
+		}
+	}
+	if s.session {
+		return storedKey{}, false
+	}
+	for _, c := range s.commands {
+		text := c.Text()
+		if m := storedAWS.FindStringSubmatch(text); m != nil {
+			return storedKey{"aws", c.at, false}, true
+		}
+		if strings.Contains(text, "auth activate-service-account") && c.Name() == "gcloud" {
+			return storedKey{"gcp", c.at, false}, true
+		}
+		for _, a := range c.Assign {
+			if v, ok := strings.CutPrefix(a.Text, "AWS_ACCESS_KEY_ID="); ok && keyValue(v) {
+				return storedKey{"aws", c.at, false}, true
+			}
+		}
+	}
+	return storedKey{}, false
+}
+
+// keyValue reports whether a value is one of a variable of its own, and not of an answer.
+func keyValue(v string) bool { return bare(v) && v != "$()" || literalKey.MatchString(v) }
+
+var (
+	storedAWS  = regexp.MustCompile(`^export AWS_ACCESS_KEY_ID=(?:\$\{?[A-Za-z_]\w*\}?|(?:AKIA|ASIA)\w+)(?: |$)|\bconfigure set (?:default\.)?aws_access_key_id \S+|\b(?:serverless|sls) config credentials\b`)
+	literalKey = regexp.MustCompile(`^(?:AKIA|ASIA)[0-9A-Z]{16}$`)
+)
+
+// opaques finds what may sign in without the file showing it.
+func (s *step) opaques() {
+	for _, c := range s.commands {
+		if how := opaqueKind(c.Command); how != "" {
+			s.opaque = append(s.opaque, opaque{how, c.Words[0].Text, c.at})
+		}
+	}
+}
+
+// opaqueKind is what a command is whose doing the file does not show, or empty.
+func opaqueKind(c script.Command) string {
+	if len(c.Words) == 0 {
+		return ""
+	}
+	first, name := c.Words[0].Text, c.Name()
+	second := ""
+	for _, w := range c.Words[1:] {
+		if !strings.HasPrefix(w.Text, "-") {
+			second = w.Text
+			break
+		}
+	}
+	switch {
+	case strings.HasPrefix(first, "./") || strings.HasPrefix(first, "../") || strings.HasPrefix(first, "$BITBUCKET_CLONE_DIR/") || strings.HasPrefix(first, "${BITBUCKET_CLONE_DIR}/"),
+		strings.HasSuffix(first, ".sh"), strings.HasSuffix(first, ".py"), strings.HasSuffix(first, ".ps1"):
+		if name == "gradlew" || name == "mvnw" {
+			return ""
+		}
+		return "script-file"
+	case slices.Contains([]string{"sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh"}, name) && second != "" && !strings.ContainsAny(second, "$ ") && second != "pip":
+		if strings.Contains(c.Text(), " -c ") || strings.Contains(c.Text(), " -m ") || strings.Contains(c.Text(), " -e ") {
+			return ""
+		}
+		return "script-file"
+	case name == "make" || name == "just" || name == "task" || name == "rake",
+		(name == "npm" || name == "yarn" || name == "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
+		return "script-file"
+	case knownProgram(name):
+		return ""
+	case plainName.MatchString(name):
+		return "image-script"
+	}
+	return ""
+}
+
+var (
+	buildWords = regexp.MustCompile(`\b(?:build|test|lint|format|typecheck|compile)\b`)
+	plainName  = regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`)
+)
+
+// selfSigning are clients that sign in by themselves with what a variable or a file of configuration names.
+var selfSigning = regexp.MustCompile(`^(?:terraform|tofu|terragrunt|pulumi|aws|gcloud|gsutil|bq|kubectl|helm|cdk|cdktf|sam|sls|serverless|vault|az|packer|ansible|ansible-playbook|eksctl|ecs|databricks|cosign|docker|npx|twine|chainctl|infisical|faas-cli|firebase|flyctl|skaffold|argocd|flux|jf|jfrog|cloudsmith|op|doppler)$`)
+
+// knownProgram reports whether it is known of a program that it signs in nowhere unless the script shows it.
+func knownProgram(name string) bool {
+	return selfSigning.MatchString(name) || common.MatchString(name)
+}
+
+var common = regexp.MustCompile(`^(?:echo|printf|cat|tee|cd|pwd|ls|ll|mkdir|rm|cp|mv|ln|touch|chmod|chown|find|xargs|grep|egrep|sed|awk|gawk|cut|tr|head|tail|sort|uniq|wc|diff|date|sleep|env|printenv|export|set|unset|` +
+	`test|true|false|exit|return|read|eval|exec|source|trap|wait|local|declare|readonly|shift|command|which|type|hash|for|case|esac|in|function|let|if|fi|done|select|break|continue|` +
+	`apt|apt-get|apk|yum|dnf|microdnf|brew|choco|pip|pip3|pipenv|poetry|uv|npm|yarn|pnpm|bun|corepack|node|python|python3|ruby|gem|bundle|php|composer|go|cargo|rustup|java|javac|mvn|mvnw|gradle|gradlew|dotnet|nuget|` +
+	`git|curl|wget|jq|yq|tar|zip|unzip|gzip|gunzip|base64|openssl|sha256sum|md5sum|gpg|ssh|scp|rsync|ssh-keyscan|nc|dig|nslookup|ping|ps|kill|id|whoami|uname|hostname|df|du|free|time|timeout|sudo|su|nohup|basename|dirname|realpath|envsubst|` +
+	`sh|bash|dash|zsh|pytest|jest|eslint|prettier|tsc|vitest|cypress|playwright|flake8|black|ruff|mypy|pylint|golangci-lint|tflint|tfsec|checkov|trivy|snyk|semgrep|hadolint|shellcheck|sonar-scanner|newman|mocha|karma|ng|vite|webpack|hugo|` +
+	`file|stat|mktemp|seq|expr|bc|nproc|ulimit|umask|locale|export-env|nvm|rbenv|pyenv|sdk|pulumi-language|xvfb-run|codecov|phpunit|rspec|tox|nox|coverage|go-junit-report|claude|codex|gemini|aider|rovodev|acli)$`)

@@ -1,0 +1,440 @@
+package audit
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bitbucket-oidc/internal/pipelines"
+	"bitbucket-oidc/internal/script"
+)
+
+// tokenVariable is where Bitbucket puts the step's token.
+const tokenVariable = "BITBUCKET_STEP_OIDC_TOKEN"
+
+// A step is a step of the file with what its scripts do.
+type step struct {
+	Step
+	src      *pipelines.Step
+	commands []command
+	pipes    []pipe
+
+	token   []string  // names of variables that hold the token
+	files   []written // that the token or credentials are written to
+	opaque  []opaque  // what may sign in unseen
+	changes *place    // where it first changes something, or nil
+	session bool      // whether commands obtain keys: keys set afterwards are a session's
+}
+
+// A command is a command of a script, with its place in the file.
+type command struct {
+	script.Command
+	at    place
+	after bool
+	item  int // index of the entry of the script
+	base  int // index of the entry's first command: Outer and Next count from it
+}
+
+type pipe struct {
+	*pipelines.Pipe
+	place
+	owner, name, version string
+	docker               bool
+}
+
+type place = pipelines.Place
+
+// written is a file that holds the token or credentials.
+type written struct {
+	path  string
+	at    place
+	token bool
+}
+
+// opaque is a command whose doing the file does not show.
+type opaque struct {
+	how  string
+	what string
+	at   place
+}
+
+// stable names a step without its place: by its pipeline and its name, or by its path if it has no name.
+func (s *step) stable() string {
+	if s.Name == "" {
+		return s.Path
+	}
+	return s.src.Pipeline + "\x00" + s.Name
+}
+
+// parsedScript is an entry of a script that was read. Steps share entries through anchors.
+type parsedScript struct {
+	text string
+	at   place
+}
+
+// study finds out what each step does.
+func (r *run) study() {
+	scripts := map[parsedScript][]script.Command{}
+	for i := range r.parsed.Steps {
+		src := &r.parsed.Steps[i]
+		s := &step{src: src, token: []string{tokenVariable}}
+		s.Step = Step{
+			Path: src.Path, Line: src.Line, Kind: src.Kind, Pattern: src.Pattern, Name: src.Name, Start: "automatic", Token: src.Token,
+			Branches: append([]string{}, src.Branches...), Clouds: []Cloud{}, Verdicts: []Verdict{}, Environment: ptr(src.Environment),
+		}
+		if src.Manual {
+			s.Start = "manual"
+		}
+		if src.Token {
+			s.OIDCLine, s.Audiences = src.OIDC.Line, append([]string{"workspace"}, src.OIDC.Audiences...)
+			s.Subject = ptr(subject(src))
+		}
+		for n, item := range src.Script {
+			if item.Pipe != nil {
+				s.pipes = append(s.pipes, readPipe(item.Pipe))
+				continue
+			}
+			id := parsedScript{item.Text, item.Place}
+			parsed, ok := scripts[id]
+			if !ok {
+				parsed = script.Parse(item.Text)
+				scripts[id] = parsed
+			}
+			base := len(s.commands)
+			for _, c := range parsed {
+				at := place{Line: item.LineOf(c.Line), Column: item.Column}
+				if at.Line != item.Line {
+					at.Column = r.indent(at.Line)
+				}
+				s.commands = append(s.commands, command{c, at, item.After, n, base})
+			}
+		}
+		s.follow()
+		s.signIns(r.options.OurPipes)
+		s.opaques()
+		s.changes = s.change()
+		r.steps = append(r.steps, s)
+	}
+	r.inherit()
+}
+
+func subject(s *pipelines.Step) string {
+	switch {
+	case s.Environment == "":
+		return "{repository}:{step}"
+	case s.Deploys:
+		return "{repository}:{environment " + s.Environment + "}:{step}"
+	}
+	return "{repository}:{?environment " + s.Environment + "}:{step}"
+}
+
+// indent is the column at which a line's text begins.
+func (r *run) indent(line int) int {
+	if line < 1 || line > len(r.source) {
+		return 1
+	}
+	text := r.source[line-1]
+	return 1 + len(text) - len(strings.TrimLeft(text, " \t"))
+}
+
+func readPipe(p *pipelines.Pipe) pipe {
+	q := pipe{Pipe: p, place: p.Place}
+	name := p.Name
+	if rest, ok := strings.CutPrefix(name, "docker://"); ok {
+		q.docker, name = true, rest
+	}
+	name, q.version = splitVersion(name)
+	q.owner, q.name = path.Split(name)
+	q.owner = strings.Trim(q.owner, "/")
+	return q
+}
+
+// splitVersion splits an image's or a pipe's name from its tag or digest.
+func splitVersion(name string) (string, string) {
+	if before, digest, ok := strings.Cut(name, "@"); ok {
+		before, _ = splitVersion(before)
+		return before, digest
+	}
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		return name[:at], name[at+1:]
+	}
+	return name, ""
+}
+
+// follow follows the token into other variables and into files.
+func (s *step) follow() {
+	for i := range s.commands {
+		c := &s.commands[i]
+		assignments := c.Assign
+		if n := c.Name(); n == "export" || n == "declare" || n == "readonly" {
+			assignments = append(slices.Clone(assignments), c.Words[1:]...)
+		}
+		for _, a := range assignments {
+			name, value, _ := strings.Cut(a.Text, "=")
+			if s.holdsToken(a.Vars) && bare(value) && !slices.Contains(s.token, name) {
+				s.token = append(s.token, name)
+			}
+		}
+		if f := s.outputFile(i); f != "" {
+			switch {
+			case s.tells(i):
+				s.files = append(s.files, written{f, c.at, true})
+			case s.answers(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
+				s.files = append(s.files, written{f, c.at, false})
+			case s.Token && c.Output == script.File && (c.Text() == "env" || c.Text() == "printenv"):
+				s.files = append(s.files, written{f, c.at, true})
+			}
+		}
+		text := c.Text()
+		if strings.Contains(text, "create-cred-config") {
+			if f := flag(c.Words, "--output-file"); f != "" {
+				s.files = append(s.files, written{f, c.at, false})
+			}
+		}
+		if obtains.MatchString(text) {
+			s.session = true
+		}
+	}
+}
+
+// obtains matches commands that answer with keys.
+var obtains = regexp.MustCompile(`\bsts assume-role|\bsts get-session-token|export-credentials`)
+
+// bare reports whether a value is a variable and nothing else.
+func bare(value string) bool {
+	return strings.HasPrefix(value, "$") && !strings.ContainsAny(strings.Trim(value, "${}"), " /,:?&")
+}
+
+// holdsToken reports whether one of the variables holds the token.
+func (s *step) holdsToken(vars []string) bool {
+	return slices.ContainsFunc(vars, func(v string) bool { return slices.Contains(s.token, v) })
+}
+
+// uses reports whether a word of the command takes the token.
+func (s *step) uses(c command) bool {
+	return slices.ContainsFunc(c.Words, func(w script.Word) bool { return s.holdsToken(w.Vars) })
+}
+
+// tells reports whether the command's output is the token.
+func (s *step) tells(i int) bool {
+	c := s.commands[i]
+	switch c.Name() {
+	case "echo", "printf", "Write-Host", "Write-Output":
+		return s.uses(c)
+	case "cat", "type", "Get-Content":
+		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
+	}
+	return false
+}
+
+// isFile reports whether a path is that of a file that the step has written the token, or credentials, to.
+func (s *step) isFile(path string, token bool) bool {
+	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == clean(path) })
+}
+
+// clean makes two ways to write a path of the clone directory one.
+func clean(p string) string {
+	for _, prefix := range []string{"${BITBUCKET_CLONE_DIR}/", "$BITBUCKET_CLONE_DIR/", "$()/", "$PWD/", "${PWD}/", "./"} {
+		p = strings.TrimPrefix(p, prefix)
+	}
+	return p
+}
+
+// inClone reports whether a path lies in the clone directory, as far as one can see.
+func inClone(p string) bool {
+	p = clean(p)
+	return p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "$") && !strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "%")
+}
+
+// next is the index of the command that a piped one feeds.
+func (s *step) next(i int) int { return s.commands[i].base + s.commands[i].Next }
+
+// outputFile is the file to which the command's output goes, through tee as well, or empty.
+func (s *step) outputFile(i int) string {
+	for range len(s.commands) {
+		c := s.commands[i]
+		switch {
+		case c.Output == script.File:
+			return c.File
+		case c.Output == script.Piped:
+			i = s.next(i)
+			if n := s.commands[i]; n.Name() == "tee" && len(n.Words) > 1 {
+				return n.Words[len(n.Words)-1].Text
+			}
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// shown reports whether what the command prints comes into the log.
+func (s *step) shown(i int) bool {
+	for range len(s.commands) {
+		c := s.commands[i]
+		switch c.Output {
+		case script.Shown:
+			return true
+		case script.File:
+			return false
+		case script.Piped:
+			i = s.next(i)
+			if !passes(s.commands[i]) {
+				return false
+			}
+		case script.Captured:
+			i = c.base + c.Outer
+			if n := s.commands[i].Name(); n != "echo" && n != "printf" {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// passes reports whether a command prints what it reads.
+func passes(c command) bool {
+	switch text := c.Text(); c.Name() {
+	case "cat", "tee", "sed", "head", "tail", "tr", "fold", "xxd", "rev", "nl", "sort", "less", "more":
+		return true
+	case "base64":
+		return !strings.Contains(text, " -d") && !strings.Contains(text, " -D") && !strings.Contains(text, "--decode")
+	case "jq":
+		return !strings.Contains(text, " .") || strings.HasSuffix(strings.TrimSpace(text), " .") || secretWords.MatchString(text)
+	}
+	return false
+}
+
+// secretWords are in what selects a part of an answer with keys.
+var secretWords = regexp.MustCompile(`(?i)credential|secret|accesskey|sessiontoken|\btoken\b`)
+
+// flag is the value of a flag, in both ways to write it, or empty.
+func flag(words []script.Word, names ...string) string {
+	for i, w := range words {
+		for _, name := range names {
+			if value, ok := strings.CutPrefix(w.Text, name+"="); ok {
+				return value
+			}
+			if w.Text == name && i+1 < len(words) {
+				return words[i+1].Text
+			}
+		}
+	}
+	return ""
+}
+
+// answers reports whether the command's output is keys, a token of a cloud, or a secret.
+func (s *step) answers(i int) bool {
+	c := s.commands[i]
+	text := c.Text()
+	switch c.Name() {
+	case "aws":
+		if !answersAWS.MatchString(text) {
+			return false
+		}
+		query := flag(c.Words, "--query")
+		return query == "" || secretWords.MatchString(query) || !strings.Contains(text, " sts ")
+	case "gcloud":
+		return strings.Contains(text, "auth print-access-token") || strings.Contains(text, "auth print-identity-token") || strings.Contains(text, "auth application-default print-access-token")
+	case "vault":
+		return answersVault.MatchString(text)
+	case "cat", "type":
+		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, false) && !strings.Contains(text, "cred-config") })
+	}
+	return false
+}
+
+var (
+	answersAWS   = regexp.MustCompile(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value)`)
+	answersVault = regexp.MustCompile(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
+)
+
+// change is where the step first changes something, or nil.
+func (s *step) change() *place {
+	for _, c := range s.commands {
+		if changes.MatchString(c.Text()) && !harmless.MatchString(c.Text()) {
+			return &c.at
+		}
+	}
+	for _, p := range s.pipes {
+		if changingPipe.MatchString(p.name) {
+			return &p.place
+		}
+	}
+	if changingName.MatchString(s.Name) && !plans.MatchString(s.Name) {
+		return &s.src.Place
+	}
+	return nil
+}
+
+var (
+	changes = regexp.MustCompile(`\b(?:terraform|tofu|terragrunt)\b.* (?:apply|destroy)\b|^\S*(?:terraform|tofu|terragrunt) (?:apply|destroy)\b` +
+		`|\bpulumi (?:up|destroy)\b|\b(?:cdk|cdktf|sam|sls|serverless|cargo lambda|faas-cli|firebase)\b.* deploy\b|\bhelm (?:upgrade|install)\b` +
+		`|\bkubectl\b.* (?:apply|set|rollout|delete)\b|\baws s3 (?:cp|sync|mv|rm)\b.*\bs3://|\baws cloudformation (?:deploy|create|update|delete)` +
+		`|\baws ecs (?:update-service|register-task-definition|run-task)|\becs deploy\b|\baws lambda (?:update|publish)|\baws cloudfront create-invalidation` +
+		`|\bdocker push\b|\bgcloud (?:\w+ )?(?:run|app|functions) (?:\S+ )?deploy\b|\b(?:gsutil|gcloud storage) (?:-m )?(?:cp|rsync)\b.*\bgs://`)
+	harmless     = regexp.MustCompile(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|\baws s3 (?:cp|sync|mv) s3://\S+ (?:[^s-]|s[^3])\S*$|\b(?:gsutil|gcloud storage) (?:-m )?(?:cp|rsync) (?:-\S+ )*gs://\S+ [^g-]\S*$|rollout status`)
+	changingPipe = regexp.MustCompile(`(?i)(?:^|[-_])(?:deploy|push|publish|run)(?:$|[-_])`)
+	changingName = regexp.MustCompile(`(?i)\b(?:deploy|deploys|deployment|release|publish|promote|apply|rollback|destroy|delete)\b`)
+	plans        = regexp.MustCompile(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate)\b`)
+)
+
+// inherit finds steps that sign in with a file that an earlier step of their pipeline wrote.
+func (r *run) inherit() {
+	for i, s := range r.steps {
+		if s.Token {
+			continue
+		}
+		for _, earlier := range r.steps[:i] {
+			if earlier.src.Pipeline != s.src.Pipeline || !earlier.Token {
+				continue
+			}
+			for _, f := range earlier.files {
+				if at, ok := s.names(f.path); ok && inClone(f.path) && !slices.ContainsFunc(s.files, func(own written) bool { return clean(own.path) == clean(f.path) }) &&
+					!slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How == "inherited-file" }) {
+					s.Clouds = slices.DeleteFunc(s.Clouds, func(c Cloud) bool { return c.How == "web-identity-file" })
+					s.Clouds = append(s.Clouds, Cloud{Cloud: cmp.Or(cloudOf(earlier), "unknown"), How: "inherited-file", Line: at.Line, column: at.Column})
+				}
+			}
+		}
+	}
+}
+
+func cloudOf(s *step) string {
+	if len(s.Clouds) == 0 {
+		return ""
+	}
+	return s.Clouds[0].Cloud
+}
+
+// names is where a command of the step names a file.
+func (s *step) names(file string) (place, bool) {
+	for _, c := range s.commands {
+		for _, w := range slices.Concat(c.Assign, c.Words) {
+			_, value, _ := strings.Cut(w.Text, "=")
+			if clean(w.Text) == clean(file) || value != "" && clean(value) == clean(file) || strings.HasPrefix(w.Text, "file://") && clean(w.Text[7:]) == clean(file) {
+				return c.at, true
+			}
+		}
+	}
+	return place{}, false
+}
+
+// maxTime is how long the step may run, in minutes, and whether the file says so.
+func (r *run) maxTime(s *step) (int, bool) {
+	if limit := cmp.Or(s.src.MaxTime, r.parsed.MaxTime); limit != 0 {
+		return int(limit.Minutes()), true
+	}
+	return 120, false
+}
+
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
+}

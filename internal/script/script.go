@@ -1,0 +1,381 @@
+// Package script reads scripts as a POSIX shell would split them into commands, as far as one can without running them. It never
+// fails: what it cannot make sense of comes out as words.
+package script
+
+import (
+	"slices"
+	"strings"
+)
+
+// An Output says where a command's standard output goes.
+type Output int
+
+// The outputs.
+const (
+	Shown    Output = iota // the log
+	File                   // a file, or nothing
+	Captured               // a variable or an argument: inside $( ), backticks or <( )
+	Piped                  // the next command of the list
+)
+
+// A Command is one simple command.
+type Command struct {
+	Words  []Word // without assignments in front, redirections, and words such as then
+	Assign []Word // NAME=value in front of the command, or all of it
+	Line   int    // index of its first line in the script
+	Output Output
+	File   string // that the output goes to, if it is a file
+	Reads  string // file of the redirected input
+	Here   *Word  // here-document or here-string
+	Outer  int    // index of the command around a Captured one, or -1
+	Next   int    // index of the command that a Piped one feeds
+}
+
+// A Word is a word without its quotes.
+type Word struct {
+	Text string
+	Vars []string // variables whose values the word takes
+}
+
+// Name is the command's name without its folder.
+func (c Command) Name() string {
+	if len(c.Words) == 0 {
+		return ""
+	}
+	name := c.Words[0].Text
+	return name[strings.LastIndexByte(name, '/')+1:]
+}
+
+// Text is the command's words in one line.
+func (c Command) Text() string {
+	all := make([]string, len(c.Words))
+	for i, w := range c.Words {
+		all[i] = w.Text
+	}
+	return strings.Join(all, " ")
+}
+
+// maxDepth bounds how deep substitutions nest.
+const maxDepth = 20
+
+// Parse splits a script into its commands, in the order in which they begin, substitutions behind the command around them.
+func Parse(text string) []Command {
+	r := &reader{text: text, outer: -1}
+	r.list(0)
+	return r.all
+}
+
+type reader struct {
+	text  string
+	at    int
+	line  int
+	all   []Command
+	outer int
+
+	backticks bool // whether a backtick ends the list that is being read
+
+	waiting []here // here-documents that begin on the next line
+}
+
+type here struct {
+	command int
+	end     string
+	raw     bool // whether variables keep their names
+	tabs    bool
+}
+
+// list reads commands up to the character that ends the list, or the end of the text.
+func (r *reader) list(end byte) {
+	backticks := r.backticks
+	r.backticks = end == '`'
+	defer func() { r.backticks = backticks }()
+	current, feeder := -1, -1 // the command that is being read, and the one that feeds it
+	begin := func() int {
+		if current < 0 {
+			r.all = append(r.all, Command{Line: r.line, Outer: r.outer, Output: r.usual()})
+			current = len(r.all) - 1
+			if feeder >= 0 {
+				r.all[feeder].Output, r.all[feeder].Next = Piped, current
+			}
+			feeder = -1
+		}
+		return current
+	}
+	for r.at < len(r.text) {
+		c := r.text[r.at]
+		switch {
+		case c == end:
+			r.at++
+			return
+		case c == '\n':
+			r.newline()
+			current = -1
+		case c == ' ' || c == '\t' || c == '\r':
+			r.at++
+		case c == '\\' && r.follows("\\\n", "\\\r\n"):
+			r.at += 1 + strings.IndexByte(r.text[r.at:], '\n')
+			r.line++
+		case c == '#':
+			r.at += strings.IndexByte(r.text[r.at:]+"\n", '\n')
+		case c == ';' || c == '(' || c == ')':
+			r.at++
+			current = -1
+		case r.follows("&>"):
+			r.redirect(begin())
+		case c == '&' || r.follows("||"):
+			r.at++
+			if r.at < len(r.text) && r.text[r.at] == c {
+				r.at++
+			}
+			current = -1
+		case c == '|':
+			r.at++
+			if r.at < len(r.text) && r.text[r.at] == '&' {
+				r.at++
+			}
+			if current >= 0 && r.all[current].Output != File {
+				feeder = current
+			}
+			current = -1
+		case r.redirection():
+			r.redirect(begin())
+		default:
+			word := r.word(begin())
+			r.take(begin(), word)
+		}
+	}
+}
+
+// usual is where output goes unless the command says otherwise.
+func (r *reader) usual() Output {
+	if r.outer >= 0 {
+		return Captured
+	}
+	return Shown
+}
+
+func (r *reader) follows(any ...string) bool {
+	return slices.ContainsFunc(any, func(s string) bool { return strings.HasPrefix(r.text[r.at:], s) })
+}
+
+// take adds a word to a command.
+func (r *reader) take(command int, w Word) {
+	c := &r.all[command]
+	if len(c.Words) == 0 {
+		if slices.Contains([]string{"if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "time", "fi", "done"}, w.Text) {
+			return
+		}
+		if assigns(w.Text) {
+			c.Assign = append(c.Assign, w)
+			return
+		}
+	}
+	c.Words = append(c.Words, w)
+}
+
+// assigns reports whether a word is NAME=value.
+func assigns(word string) bool {
+	name, _, ok := strings.Cut(word, "=")
+	return ok && name != "" && strings.Trim(name, nameChars) == "" && (name[0] < '0' || name[0] > '9')
+}
+
+const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+// newline ends a line, and reads the here-documents that begin behind it.
+func (r *reader) newline() {
+	r.at++
+	r.line++
+	for _, h := range r.waiting {
+		var body strings.Builder
+		for r.at < len(r.text) {
+			line, _, more := strings.Cut(r.text[r.at:], "\n")
+			r.at += len(line)
+			if more {
+				r.at++
+				r.line++
+			}
+			line = strings.TrimSuffix(line, "\r")
+			if line == h.end || h.tabs && strings.TrimLeft(line, "\t") == h.end {
+				break
+			}
+			body.WriteString(line + "\n")
+		}
+		w := Word{Text: body.String()}
+		if !h.raw {
+			w.Vars = variables(w.Text)
+		}
+		r.all[h.command].Here = &w
+	}
+	r.waiting = nil
+}
+
+// redirection reports whether a redirection begins here: <, >, or one with a number in front.
+func (r *reader) redirection() bool {
+	rest := strings.TrimLeft(r.text[r.at:], "0123456789")
+	return rest != "" && (rest[0] == '>' || rest[0] == '<' && !strings.HasPrefix(rest, "<(")) && !strings.HasPrefix(rest, ">(")
+}
+
+func (r *reader) redirect(command int) {
+	rest := r.text[r.at:]
+	number := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789&"))]
+	r.at += len(number)
+	operator := r.text[r.at : r.at+1]
+	for _, long := range []string{"<<<", "<<-", "<<", ">>", ">&", "<&", ">|", "<>"} {
+		if r.follows(long) {
+			operator = long
+			break
+		}
+	}
+	r.at += len(operator)
+	for r.at < len(r.text) && (r.text[r.at] == ' ' || r.text[r.at] == '\t') {
+		r.at++
+	}
+	begin := r.at
+	w := r.word(command)
+	raw := r.text[begin:r.at]
+	c := &r.all[command]
+	switch operator {
+	case "<<<":
+		c.Here = &w
+	case "<<", "<<-":
+		r.waiting = append(r.waiting, here{command, w.Text, strings.ContainsAny(raw, `'"\`), operator == "<<-"})
+	case "<":
+		c.Reads = w.Text
+	case ">", ">>", ">|":
+		if (number == "" || number == "1" || number == "&") && w.Text != "/dev/stdout" && w.Text != "/dev/stderr" && w.Text != "/dev/tty" {
+			c.Output, c.File = File, w.Text
+		}
+	}
+}
+
+// word reads a word of a command. Substitutions inside it become commands of their own.
+func (r *reader) word(command int) Word {
+	var w Word
+	var text strings.Builder
+	quoted := false // inside double quotes
+	for r.at < len(r.text) {
+		c := r.text[r.at]
+		if !quoted && strings.IndexByte(" \t\r\n;&|<>()", c) >= 0 && !r.follows("<(", ">(") {
+			break
+		}
+		if c == '`' && r.backticks {
+			break
+		}
+		switch {
+		case c == '\'' && !quoted:
+			end := strings.IndexByte(r.text[r.at+1:]+"'", '\'')
+			inner := r.text[r.at+1 : min(r.at+1+end, len(r.text))]
+			text.WriteString(inner)
+			r.line += strings.Count(inner, "\n")
+			r.at = min(r.at+2+end, len(r.text))
+		case c == '"':
+			quoted = !quoted
+			r.at++
+		case c == '\\' && r.at+1 < len(r.text):
+			if r.text[r.at+1] == '\n' {
+				r.line++
+			} else {
+				text.WriteByte(r.text[r.at+1])
+			}
+			r.at += 2
+		case r.follows("$(("):
+			text.WriteString("$(")
+			r.at += 2
+		case r.follows("$(") || !quoted && r.follows("<(", ">("):
+			r.at += 2
+			r.substitute(command, ')')
+			text.WriteString("$()")
+		case c == '`':
+			r.at++
+			r.substitute(command, '`')
+			text.WriteString("$()")
+		case c == '$':
+			name, length := variable(r.text[r.at:])
+			if name != "" {
+				w.Vars = append(w.Vars, name)
+			}
+			text.WriteString(r.text[r.at : r.at+length])
+			r.at += length
+		default:
+			if c == '\n' {
+				r.line++
+			}
+			text.WriteByte(c)
+			r.at++
+		}
+	}
+	w.Text = text.String()
+	if strings.Contains(w.Text, "%") || strings.Contains(w.Text, "$env:") {
+		w.Vars = append(w.Vars, windows(w.Text)...)
+	}
+	return w
+}
+
+// substitute reads the commands of a substitution.
+func (r *reader) substitute(command int, end byte) {
+	outer := r.outer
+	depth := 0
+	for at := command; at >= 0; at = r.all[at].Outer {
+		depth++
+	}
+	if depth > maxDepth {
+		return
+	}
+	r.outer = command
+	r.list(end)
+	r.outer = outer
+}
+
+// variable is the name of the variable that text, which begins with $, names, and the length of the expression.
+func variable(text string) (name string, length int) {
+	if strings.HasPrefix(text, "${") {
+		end := strings.IndexByte(text, '}')
+		if end < 0 {
+			return "", 2
+		}
+		inner := strings.TrimLeft(text[2:end], "#!")
+		name = inner[:len(inner)-len(strings.TrimLeft(inner, nameChars))]
+		rest := inner[len(name):]
+		if strings.HasPrefix(text[2:], "#") || strings.HasPrefix(rest, "+") || strings.HasPrefix(rest, ":+") {
+			name = "" // its length, or another word in its place
+		}
+		return name, end + 1
+	}
+	name = text[1 : len(text)-len(strings.TrimLeft(text[1:], nameChars))]
+	return name, 1 + len(name)
+}
+
+// variables are those that a text of several lines names, such as a here-document.
+func variables(text string) []string {
+	var all []string
+	for i := 0; i < len(text); i++ {
+		if text[i] == '$' && (i == 0 || text[i-1] != '\\') {
+			name, length := variable(text[i:])
+			if name != "" {
+				all = append(all, name)
+			}
+			i += length - 1
+		}
+	}
+	return all
+}
+
+// windows are the variables that a word of a script for Windows names: %X% and $env:X.
+func windows(text string) []string {
+	var all []string
+	for rest := text; ; {
+		_, after, found := strings.Cut(rest, "$env:")
+		if !found {
+			break
+		}
+		all = append(all, after[:len(after)-len(strings.TrimLeft(after, nameChars))])
+		rest = after
+	}
+	parts := strings.Split(text, "%")
+	for i := 1; i+1 < len(parts); i += 2 {
+		if parts[i] != "" && strings.Trim(parts[i], nameChars) == "" {
+			all = append(all, parts[i])
+		}
+	}
+	return all
+}
