@@ -20,6 +20,7 @@ func Commands(version string) []cli.Command {
 	return []cli.Command{
 		explain.Command(),
 		check(version),
+		auditCommand(),
 		guardCommand(),
 	}
 }

@@ -72,6 +72,20 @@ type Step struct {
 	Branches    []string  `json:"branches"`
 	Clouds      []Cloud   `json:"clouds"`
 	Verdicts    []Verdict `json:"verdicts"`
+
+	Deploys     bool `json:"-"` // whether the environment is a deployment's; of another one it is open what the token says
+	PullRequest bool `json:"-"` // whether an unreviewed change runs the step
+}
+
+// Asks are the identities that the step asks for with its token.
+func (s *Step) Asks() []Ask {
+	var all []Ask
+	for _, c := range s.Clouds {
+		if s.Token && c.How != "static-keys" && c.Who != nil {
+			all = append(all, Ask{c.Cloud, c.Who})
+		}
+	}
+	return all
 }
 
 // A Cloud is a sign-in that a step makes.
@@ -97,12 +111,12 @@ type Judge interface {
 	Judge(steps []*Step) []Judgement
 }
 
-// A Judgement is what a [Judge] finds about a step.
+// A Judgement is what a [Judge] finds about steps.
 type Judgement struct {
 	Rule     finding.Rule
 	Severity finding.Severity
-	Step     *Step
-	About    string // what the finding is about beside the step: part of its id
+	Steps    []*Step // the first one has the finding's line
+	About    string  // what the finding is about beside the step: part of its id
 	Message  string
 	Fix      finding.Fix
 }
@@ -141,6 +155,7 @@ type run struct {
 type key struct {
 	rule string
 	line int
+	what string // of findings that others than the file decide: each role has its own
 }
 
 // A report is a finding in the making.
@@ -153,12 +168,13 @@ type report struct {
 	steps    []*step
 	message  string
 	fix      finding.Fix
+	what     string // see key
 }
 
 // report adds a finding. A rule has one finding for a line: steps that share it, through an anchor, are added to it.
 func (r *run) report(p report) {
 	severity := cmp.Or(p.severity, p.rule.Severity)
-	k := key{p.rule.Name, p.at.Line}
+	k := key{p.rule.Name, p.at.Line, p.what}
 	if i, ok := r.found[k]; ok {
 		f := &r.all[i]
 		for _, s := range p.steps {
@@ -251,12 +267,12 @@ func (r *run) judges() {
 	}
 	for _, judge := range r.options.Judges {
 		for _, j := range judge.Judge(steps) {
-			i := slices.Index(steps, j.Step)
-			if i < 0 {
-				continue
+			p := report{rule: j.Rule, severity: j.Severity, about: j.About, message: j.Message, fix: j.Fix, what: j.About}
+			for _, s := range j.Steps {
+				p.steps = append(p.steps, r.steps[slices.Index(steps, s)])
 			}
-			s := r.steps[i]
-			r.report(report{rule: j.Rule, severity: j.Severity, at: s.src.Place, about: j.About, steps: []*step{s}, message: j.Message, fix: j.Fix})
+			p.at = p.steps[0].src.Place
+			r.report(p)
 		}
 	}
 }

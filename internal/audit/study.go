@@ -84,6 +84,7 @@ func (r *run) study() {
 		s.Step = Step{
 			Path: src.Path, Line: src.Line, Kind: src.Kind, Pattern: src.Pattern, Name: src.Name, Start: "automatic", Token: src.Token,
 			Branches: append([]string{}, src.Branches...), Clouds: []Cloud{}, Verdicts: []Verdict{}, Environment: ptr(src.Environment),
+			Deploys: src.Deploys, PullRequest: src.PullRequest,
 		}
 		if src.Manual {
 			s.Start = "manual"

@@ -27,6 +27,7 @@ func Entries() []Entry {
 		{"logout", "remove what login wrote, and revoke what can be revoked", []string{Pipe}},
 		{"explain", "print the token's claims and the trust configuration to paste", []string{Pipe, Advisor}},
 		{"check", "judge trust configurations against an identity, offline", []string{Advisor}},
+		{"audit", "judge the steps of bitbucket-pipelines.yml, offline", []string{Advisor}},
 		{"guard", "test guardrails, show what they see, and replay records against them", []string{Advisor, Pipe}},
 	}
 }

@@ -3,11 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf16"
 
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
 )
 
@@ -23,6 +25,16 @@ func (c *Console) line(w io.Writer, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, _ = fmt.Fprintln(w, text)
+}
+
+// Colours reports whether standard output is a terminal that may get colours.
+func (c *Console) Colours(vars *config.Vars) bool {
+	file, ok := c.out.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok || vars.Colourless() {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
 // Print prints what is the program's own, or has been made visible: it may have many lines.

@@ -16,6 +16,9 @@ import (
 // maxFile bounds what is read. The trust policies of an account's 5,000 roles, the most that AWS grants, take less.
 const maxFile = 32 << 20
 
+// ErrEmpty is a file with nothing in it.
+var ErrEmpty = errors.New("empty")
+
 // ReadFile reads a file that the command line names, or standard input for a dash. Standard input, pipes and devices may never
 // end: ctx bounds the wait. The file must not be empty.
 func ReadFile(ctx context.Context, name string) ([]byte, error) {
@@ -61,7 +64,7 @@ func readAll(name string) ([]byte, error) {
 	case len(data) > maxFile:
 		return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, errors.New("empty")
+		return nil, ErrEmpty
 	}
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
 }

@@ -52,3 +52,7 @@ func (v *Vars) Owner() *Owner {
 	}
 	return &Owner{UID: int(uid), GID: int(gid)}
 }
+
+// Colourless reports whether the user wants no colours on a terminal: NO_COLOR is set, and not empty (no-color.org). A step has no
+// terminal, so that the variable stands in no table.
+func (v *Vars) Colourless() bool { return v.value("NO_COLOR") != "" }

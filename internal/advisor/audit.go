@@ -1,0 +1,219 @@
+package advisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/audit/judges"
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/guard/rules"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/pipelines"
+	"bitbucket-oidc/internal/trust"
+)
+
+func auditCommand() cli.Command {
+	return cli.Command{Name: "audit", Usage: auditUsage, Options: auditOptions(), Run: runAudit}
+}
+
+func auditOptions() []cli.Option {
+	const uuid, isUUID = `(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?`, "a UUID, with or without braces"
+	return []cli.Option{
+		{Name: "format", Value: "FORMAT", Pattern: "text|json", Expected: "text or json", Usage: "text (the default) or json"},
+		{Name: "document", Value: "FILE", Many: true, File: true, Usage: "a trust configuration, as for check: judge each step against it"},
+		{Name: "map", Value: "FILE", File: true, Usage: "an access map: report what steps ask for and the map does not grant"},
+		{Name: "guard", Value: "FILE", File: true, Usage: "guardrails: report which of them refuse a step"},
+		{Name: "repository", Value: "UUID", Pattern: uuid, Expected: isUUID, Usage: "the repository's UUID; without it BITBUCKET_REPO_UUID"},
+		{Name: "workspace", Value: "SLUG", Pattern: `[0-9A-Za-z_-]+`, Expected: "the workspace as in bitbucket.org/WORKSPACE", Usage: "the workspace; without it BITBUCKET_WORKSPACE"},
+		{Name: "workspace-uuid", Value: "UUID", Pattern: uuid, Expected: isUUID, Usage: "its UUID; without it BITBUCKET_REPO_OWNER_UUID"},
+		{Name: "environment", Value: "NAME=UUID", Many: true, Pattern: `(?s).+=` + uuid, Expected: "NAME=UUID", Usage: "the UUID of a deployment environment"},
+		{Name: "our-pipe", Value: "NAME", Many: true, Usage: "this pipe under another name, such as acme/sign-in"},
+		{Name: "now", Value: "TIME", Usage: "the time to judge at, such as 2026-11-22T23:00:00Z; without it: now"},
+		{Name: "strict", Usage: "warnings and undecided verdicts count as errors"},
+		{Name: "no-exit-code", Usage: "exit 0 also where there are errors"},
+	}
+}
+
+func auditUsage(program string) string {
+	return "Usage: " + program + ` audit [FLAG…] [FILE…]
+
+Judges bitbucket-pipelines.yml, offline: which identity each step has, which cloud it asks with it, as whom, and what is
+wrong with that. Without a file it is bitbucket-pipelines.yml of the working directory; - is standard input. Flags:
+
+` + cli.Describe(auditOptions()) + `
+A comment on the line of a finding, or on the line above, accepts it: # bitbucket-oidc: ignore[RULE] reason
+Exit status: 0 nothing of severity error; 1 otherwise; 2 a file cannot be read, or the command line is wrong. It never
+sends anything, and needs no token. Variables: BITBUCKET_WORKSPACE, BITBUCKET_REPO_OWNER_UUID, BITBUCKET_REPO_UUID,
+NO_COLOR, TIMEOUT, DEBUG.
+`
+}
+
+// audited is a file with what was found in it.
+type audited struct {
+	audit.Result
+	data []byte
+}
+
+func runAudit(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	if len(a.Files) == 0 {
+		a.Files = []string{pipelines.FileName}
+	}
+	var files []audited
+	for _, name := range a.Files {
+		data, err := cli.ReadFile(ctx, name)
+		if !errors.Is(err, cli.ErrEmpty) { // an empty file can be read: it is no pipelines file
+			a.Add(hint.With(err, "name a bitbucket-pipelines.yml, or - for standard input"))
+		}
+		files = append(files, audited{audit.Result{File: name}, data})
+	}
+	options := audit.Options{OurPipes: a.Texts("our-pipe"), Judges: auditJudges(ctx, a)}
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
+	}
+	type outcome struct {
+		files []audited
+		text  string
+	}
+	got := make(chan outcome, 1)
+	go func() { // a small file can be made to take long
+		for i := range files {
+			files[i].Result = audit.File(files[i].File, files[i].data, options)
+		}
+		if a.Text("format") == "json" {
+			got <- outcome{files, auditJSON(files)}
+		} else {
+			got <- outcome{files, auditText(files, c.Colours(a.Vars))}
+		}
+	}()
+	select {
+	case o := <-got:
+		c.Print(o.text)
+		if a.Given("no-exit-code") {
+			return cli.Done
+		}
+		return auditStatus(o.files, a.Given("strict"))
+	case <-ctx.Done():
+		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
+	}
+}
+
+// auditJudges reads what steps are judged against beside the file.
+func auditJudges(ctx context.Context, a *cli.Arguments) []audit.Judge {
+	r := judges.Repository{
+		Workspace: either(a.Text("workspace"), a.Vars.Workspace), WorkspaceUUID: either(a.Text("workspace-uuid"), a.Vars.RepositoryOwner),
+		RepositoryUUID: either(a.Text("repository"), a.Vars.RepositoryUUID), Environments: map[string]string{}, Now: a.Moment("now", time.Now()),
+	}
+	var granted *access.Map
+	if name := a.Text("map"); name != "" {
+		data, err := cli.ReadFile(ctx, name)
+		if err == nil {
+			granted, err = access.Parse(name, data)
+		}
+		a.Add(err)
+	}
+	if granted != nil {
+		r.Workspace, r.WorkspaceUUID = either(r.Workspace, granted.Workspace.Slug), either(r.WorkspaceUUID, granted.Workspace.UUID)
+		if r.RepositoryUUID == "" && len(granted.Repositories) == 1 {
+			r.RepositoryUUID = granted.Repositories[0].UUID
+		}
+		r.Environments = judges.Environments(granted, r.RepositoryUUID)
+	}
+	for _, pair := range a.Texts("environment") {
+		at := strings.LastIndexByte(pair, '=')
+		if at > 0 {
+			r.Environments[strings.ToLower(pair[:at])] = pair[at+1:]
+		}
+	}
+	var all []audit.Judge
+	var documents []trust.File
+	for _, name := range a.Texts("document") {
+		data, err := cli.ReadFile(ctx, name)
+		a.Add(err)
+		documents = append(documents, trust.File{Name: name, Data: data})
+	}
+	if len(documents) > 0 {
+		d := judges.Documents{Repository: r, Files: documents}
+		if err := d.Readable(); err != nil && a.Err() == nil {
+			a.Add(unknownKinds(err))
+		}
+		all = append(all, d)
+	}
+	if granted != nil {
+		all = append(all, judges.AccessMap{Repository: r, Map: granted})
+	}
+	if name := a.Text("guard"); name != "" {
+		data, err := cli.ReadFile(ctx, name)
+		var file *rules.File
+		if err == nil {
+			file, err = rules.Read(name, data)
+		}
+		a.Add(err)
+		if file != nil {
+			all = append(all, judges.Guardrails{Repository: r, Context: ctx, File: file})
+		}
+	}
+	return all
+}
+
+func either(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// auditStatus depends on findings alone, whatever they are printed as.
+func auditStatus(files []audited, strict bool) int {
+	for _, f := range files {
+		if slices.ContainsFunc(f.Findings, func(f audit.Finding) bool {
+			return f.Severity == finding.Error || strict && f.Severity == finding.Warning
+		}) {
+			return cli.Failed
+		}
+		for _, s := range f.Steps {
+			if strict && slices.ContainsFunc(s.Verdicts, func(v audit.Verdict) bool { return v.Verdict == string(trust.Undecided) }) {
+				return cli.Failed
+			}
+		}
+	}
+	return cli.Done
+}
+
+// auditJSON is one object for a file, and for several one that lists them, with all findings beside.
+func auditJSON(files []audited) string {
+	type one struct {
+		Version int `json:"version"`
+		audit.Result
+	}
+	if len(files) == 1 {
+		return document.Indented(one{1, files[0].Result})
+	}
+	all := struct {
+		Version  int              `json:"version"`
+		Files    []audit.Result   `json:"files"`
+		Findings []audit.Finding  `json:"findings"`
+		Accepted []audit.Accepted `json:"accepted"`
+	}{1, []audit.Result{}, []audit.Finding{}, []audit.Accepted{}}
+	for _, f := range files {
+		all.Files = append(all.Files, f.Result)
+		all.Findings = append(all.Findings, f.Findings...)
+		all.Accepted = append(all.Accepted, f.Accepted...)
+	}
+	return document.Indented(all)
+}
+
+// counted is so many of a thing.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

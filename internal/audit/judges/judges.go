@@ -1,0 +1,76 @@
+// Package judges asks about the steps of a pipelines file what lies outside of it: trust documents, an access map, and
+// guardrails. What depends on something that is not known here is undecided, and no finding.
+package judges
+
+import (
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/bitbucket"
+)
+
+// A Repository is whose steps they are. What is not known is empty.
+type Repository struct {
+	Workspace      string // the slug
+	WorkspaceUUID  string
+	RepositoryUUID string
+	Environments   map[string]string // UUIDs by names in small letters
+	Now            time.Time
+}
+
+// known reports whether an identity can be put together.
+func (r Repository) known() bool {
+	return r.Workspace != "" && r.WorkspaceUUID != "" && r.RepositoryUUID != ""
+}
+
+// A member is one identity that a step can have.
+type member struct {
+	branch      string
+	environment string // UUID; empty without one
+	guessed     bool   // whether the environment's UUID, or the branch, is made up
+}
+
+// madeUpBranch stands for the branches that a pattern takes.
+const madeUpBranch = "a-branch/that-nobody-has"
+
+// members are the identities of a step, one for each branch that is known, or one for all; certain is false where the step's
+// subject itself is open.
+func (r Repository) members(s *audit.Step) (all []member, certain bool) {
+	m := member{}
+	if s.Environment != nil {
+		m.environment = r.Environments[strings.ToLower(*s.Environment)]
+		if m.environment == "" {
+			m.environment, m.guessed = bitbucket.MadeUpUUIDs()[1], true
+		}
+	}
+	for _, b := range s.Branches {
+		one := m
+		one.branch = b
+		if strings.ContainsAny(b, "*?") {
+			one.branch, one.guessed = madeUpBranch, true
+		}
+		all = append(all, one)
+	}
+	if len(all) == 0 {
+		m.guessed = true
+		all = []member{m}
+	}
+	return all, s.Environment == nil || s.Deploys
+}
+
+// identity puts an identity together.
+func (r Repository) identity(s *audit.Step, m member) (bitbucket.Identity, error) {
+	return bitbucket.Parts{
+		Workspace: r.Workspace, WorkspaceUUID: r.WorkspaceUUID, RepositoryUUID: r.RepositoryUUID, EnvironmentUUID: m.environment, Branch: m.branch,
+		Audiences: audiences(s), Now: r.Now,
+	}.Identity()
+}
+
+// audiences are the step's own, without the workspace's.
+func audiences(s *audit.Step) []string {
+	if len(s.Audiences) < 2 {
+		return nil
+	}
+	return s.Audiences[1:]
+}
