@@ -65,8 +65,11 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		c.Print(cli.Visible(success(backend, got)))
 	}
 	for _, g := range grants {
-		for _, guess := range guesses(g) {
-			c.Print(cli.Visible(guess))
+		for _, v := range g.Env {
+			if v.Name == "AWS_REGION" && len(v.Guess) > 0 {
+				// A later command that works in the wrong place says so nowhere.
+				c.Print(cli.Visible("aws: region " + v.Value + " is a guess, for a step that sets neither AWS_REGION nor AWS_DEFAULT_REGION"))
+			}
 		}
 	}
 	warnOfClock(c, grants)
@@ -210,25 +213,6 @@ func warnOfDrift(c *cli.Console, grants []federation.Grant, claims oidc.Claims, 
 		c.Warn(fmt.Sprintf("%s %s ends at %s, and the step may run until %s (max-time %s): %s", b, got.Name,
 			timeOfDay(got.Expires), timeOfDay(end), minutes(maxTime), got.Lengthen))
 	}
-}
-
-// guesses name what nobody gave, such as a region: a later command that works in the wrong place says so nowhere.
-func guesses(g federation.Grant) []string {
-	var values []string
-	names := map[string][]string{}
-	for _, v := range g.Env {
-		if len(v.Guess) == 0 {
-			continue
-		}
-		if names[v.Value] == nil {
-			values = append(values, v.Value)
-		}
-		names[v.Value] = append(names[v.Value], v.Name)
-	}
-	for i, value := range values {
-		values[i] = fmt.Sprintf("%s: %s is a guess, for a step that has none of its own: %s", g.Backend, value, strings.Join(names[value], ", "))
-	}
-	return values
 }
 
 // each goes through the credentials of all backends.

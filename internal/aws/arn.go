@@ -18,6 +18,17 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":iam::" + a.Account + ":role/" + a.Role
 }
 
+// fits reports whether an assumed role's ARN is of this role. It names the role without its path (IAM user guide, "IAM
+// identifiers"), and of a server outside AWS's partitions any account.
+func (a ARN) fits(principal string) bool {
+	parts := strings.SplitN(principal, ":", 6)
+	if len(parts) != 6 {
+		return false
+	}
+	name := a.Role[strings.LastIndex(a.Role, "/")+1:]
+	return parts[1] == a.Partition && (a.Account == "" || parts[4] == a.Account) && strings.HasPrefix(parts[5], "assumed-role/"+name+"/")
+}
+
 // isRoleName tells whether s is a role's name with its path (IAM API Reference, CreateRole).
 func isRoleName(s string) bool {
 	path, name := "", s

@@ -127,6 +127,11 @@ func TestUnusableAnswers(t *testing.T) {
 		"no ARN":                 answered(goodID, goodKey, goodKey, "", goodEnd),
 		"an ARN of two lines":    answered(goodID, goodKey, goodKey, goodARN+"\n✔ canary", goodEnd),
 		"no expiration":          answered(goodID, goodKey, goodKey, goodARN, ""),
+		"another account":        answered(goodID, goodKey, goodKey, strings.Replace(goodARN, "123456789012", "210987654321", 1), goodEnd),
+		"another role":           answered(goodID, goodKey, goodKey, strings.Replace(goodARN, "/deploy/", "/admin/", 1), goodEnd),
+		"a longer role":          answered(goodID, goodKey, goodKey, strings.Replace(goodARN, "/deploy/", "/deploy-all/", 1), goodEnd),
+		"a role with its path":   answered(goodID, goodKey, goodKey, strings.Replace(goodARN, "/deploy/", "/team/deploy/", 1), goodEnd),
+		"another partition":      answered(goodID, goodKey, goodKey, strings.Replace(goodARN, "arn:aws:", "arn:aws-cn:", 1), goodEnd),
 		"nonsense as expiration": answered(goodID, goodKey, goodKey, goodARN, "canary"),
 	} {
 		t.Run(name, func(t *testing.T) {

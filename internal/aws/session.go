@@ -266,8 +266,6 @@ func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials,
 		return unusable("no secret access key")
 	case !isKey(token):
 		return unusable("no session token")
-	case c.Expiration == nil || c.Expiration.IsZero():
-		return unusable("no expiration")
 	}
 	principal := ""
 	if user != nil {
@@ -277,7 +275,14 @@ func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials,
 		}
 	}
 	account, ok := accountOf(principal)
-	if !ok {
+	switch {
+	case ok && account != assumed.Account && b.allowed(account) != nil:
+		return session{}, b.allowed(account)
+	case ok && !assumed.fits(principal):
+		return unusable("it is for another partition, account or role than asked for")
+	case c.Expiration == nil || c.Expiration.IsZero():
+		return unusable("no expiration")
+	case !ok:
 		if _, known := HomeRegion(assumed.Partition); known || principal != "" {
 			return unusable("no ARN of an assumed role")
 		}

@@ -136,8 +136,8 @@ func TestListOfSpaces(t *testing.T) {
 
 func TestGeneral(t *testing.T) {
 	v := vars("TIMEOUT=1h30m", "DEBUG=YES", "COMMAND=logout")
-	if name, asked := v.Command(); v.Timeout() != 90*time.Minute || !v.Boolean("DEBUG") || name != "logout" || !asked || v.Err() != nil {
-		t.Errorf("%v, %v", name, v.Err())
+	if v.Timeout() != 90*time.Minute || !v.Boolean("DEBUG") || v.Text("COMMAND") != "logout" || v.Err() != nil {
+		t.Errorf("%v, %v, %v", v.Timeout(), v.Text("COMMAND"), v.Err())
 	}
 	v = vars("TIMEOUT=0", "DEBUG="+canary)
 	limit := v.Timeout()

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// Command is the command that the variables ask for, and whether they ask for one at all.
-func (v *Vars) Command() (name string, asked bool) { return v.Text("COMMAND"), v.IsSet("COMMAND") }
-
 // Timeout bounds the whole command. Where it cannot be read it has its default.
 func (v *Vars) Timeout() time.Duration {
 	g := v.Group()

@@ -54,7 +54,9 @@ func misleads(name string) bool {
 
 // Network checks what Go's libraries read by themselves, and pass over where they cannot read it: requests would go past the proxy.
 func (v *Vars) Network() {
-	v.Text("SSL_CERT_FILE")
+	for _, name := range []string{"SSL_CERT_FILE", "NO_PROXY"} {
+		v.Text(name) // says so if the text cannot be meant
+	}
 	v.authorities("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE")))
 	if dirs := v.value("SSL_CERT_DIR"); dirs != "" && liesIn(v.CloneDir(), dirs) { // Go would read whatever the checkout has there, to its end
 		v.Add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))

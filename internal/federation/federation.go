@@ -127,7 +127,7 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 	for _, g := range grants {
 		outcomes = append(outcomes, g.Outcomes...)
 	}
-	if err := errors.Join(append(errs, shared(grants))...); err != nil {
+	if err := errors.Join(append(errs, shared(grants), endless(grants))...); err != nil {
 		return nil, outcomes, err
 	}
 	return grants, outcomes, nil
@@ -146,6 +146,28 @@ func clockFirst(err error, observed *clock.Observed) error {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// endless is an error for each credential that no cloud can have handed out, because it would last for more than ten years. The past
+// is left alone: the runner's clock may be ahead.
+func endless(grants []Grant) error {
+	var errs []error
+	for _, g := range grants {
+		for _, c := range g.Credentials {
+			what := ""
+			switch {
+			case c.Expires.UTC().Year() > 9999:
+				what = "expires in a year that no date has"
+			case c.Expires.After(time.Now().Add(longest)):
+				what = "expires in more than ten years, as no credential does"
+			default:
+				continue
+			}
+			errs = append(errs, hint.New(fmt.Sprintf("%s %s: %s", g.Backend, c.Name, what),
+				"something other than the service may have answered: look at the endpoint variables and the proxy"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // shared is an error for each variable that two backends have: later commands would see one of the two.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint/hinttest"
@@ -17,6 +18,7 @@ import (
 type backend struct {
 	name     string
 	variable string
+	expires  time.Time
 	err      error
 	all      *sync.WaitGroup
 }
@@ -33,7 +35,7 @@ func (b backend) Exchange(context.Context, oidc.Token) (federation.Grant, error)
 	way := federation.Begin(b.Targets()[0])
 	way.Called(federation.Call{Operation: "ask"})
 	return federation.Grant{
-		Backend: b.name, Credentials: []federation.Credential{{Name: "default"}}, Env: []federation.Var{{Name: b.variable}},
+		Backend: b.name, Credentials: []federation.Credential{{Name: "default", Expires: b.expires}}, Env: []federation.Var{{Name: b.variable}},
 		Outcomes: []federation.Outcome{way.End(b.err)},
 	}, b.err
 }
@@ -45,7 +47,7 @@ func exchange(t *testing.T, errs ...error) ([]federation.Grant, []federation.Out
 	for i, err := range errs {
 		all.Add(1)
 		name := string(rune('a' + i))
-		backends = append(backends, backend{name, "TOKEN_" + name, err, &all})
+		backends = append(backends, backend{name: name, variable: "TOKEN_" + name, err: err, all: &all})
 	}
 	return federation.Exchange(t.Context(), oidc.Token{}, backends)
 }
@@ -86,10 +88,44 @@ func TestExchangeRefusesAVariableOfTwo(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(2)
 	grants, _, err := federation.Exchange(t.Context(), oidc.Token{}, []federation.Backend{
-		backend{"a", "TOKEN", nil, &all}, backend{"b", "TOKEN", nil, &all},
+		backend{name: "a", variable: "TOKEN", all: &all}, backend{name: "b", variable: "TOKEN", all: &all},
 	})
 	if grants != nil {
 		t.Errorf("grants beside an error: %v", grants)
 	}
 	hinttest.Check(t, err, "b: ", "TOKEN belongs to a")
+}
+
+func TestExchangeRefusesWhatDoesNotEnd(t *testing.T) {
+	const years = 365 * 24 * time.Hour
+	for _, c := range []struct {
+		name    string
+		expires time.Time
+		says    string // empty for no error
+	}{
+		{"nobody says", time.Time{}, ""},
+		{"nine years", time.Now().Add(9 * years), ""},
+		{"the runner's clock is ahead", time.Now().Add(-2 * time.Hour), ""},
+		{"eleven years", time.Now().Add(11 * years), "a default: expires in more than ten years"},
+		{"five digits", time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), "a default: expires in a year that no date has"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var all sync.WaitGroup
+			all.Add(1)
+			grants, outcomes, err := federation.Exchange(t.Context(), oidc.Token{}, []federation.Backend{backend{name: "a", expires: c.expires, all: &all}})
+			if len(outcomes) != 1 || outcomes[0].Err != nil {
+				t.Errorf("outcomes %+v, want one that was granted", outcomes)
+			}
+			if c.says == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if grants != nil {
+				t.Errorf("grants beside an error: %v", grants)
+			}
+			hinttest.Check(t, err, c.says, "")
+		})
+	}
 }

@@ -112,5 +112,20 @@ func (a *Attempt) End(err error) Outcome {
 	return a.outcome
 }
 
+// longest is longer than any credential lasts that is exchanged for a token of an hour.
+const longest = 10 * 365 * 24 * time.Hour
+
+// EndOf is when a credential ends that lasts for so many seconds from now on; the zero time for none. It reports whether they are
+// neither negative nor too many.
+func EndOf(seconds float64) (time.Time, bool) {
+	if !(seconds >= 0 && seconds <= longest.Seconds()) { // not a number, too
+		return time.Time{}, false
+	}
+	if seconds == 0 {
+		return time.Time{}, true
+	}
+	return time.Now().Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Second), true
+}
+
 // NotAsked is the outcome of a target that was not asked for.
 func NotAsked(t Target) Outcome { return Outcome{Target: t, Err: ErrNotAsked} }

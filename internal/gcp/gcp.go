@@ -256,12 +256,15 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, federa
 	if answer == nil || !isToken(answer.AccessToken) {
 		return fail(unusable(doing, "no access token"))
 	}
-	g := grant{token: secret.New(answer.AccessToken)}
-	if answer.ExpiresIn > 0 {
-		g.expires = time.Now().Add(time.Duration(answer.ExpiresIn) * time.Second).UTC().Truncate(time.Second)
+	expires, ok := federation.EndOf(float64(answer.ExpiresIn))
+	switch {
+	case !ok:
+		return fail(unusable(doing, "a lifetime that no token has"))
+	case answer.TokenType != "" && !strings.EqualFold(answer.TokenType, "Bearer"):
+		return fail(unusable(doing, "a token_type other than Bearer"))
 	}
-	call.Expires = g.expires
-	return g, call, nil
+	call.Expires = expires
+	return grant{secret.New(answer.AccessToken), expires}, call, nil
 }
 
 // impersonate asks the IAM Credentials API for the service account's token.
@@ -353,7 +356,7 @@ const subjectTokenType = "urn:ietf:params:oauth:token-type:jwt"
 
 // isToken tells whether s has the form of a bearer token (RFC 6750, section 2.1). Google's have at most 12,288 bytes.
 func isToken(s string) bool {
-	return charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
+	return len(s) <= 64<<10 && charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
 }
 
 // unmade is the error of a Google client that cannot even be made: it reads variables of its own for client certificates.

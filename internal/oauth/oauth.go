@@ -33,6 +33,7 @@ type Service struct {
 
 	TokenAt   string // where the token stands in the answer, such as access_token
 	SecondsAt string // where its lifetime stands, or empty
+	TokenType string // the token_type of the answer, where it is not Bearer
 
 	Env []federation.Var
 
@@ -123,10 +124,17 @@ func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Cr
 	if !ok {
 		return fail(wire.Unusable(doing, "no "+b.TokenAt, b.Variable))
 	}
-	call.Principal, call.Expires = b.Principal, answer.Lifetime(b.SecondsAt)
-	if parsed, err := oidc.Parse(got.Reveal()); err == nil && call.Expires.IsZero() {
-		call.Expires = parsed.Claims.Expires // the service does not say, but its token does
+	expires, ok := answer.Lifetime(b.SecondsAt)
+	if parsed, err := oidc.Parse(got.Reveal()); err == nil && expires.IsZero() {
+		expires = parsed.Claims.Expires // the service does not say, but its token does
 	}
+	switch {
+	case !ok:
+		return fail(wire.Unusable(doing, "a lifetime that no token has", b.Variable))
+	case !answer.Bearer(b.TokenType):
+		return fail(wire.Unusable(doing, "a token_type other than Bearer", b.Variable))
+	}
+	call.Principal, call.Expires = b.Principal, expires
 	return federation.Credential{
 		Name: name, Principal: b.Principal, Expires: call.Expires, Files: []string{b.tokenFile()},
 		Lengthen: "the service sets how long its tokens last: raise it there, or call the pipe again",

@@ -147,6 +147,11 @@ func TestUnusableAnswers(t *testing.T) {
 		"an empty token":       `{"access_token":""}`,
 		"a token of two lines": `{"access_token":"canary\ncanary"}`,
 		"a token with a blank": `{"access_token":"canary canary"}`,
+		"another type":         `{"access_token":"canary","token_type":"DPoP"}`,
+		"no type that is text": `{"access_token":"canary","token_type":["Bearer"]}`,
+		"a negative lifetime":  `{"access_token":"canary","expires_in":-3600}`,
+		"eleven years":         `{"access_token":"canary","expires_in":347000000}`,
+		"a lifetime of 400":    `{"access_token":"canary","expires_in":1e400}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

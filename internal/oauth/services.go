@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
-	tokenTypeID   = "urn:ietf:params:oauth:token-type:id_token"
-	tokenTypeJWT  = "urn:ietf:params:oauth:token-type:jwt"
+	grantExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
+	tokenTypeID     = "urn:ietf:params:oauth:token-type:id_token"
+	tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
+	tokenTypeJWT    = "urn:ietf:params:oauth:token-type:jwt"
 )
 
 // Here is each service that is only data. All of them are after the service's own client or documentation; none was run
@@ -75,7 +76,7 @@ func Pulumi(org string) Service {
 			{"grant_type", grantExchange}, {"audience", "urn:pulumi:org:" + org}, {"subject_token_type", tokenTypeID},
 			{"requested_token_type", "urn:pulumi:token-type:access_token:organization"},
 		},
-		TokenIn: "subject_token", TokenAt: "access_token", SecondsAt: "expires_in",
+		TokenIn: "subject_token", TokenAt: "access_token", SecondsAt: "expires_in", TokenType: "token",
 		Env:      []federation.Var{{Name: "PULUMI_ACCESS_TOKEN", Contents: "pulumi/token"}},
 		Variable: "PULUMI_ORG",
 		Setup:    "the organization's OIDC issuer settings need the token's issuer and a policy that fits its claims; the step needs the audience urn:pulumi:org:" + org + " under oidc: audiences:",

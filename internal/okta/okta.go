@@ -122,6 +122,9 @@ func (b *Backend) ask(ctx context.Context, token oidc.Token) (federation.Credent
 	if parsed, err := oidc.Parse(got.Reveal()); err == nil {
 		call.Expires = parsed.Claims.Expires // the answer does not say; the token may
 	}
+	if !answer.Bearer("") {
+		return fail(wire.Unusable(doing, "a token_type other than Bearer", "OKTA_ORG_URL"))
+	}
 	return federation.Credential{
 		Name: name, Principal: call.Principal, Expires: call.Expires, Files: []string{tokenFile},
 		Lengthen: "raise token_ttl_in_seconds of the workload connection",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/finding"
 )
 
@@ -22,6 +23,14 @@ type Findings []Finding
 
 func (f *Findings) Find(severity finding.Severity, rule, path, message, fix string) {
 	*f = append(*f, Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
+}
+
+// FindWith finds what somebody shows who gets in and should not, or need not.
+func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severity, rule, path, message, fix string) {
+	f.Find(severity, rule, path, message, fix)
+	if witness != nil {
+		(*f)[len(*f)-1].Witness = witness.All
+	}
 }
 
 // A Ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs

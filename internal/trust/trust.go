@@ -90,4 +90,7 @@ type Finding struct {
 	Path     string           `json:"path"`
 	Message  string           `json:"message"`
 	Fix      string           `json:"fix"` // can be pasted
+
+	// Witness are the claims of somebody who gets in and should not, as `check --claims` takes them.
+	Witness map[string]any `json:"witness,omitempty"`
 }

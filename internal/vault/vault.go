@@ -119,7 +119,11 @@ func (b *Backend) logIn(ctx context.Context, token oidc.Token) (federation.Crede
 	if !ok {
 		return fail(wire.Unusable(doing, "no auth.client_token", "VAULT_ADDR"))
 	}
-	call.Principal, call.Expires = b.path(), answer.Lifetime("auth.lease_duration")
+	expires, ok := answer.Lifetime("auth.lease_duration")
+	if !ok {
+		return fail(wire.Unusable(doing, "a lifetime that no token has", "VAULT_ADDR"))
+	}
+	call.Principal, call.Expires = b.path(), expires
 	call.CredentialID = secret.New(answer.RequestID("auth.accessor"))
 	return federation.Credential{
 		Name: name, Principal: call.Principal, Expires: call.Expires, Lengthen: "raise token_ttl of the role", Files: []string{tokenFile},

@@ -151,16 +151,25 @@ func (a Answer) Token(path string) (secret.Text, bool) {
 	return secret.New(token), charset.Only(token, charset.Visible, 1, 64<<10)
 }
 
-// maxLifetime is longer than any credential lasts, in seconds. What is over it is no lifetime.
-const maxLifetime = 10 * 365 * 24 * 3600
-
-// Lifetime reads seconds at path and gives the time at which they end; the zero time if there are none.
-func (a Answer) Lifetime(path string) time.Time {
+// Lifetime reads seconds at path and gives the time at which they end; the zero time if there are none. It reports whether they can
+// be a credential's lifetime.
+func (a Answer) Lifetime(path string) (time.Time, bool) {
 	seconds, err := strconv.ParseFloat(a.Value(path), 64)
-	if err != nil || !(seconds > 0 && seconds <= maxLifetime) {
-		return time.Time{}
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return time.Time{}, true
 	}
-	return time.Now().Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Second)
+	return federation.EndOf(seconds)
+}
+
+// Bearer reports whether the token in the answer is one that whoever has it may use, which is the only type that later commands can
+// send (RFC 6750), or of the one other type that the service has for it. An answer that has no type is of this one.
+func (a Answer) Bearer(other string) bool {
+	var answer map[string]json.RawMessage
+	if !a.Into(&answer) || answer["token_type"] == nil || string(answer["token_type"]) == "null" {
+		return true
+	}
+	kind := a.Value("token_type")
+	return strings.EqualFold(kind, "Bearer") || kind != "" && kind == other
 }
 
 // Unusable is the error of an answer that is a success and not what it should be.

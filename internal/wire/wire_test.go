@@ -163,11 +163,20 @@ func TestToken(t *testing.T) {
 
 func TestLifetime(t *testing.T) {
 	t.Parallel()
+	const unusable = -1
 	for text, want := range map[string]time.Duration{
 		`900`: 15 * time.Minute, `"900"`: 15 * time.Minute, `900.5`: 15 * time.Minute,
-		`0`: 0, `-1`: 0, `"soon"`: 0, `null`: 0, `"1h"`: 0, `"15m"`: 0, `"1h2"`: 0, `"Inf"`: 0, `"NaN"`: 0, `1e400`: 0, `99999999999999`: 0, `true`: 0, `[900]`: 0,
+		`0`: 0, `"soon"`: 0, `null`: 0, `"1h"`: 0, `"15m"`: 0, `"1h2"`: 0, `true`: 0, `[900]`: 0, `315360000`: 10 * 365 * 24 * time.Hour,
+		`-1`: unusable, `"-0.5"`: unusable, `"Inf"`: unusable, `"NaN"`: unusable, `1e400`: unusable, `-1e400`: unusable,
+		`315360001`: unusable, `18446744077309`: unusable, `9223372036854775807`: unusable, `99999999999999`: unusable,
 	} {
-		ends := Answer{200, []byte(`{"expires_in":` + text + `}`)}.Lifetime("expires_in")
+		ends, ok := Answer{200, []byte(`{"expires_in":` + text + `}`)}.Lifetime("expires_in")
+		if ok != (want != unusable) {
+			t.Errorf("expires_in %s: usable %v", text, ok)
+		}
+		if !ok {
+			continue
+		}
 		if want == 0 {
 			if !ends.IsZero() {
 				t.Errorf("expires_in %s ends at %v, want none", text, ends)
@@ -176,6 +185,20 @@ func TestLifetime(t *testing.T) {
 		}
 		if left := time.Until(ends); left > want+time.Second || left < want-5*time.Second {
 			t.Errorf("expires_in %s: %v left, want %v", text, left, want)
+		}
+	}
+}
+
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]bool{
+		`{"token_type":"Bearer"}`: true, `{"token_type":"bearer"}`: true, `{"token_type":"BEARER"}`: true, `{}`: true, `{"token_type":null}`: true,
+		`{"token_type":"N_A"}`: true, `{"token_type":"n_a"}`: false,
+		`{"token_type":"DPoP"}`: false, `{"token_type":"mac"}`: false, `{"token_type":""}`: false,
+		`{"token_type":7}`: false, `{"token_type":["Bearer"]}`: false, `{"token_type":"Bearer "}`: false,
+	} {
+		if got := (Answer{200, []byte(answer)}).Bearer("N_A"); got != want {
+			t.Errorf("%s: %v, want %v", answer, got, want)
 		}
 	}
 }

@@ -11,7 +11,15 @@ import (
 
 // provider is the identity provider of the token's issuer, as the role's policy must name it.
 func (j *roleJudgement) provider() providerARN {
-	return providerARN{cmp.Or(j.role.partition, "aws"), cmp.Or(j.role.account, setup.AccountID), j.request.issuer}
+	p := providerARN{j.role.partition, j.role.account, j.request.issuer}
+	for _, s := range j.statements {
+		for _, name := range s.principals.federated {
+			if named, ok := parseProviderARN(name); ok && s.named && named.path == p.path {
+				p.partition, p.account = cmp.Or(p.partition, named.partition), cmp.Or(p.account, named.account)
+			}
+		}
+	}
+	return providerARN{cmp.Or(p.partition, "aws"), cmp.Or(p.account, setup.AccountID), p.path}
 }
 
 // statementFix is the whole statement that lets in this identity.

@@ -109,11 +109,15 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 		j.statements = append(j.statements, j.statement(s))
 	}
 	j.applyRules()
-	r := trust.Result{Kind: "aws-role", Name: role.name, Findings: j.Findings}
+	r := trust.Result{Kind: "aws-role", Name: role.name}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
 	r.Verdict, r.Reason = j.verdict()
+	if r.Verdict == trust.Allow {
+		j.othersRules()
+	}
+	r.Findings = j.Findings
 	return r
 }
 

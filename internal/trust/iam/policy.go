@@ -38,6 +38,7 @@ type statement struct {
 type principals struct {
 	federated []string
 	everyone  bool // {"AWS": "*"}
+	others    bool // accounts, roles, services
 }
 
 // An condition is one operator on one key.
@@ -162,8 +163,11 @@ func (d file) principals(p *policy, n *document.Node, path string) principals {
 		switch m.Name {
 		case "AWS":
 			who.everyone = who.everyone || slices.Contains(names, "*")
+			who.others = who.others || slices.ContainsFunc(names, func(name string) bool { return name != "*" })
 		case "Federated":
 			who.federated = append(who.federated, names...)
+		default:
+			who.others = true
 		}
 	}
 	for _, name := range who.federated {
@@ -208,7 +212,7 @@ func (d file) conditions(p *policy, m document.Member, s *statement) {
 			p.refuse("", path, fmt.Sprintf("the values of %.100q are not strings, numbers or booleans", key.Name))
 		}
 		s.conditions = append(s.conditions, condition{
-			path: path, name: m.Name, key: key.Name, lower: strings.ToLower(key.Name), values: values, operator: op,
+			path: path, name: m.Name, key: key.Name, lower: fold(key.Name), values: values, operator: op,
 		})
 	}
 }

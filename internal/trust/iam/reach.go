@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -158,6 +159,7 @@ type policyReach struct {
 	named     []string // UUIDs in the policy, in order
 	values    []string // for the subject
 	left      int
+	simple    bool // no value tells parts of UUIDs apart, so that one representative of a cell decides
 	brief     bool // decides Reach only, and looks for nobody who is refused
 }
 
@@ -170,6 +172,7 @@ func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *polic
 		a.sieves = append(a.sieves, a.compile(role, list))
 	}
 	a.dedupe()
+	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) })
 	return a
 }
 
@@ -501,8 +504,11 @@ func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]strin
 		}
 		return best
 	}
-	except := slices.Clone(a.named)
 	known := a.u.Known()
+	if e, ok := a.represented(c, admit, known, audiences, sieves); ok {
+		return e
+	}
+	except := slices.Clone(a.named)
 	for range searchRounds {
 		left := min(cellStates, a.left)
 		before := left
@@ -535,6 +541,60 @@ func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]strin
 		slices.Sort(except)
 	}
 	return trust.Extent{Maybe: true, MaybeAll: true, Share: 1, Why: "more cases than are tried here"}
+}
+
+// represented decides a cell by one subject of it, where that one is like all others: values that hold whole UUIDs, colons and stars
+// and nothing else cannot tell apart what they do not name.
+func (a *policyReach) represented(c trust.Cell, admit func([]uint64) trust.Truth, known []string, audiences [][]string, sieves [][]sieve) (trust.Extent, bool) {
+	made := bitbucket.MadeUpUUIDs()
+	if !a.simple || slices.ContainsFunc(made[:], func(uuid string) bool { return slices.Contains(a.named, uuid) || slices.Contains(known, uuid) }) {
+		return trust.Extent{}, false
+	}
+	m := bitbucket.Member{Repository: cmp.Or(c.Repository, made[0]), Step: made[2], Audience: audiences[0]}
+	subject := m.Repository + ":"
+	if c.Deployment {
+		m.Environment = cmp.Or(c.Environment, made[1])
+		subject += m.Environment + ":"
+	}
+	met := a.met(subject + m.Step)
+	got := admit(met)
+	e := trust.Extent{Some: got == trust.Yes, All: got == trust.Yes, Maybe: got != trust.No, MaybeAll: got != trust.No, Pinned: a.pinned(c, admit)}
+	switch {
+	case got == trust.No && a.brief:
+	case got == trust.No:
+		refused := a.u.Member(m)
+		e.Refused = &refused
+	default:
+		m.Audience = audiences[slices.IndexFunc(sieves, func(s []sieve) bool { return admits(s, met) == got })]
+		witness := a.u.Member(m)
+		e.Witness, e.Share = &witness, 1
+	}
+	if got == trust.Unknown {
+		e.Why = a.why
+	}
+	return e, true
+}
+
+// whole reports whether a pattern holds nothing but whole UUIDs in braces, colons and stars.
+func whole(p pattern) bool {
+	text := make([]rune, len(p))
+	for i, r := range p {
+		switch r {
+		case many:
+			r = '*'
+		case one, '*':
+			return false
+		}
+		text[i] = r
+	}
+	rest := string(text)
+	for _, span := range slices.Backward(bitbucket.UUIDs(rest)) {
+		if !span.Braces {
+			return false
+		}
+		rest = rest[:span.Start-1] + rest[span.End+1:]
+	}
+	return strings.Trim(rest, ":*") == ""
 }
 
 // witness finds somebody of a cell, or the known UUIDs that it would have where the cell is of others.

@@ -51,6 +51,9 @@ func (r request) lookup(key string) ([]string, trust.Truth) {
 // key. The others are the caller's or the network's, or AWS does not say.
 // Source: IAM User Guide, "AWS global condition context keys", the paragraphs "Availability".
 func isAbsentGlobalKey(key string) bool {
+	if key == "aws:principalaccount" || key == "aws:principaltype" { // "always included in the request context"
+		return false
+	}
 	for _, prefix := range []string{
 		"aws:principal", "aws:multifactorauth", "aws:username", "aws:tokenissuetime", "aws:sourceidentity", // of a signed request
 		"aws:requesttag/", "aws:tagkeys", // Bitbucket's tokens carry no tags
@@ -114,7 +117,7 @@ func (r request) variable(name string) (string, trust.Truth) {
 // variableKey is the condition key, in lower case, of what stands between ${ and }.
 func variableKey(name string) string {
 	key, _, _ := strings.Cut(name, ",")
-	return strings.ToLower(strings.TrimSpace(key))
+	return fold(strings.TrimSpace(key))
 }
 
 // unquoted takes the single quotes off a variable's default value.

@@ -62,9 +62,7 @@ func (j *roleJudgement) sessionRule() {
 // principalRules look for principals that never are, or that are too many.
 func (j *roleJudgement) principalRules(s judgedStatement) {
 	path := s.path + ".Principal"
-	if s.effect == "Allow" && s.principals.everyone && s.covers == trust.Yes {
-		j.Find(finding.Error, "aws-principal", path, `The principal {"AWS": "*"} is everyone, in AWS and perhaps out of it.`, j.principalFix())
-	}
+	j.worldRule(s)
 	for _, name := range s.principals.federated {
 		if p, ok := parseProviderARN(name); ok && p.path == j.request.issuer && !j.role.canTrust(p) {
 			j.Find(finding.Error, "aws-principal", path, fmt.Sprintf("%.300q is no identity provider of the role's own account, and IAM takes no other.", name), j.principalFix())

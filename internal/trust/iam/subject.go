@@ -112,7 +112,7 @@ func neverMatches(value string, p pattern, op operator, c oidc.Claims) []subject
 	switch {
 	case !p.canBeSubject() || isMisplaced(value, c):
 		faults = append(faults, subjectFault{"aws-sub-shape", finding.Error, "never matches: Bitbucket's subject is {repository}:{step} or {repository}:{environment}:{step}"})
-	case bitbucket.IsBraced(last):
+	case bitbucket.IsBraced(strings.TrimLeft(last, "*?")):
 		faults = append(faults, subjectFault{"aws-sub-pins-step", finding.Error, "ends in a step's UUID, which is another one in every step, so that it matches once and never again"})
 	}
 	return faults

@@ -131,5 +131,23 @@ func Rules() []finding.Rule {
 			Why:   "AWS refuses the call when AWS_SESSION_DURATION is longer than the role allows. The default of a role is one hour.",
 			Fix:   "Raise it with `aws iam update-role --max-session-duration`, or ask for less.",
 		},
+		{
+			Name: "aws-admits-others", Severity: finding.Error,
+			Finds: "another repository's identity gets in, with a witness",
+			Why:   "The document lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, and steps that ask for more audiences. Somebody of them gets in, or is not refused for certain. The finding has the claims of one, which `check --claims` confirms.",
+			Fix:   "Let the Allow itself name the repository: `{repository}:*` under StringLike on `:sub`.",
+		},
+		{
+			Name: "aws-names-others", Severity: finding.Note,
+			Finds: "another repository that the document names by its whole UUID",
+			Why:   "A role can be shared on purpose. Whoever may push to the other repository has the role too.",
+			Fix:   "Remove the value, or use a role for each repository.",
+		},
+		{
+			Name: "aws-not-judged", Severity: finding.Note,
+			Finds: "a statement for other principals",
+			Why:   "Accounts, services and other identity providers are not Bitbucket's identities. Whom they let in is not judged, so that exit status 0 says nothing about them.",
+			Fix:   "Use a role for each kind of principal.",
+		},
 	}
 }

@@ -1,0 +1,159 @@
+package iam
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+)
+
+// passes reports whether check ends with exit status 0.
+func passes(r trust.Result) bool {
+	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == finding.Error })
+}
+
+// strangers are somebody of each kind who is not of the identity's repository.
+func strangers(audiences ...string) []bitbucket.Identity {
+	u := reachUniverse()
+	made := bitbucket.MadeUpUUIDs()
+	var all []bitbucket.Identity
+	for _, audience := range [][]string{{awsAudience}, append([]string{awsAudience}, audiences...)} {
+		for _, environment := range []string{"", made[1]} {
+			all = append(all, u.Member(bitbucket.Member{Repository: "{5eed5eed-1234-4abc-8def-0123456789ab}", Environment: environment, Step: made[2], Audience: audience}))
+		}
+	}
+	return all
+}
+
+// Each Deny looks like a guard to who looks at one identity only, and lets in others: the forms in which check was wrong once.
+func TestAWSDenyThatLetsInOthers(t *testing.T) {
+	open := awsTrust("Allow", `{"StringEquals": {"@:aud": "`+awsAudience+`"}}`)
+	guard := `"StringNotLike": {"@:sub": "` + awsRepo + ":" + awsEnv + `:*"}`
+	wide := awsTrust("Allow", onSubject("StringLike", awsRepo+":*"))
+	for _, c := range []struct {
+		name, policy, rule string
+	}{
+		{"a Deny of this repository only", awsPolicy(open, awsTrust("Deny", `{"StringLike": {"@:sub": "`+awsRepo+`:*"}, `+guard+`}`)), "aws-admits-others"},
+		{"a Deny around this repository", awsPolicy(open, awsTrust("Deny", `{"StringLike": {"@:sub": "*`+strings.Trim(awsRepo, "{}")+`*"}, `+guard+`}`)), "aws-admits-others"},
+		{"a Deny of a set", awsPolicy(open, awsTrust("Deny", `{"ForAnyValue:StringLikeIfExists": {"@:sub": "`+awsRepo+`:*"}, `+guard+`}`)), "aws-admits-others"},
+		{"a Deny without an audience", awsPolicy(awsTrust("Allow", `{}`), awsTrust("Deny", `{"ForAllValues:StringNotEquals": {"@:aud": "x"}, `+guard+`}`)), "aws-admits-others"},
+		{"a Deny of the sole audience", awsPolicy(awsTrust("Allow", `{}`), awsTrust("Deny", `{"StringEquals": {"@:aud": "`+awsAudience+`"}, `+guard+`}`)), "aws-admits-others"},
+		{"a Deny for everyone", awsPolicy(awsTrust("Allow", `{}`), strings.Replace(awsTrust("Deny", `{`+guard+`}`), `"Federated": "`+awsARN+`"`, `"AWS": "*"`, 1)), "aws-admits-others"},
+		{"the environment, and a way round", awsPolicy(wide, awsTrust("Deny", `{"ForAllValues:StringNotEquals": {"@:aud": "x"}, `+guard+`}`)), "aws-repository-wide"},
+		{"half a UUID", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":*", "{1de4*:*"))), "aws-admits-others"},
+		{"no condition", awsPolicy(awsTrust("Allow", `{}`)), "aws-admits-others"},
+		{"the world beside it", awsPolicy(awsTrust("Allow", goodConditions), `{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}`), "aws-principal"},
+		{"the world, with an address of all", awsPolicy(awsTrust("Allow", goodConditions), `{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:*", "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}`), "aws-principal"},
+	} {
+		r := judgeAWS(t, c.policy, awsDeployment())
+		i := slices.IndexFunc(r.Findings, func(f trust.Finding) bool { return f.Rule == c.rule && f.Severity == finding.Error })
+		if r.Verdict != trust.Allow || i < 0 {
+			t.Errorf("%s: %s, no error %s: %+v", c.name, r.Verdict, c.rule, r.Findings)
+			continue
+		}
+		checkFinding(t, r.Findings[i])
+		if c.rule == "aws-principal" {
+			continue
+		}
+		witness, err := bitbucket.FromClaims([]byte(document.Compact(r.Findings[i].Witness)))
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		if got := judgeAWS(t, c.policy, witness); got.Verdict == trust.Deny {
+			t.Errorf("%s: the witness %s is refused: %s", c.name, witness.Claims.Subject, got.Reason)
+		}
+	}
+}
+
+// Each is right, or shares the role on purpose.
+func TestAWSLetsInNobodyElse(t *testing.T) {
+	repository := onSubject("StringLike", awsRepo+":*")
+	for _, c := range []struct {
+		name, policy string
+		id           bitbucket.Identity
+		notes        []string
+	}{
+		{"the environment", awsPolicy(awsTrust("Allow", goodConditions)), awsDeployment(), nil},
+		{"the repository", awsPolicy(awsTrust("Allow", repository)), awsBuild(), []string{"aws-repository-wide"}},
+		{"the repository, and the environment", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":"+awsEnv+":*", awsRepo+":*"))), awsDeployment(), []string{"aws-repository-wide"}},
+		{"the environment of whatever repository", awsPolicy(awsTrust("Allow", onSubject("StringLike", "*:"+awsEnv+":*"))), awsDeployment(), nil},
+		{"another repository", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":"+awsEnv+":*", awsOther+":*"))), awsDeployment(), []string{"aws-names-others", "aws-repository-wide"}},
+		{"a Deny of all others", awsPolicy(awsTrust("Allow", `{"StringEquals": {"@:aud": "`+awsAudience+`"}}`), awsTrust("Deny", onSubject("StringNotLike", awsRepo+":"+awsEnv+":*"))), awsDeployment(), nil},
+		{"a Deny of everything but deployments of others", awsPolicy(awsTrust("Allow", repository), awsTrust("Deny", onSubject("StringNotLike", awsRepo+":"+awsEnv+":*"))), awsDeployment(), []string{"aws-repository-wide"}},
+		{"GitHub beside it", awsPolicy(awsTrust("Allow", goodConditions), strings.ReplaceAll(awsTrust("Allow", `{}`), awsIssuer, "token.actions.githubusercontent.com")), awsDeployment(), []string{"aws-not-judged"}},
+		{"a service beside it", awsPolicy(awsTrust("Allow", goodConditions), `{"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}`), awsDeployment(), []string{"aws-not-judged"}},
+		{"the account's own tag", awsPolicy(awsTrust("Allow", goodConditions), `{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}`), awsDeployment(), []string{"aws-not-judged"}},
+	} {
+		r := judgeAWS(t, c.policy, c.id)
+		var notes []string
+		for _, f := range r.Findings {
+			if f.Severity == finding.Note {
+				notes = append(notes, f.Rule)
+			}
+		}
+		slices.Sort(notes)
+		if !passes(r) || !slices.Equal(slices.Compact(notes), c.notes) {
+			t.Errorf("%s: %s %q, want %q: %+v", c.name, r.Verdict, notes, c.notes, r.Findings)
+		}
+	}
+}
+
+// No policy of the random search that check passes lets in a stranger, whatever audiences the stranger asks for.
+func TestAWSPassedPoliciesLetInNoStranger(t *testing.T) {
+	policies := 3000
+	if *more {
+		policies = 40_000
+	}
+	r := rand.New(rand.NewPCG(21, 22))
+	passed := 0
+	for range policies {
+		first := []string{guardCondition(r), goodConditions, onSubject("StringLike", awsRepo+":*"), onSubject("StringLike", awsRepo+":"+awsEnv+":*")}[r.IntN(4)]
+		statements := []string{awsTrust("Allow", first)}
+		for range r.IntN(3) {
+			statements = append(statements, awsTrust([]string{"Allow", "Deny", "Deny"}[r.IntN(3)], guardCondition(r)))
+		}
+		policy := awsPolicy(statements...)
+		for _, id := range []bitbucket.Identity{awsDeployment(), awsBuild()} {
+			if !passes(judgeAWS(t, policy, id)) {
+				continue
+			}
+			passed++
+			for _, stranger := range strangers("x") {
+				if got := judgeAWS(t, policy, stranger); got.Verdict != trust.Deny {
+					t.Fatalf("passed for %s, and %s with %q is %s in\n%s", id.Claims.Subject, stranger.Claims.Subject, stranger.Claims.Audience, got.Verdict, policy)
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d policies passed", passed, policies)
+	if passed < policies/50 {
+		t.Error("too few passed for the search to say much")
+	}
+}
+
+// guardCondition is what people write to keep others out, right or wrong.
+func guardCondition(r *rand.Rand) string {
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	blocks := map[string]map[string][]string{}
+	for range r.IntN(3) {
+		operator := pick("", "", "", "ForAllValues:", "ForAnyValue:") + pick("StringEquals", "StringLike", "StringLike", "StringLike", "StringNotLike", "StringNotLike", "StringNotEquals", "StringEqualsIgnoreCase", "ArnLike") + pick("", "", "", "IfExists")
+		key := pick(awsIssuer+":sub", awsIssuer+":sub", awsIssuer+":sub", awsIssuer+":aud")
+		values := []string{pick(awsAudience, awsAudience, "x", "*")}
+		if strings.HasSuffix(key, "sub") {
+			values = []string{pick(awsRepo+":*", awsRepo+":*", awsRepo+":"+awsEnv+":*", "*", "*:*:*", "{1de4*", "*"+awsEnv+"*", awsRepo+":"+awsEnv+":"+awsStep, awsRepo+"*", "${"+awsIssuer+":sub}")}
+			if r.IntN(3) == 0 {
+				values = append(values, pick(awsRepo+":*", "{5eed*", awsOther+":*"))
+			}
+		}
+		if blocks[operator] == nil {
+			blocks[operator] = map[string][]string{}
+		}
+		blocks[operator][key] = values
+	}
+	return document.Compact(blocks)
+}
