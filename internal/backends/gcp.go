@@ -97,11 +97,9 @@ func gcpLists(v *config.Vars, c *gcp.Config) {
 		}
 		c.Delegates = append(c.Delegates, delegate)
 	}
-	c.Registries = config.Unique(v.List("GCP_DOCKER_REGISTRIES"))
+	c.Registries = registries(v, "GCP_DOCKER_REGISTRIES", "europe-west1-docker.pkg.dev")
 	for _, host := range c.Registries {
-		if !gcp.IsRegistry(host) {
-			v.Wrong("GCP_DOCKER_REGISTRIES", host, "registry hosts such as europe-west1-docker.pkg.dev, without a path")
-		} else if !gcp.IsOwnRegistry(host) {
+		if charset.IsHost(host) && !gcp.IsOwnRegistry(host) {
 			v.Warn("GCP_DOCKER_REGISTRIES: " + host + " is no registry of Google's, and gets Google's access token as a password")
 		}
 	}

@@ -3,6 +3,7 @@ package backends
 import (
 	"net/url"
 
+	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/oauth"
 	"bitbucket-oidc/internal/oidc"
@@ -14,15 +15,17 @@ func jfrogVariables() []config.Variable {
 		{Name: "JFROG_OIDC_PROVIDER", Main: true, Peers: []string{"JFROG_OIDC_PROVIDER_NAME", "JFROG_PROVIDER", "JFROG_PROVIDER_NAME"},
 			Means: "Name of the platform's OIDC integration."},
 		{Name: "JFROG_PROJECT", Peers: []string{"JFROG_PROJECT_KEY"}, Means: "Key of a project."},
+		{Name: "JFROG_DOCKER_REGISTRIES", List: true, Peers: []string{"JFROG_DOCKER_REGISTRY", "JFROG_REGISTRY"},
+			Means: "List of registry hosts, such as `acme.jfrog.io`, to log Docker in to, with the user name that JFrog answers."},
 	}
 }
 
 func configureJFrog(v *config.Vars, _ oidc.Token) maker {
 	if !together(v, "JFROG_URL", "JFROG_OIDC_PROVIDER") {
-		v.HalfConfigured("JFROG_OIDC_PROVIDER", "JFROG_PROJECT")
+		v.HalfConfigured("JFROG_OIDC_PROVIDER", "JFROG_PROJECT", "JFROG_DOCKER_REGISTRIES")
 		return nil
 	}
-	return makeService(oauth.JFrog(v.Endpoint("JFROG_URL"), name(v, "JFROG_OIDC_PROVIDER"), name(v, "JFROG_PROJECT")))
+	return makeService(oauth.JFrog(v.Endpoint("JFROG_URL"), name(v, "JFROG_OIDC_PROVIDER"), name(v, "JFROG_PROJECT"), registries(v, "JFROG_DOCKER_REGISTRIES", "acme.jfrog.io")))
 }
 
 func cloudsmithVariables() []config.Variable {
@@ -31,14 +34,28 @@ func cloudsmithVariables() []config.Variable {
 			Means: "Organisation."},
 		{Name: "CLOUDSMITH_SERVICE", Main: true, Decides: true, Peers: []string{"CLOUDSMITH_SERVICE_SLUG", "CLOUDSMITH_SERVICE_ACCOUNT"},
 			Means: "Slug of the service account."},
+		{Name: "CLOUDSMITH_DOCKER_REGISTRIES", List: true, Peers: []string{"CLOUDSMITH_DOCKER_REGISTRY", "CLOUDSMITH_REGISTRY"},
+			Means: "List of registry hosts, such as `docker.cloudsmith.io`, to log Docker in to."},
 	}
 }
 
 func configureCloudsmith(v *config.Vars, _ oidc.Token) maker {
 	if !together(v, "", "CLOUDSMITH_ORG", "CLOUDSMITH_SERVICE") {
+		v.HalfConfigured("CLOUDSMITH_SERVICE", "CLOUDSMITH_DOCKER_REGISTRIES")
 		return nil
 	}
-	return makeService(oauth.Cloudsmith(slug(v, "CLOUDSMITH_ORG"), slug(v, "CLOUDSMITH_SERVICE")))
+	return makeService(oauth.Cloudsmith(slug(v, "CLOUDSMITH_ORG"), slug(v, "CLOUDSMITH_SERVICE"), registries(v, "CLOUDSMITH_DOCKER_REGISTRIES", "docker.cloudsmith.io")))
+}
+
+// registries are the hosts that a list names.
+func registries(v *config.Vars, variable, example string) []string {
+	hosts := config.Unique(v.List(variable))
+	for _, host := range hosts {
+		if !charset.IsHost(host) {
+			v.Wrong(variable, host, "registry hosts such as "+example+", without a path")
+		}
+	}
+	return hosts
 }
 
 func databricksVariables() []config.Variable {

@@ -2,7 +2,10 @@
 // repetitions, which cost each start of the program milliseconds.
 package charset
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Sets that many names share.
 const (
@@ -52,4 +55,11 @@ func IsDomain(s string) bool {
 		}
 	}
 	return true
+}
+
+// IsHost reports whether s is the host of a service, by name or IPv4 address, with or without a port.
+func IsHost(s string) bool {
+	host, port, ok := strings.Cut(s, ":")
+	ip, err := netip.ParseAddr(host)
+	return (IsDomain(host) || host == "localhost" || err == nil && ip.Is4()) && (!ok || Only(port, Digit, 1, 5))
 }

@@ -2,7 +2,6 @@ package gcp
 
 import (
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -72,13 +71,6 @@ func ParseDelegate(s string) (string, error) {
 		return "", errors.New("not a service account")
 	}
 	return account, nil
-}
-
-// IsRegistry tells whether s is the host of a registry, with or without a port.
-func IsRegistry(s string) bool {
-	host, port, ok := strings.Cut(s, ":")
-	ip, err := netip.ParseAddr(host)
-	return (charset.IsDomain(host) || host == "localhost" || err == nil && ip.Is4()) && (!ok || charset.Only(port, charset.Digit, 1, 5))
 }
 
 // IsOwnRegistry reports whether a registry's host is Google's: Artifact Registry, Container Registry, or one of another universe.

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/oidc"
@@ -34,6 +36,11 @@ type Service struct {
 	TokenAt   string // where the token stands in the answer, such as access_token
 	SecondsAt string // where its lifetime stands, or empty
 	TokenType string // the token_type of the answer, where it is not Bearer
+
+	// Registries are the hosts to log Docker in to, with the token as the password. The user name is User, or stands in the answer at
+	// UserAt.
+	Registries   []string
+	User, UserAt string
 
 	Env []federation.Var
 
@@ -94,24 +101,37 @@ func (b *Backend) Targets() []federation.Target {
 func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
 	grant := federation.Grant{Backend: b.Name()}
 	way := federation.Begin(b.Targets()[0])
-	credential, got, call, err := b.exchange(ctx, token)
+	got, call, err := b.exchange(ctx, token)
 	way.Called(call)
 	grant.Outcomes = []federation.Outcome{way.End(err)}
 	if err != nil {
 		return grant, fmt.Errorf("%s %s: %w", b.Name(), name, err)
 	}
+	credential := federation.Credential{
+		Name: name, Principal: b.Principal, Expires: call.Expires, Files: []string{b.tokenFile()},
+		Lengthen: "the service sets how long its tokens last: raise it there, or call the pipe again",
+	}
 	grant.Credentials = []federation.Credential{credential}
-	grant.Files, grant.Env = []federation.File{{Path: b.tokenFile(), Data: got}}, b.Env
+	for _, host := range b.Registries {
+		credential.Name, credential.Files = host, []string{federation.DockerConfig}
+		grant.Credentials = append(grant.Credentials, credential)
+		grant.Registries = append(grant.Registries, federation.Registry{Host: host, Username: got.user, Password: got.token})
+	}
+	grant.Files, grant.Env = []federation.File{{Path: b.tokenFile(), Data: got.token}}, b.Env
 	return grant, nil
+}
+
+// handed is what a service hands out.
+type handed struct {
+	token secret.Text
+	user  string // of Docker; empty where there are no registries
 }
 
 func (b *Backend) tokenFile() string { return b.Name() + "/token" }
 
-func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Credential, secret.Text, federation.Call, error) {
+func (b *Backend) exchange(ctx context.Context, token oidc.Token) (handed, federation.Call, error) {
 	call := federation.Call{Operation: "token"}
-	fail := func(err error) (federation.Credential, secret.Text, federation.Call, error) {
-		return federation.Credential{}, secret.Text{}, call, err
-	}
+	fail := func(err error) (handed, federation.Call, error) { return handed{}, call, err }
 	doing := "exchanging the token at " + wire.Host(b.Endpoint)
 	answer, err := wire.Post(ctx, b.client, "exchanging the token", b.request(token))
 	if err != nil {
@@ -135,10 +155,18 @@ func (b *Backend) exchange(ctx context.Context, token oidc.Token) (federation.Cr
 		return fail(wire.Unusable(doing, "a token_type other than Bearer", b.Variable))
 	}
 	call.Principal, call.Expires = b.Principal, expires
-	return federation.Credential{
-		Name: name, Principal: b.Principal, Expires: call.Expires, Files: []string{b.tokenFile()},
-		Lengthen: "the service sets how long its tokens last: raise it there, or call the pipe again",
-	}, got, call, nil
+	user := b.User
+	if len(b.Registries) > 0 && b.UserAt != "" {
+		// A colon would end the name in the pair that Docker sends (RFC 7617, section 2).
+		if user = answer.Value(b.UserAt); !isUser(user) {
+			return fail(wire.Unusable(doing, "no "+b.UserAt+" that Docker can log in with", b.Variable))
+		}
+	}
+	return handed{got, user}, call, nil
+}
+
+func isUser(s string) bool {
+	return s != "" && len(s) <= 255 && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == ':' || !unicode.IsPrint(r) })
 }
 
 func (b *Backend) request(token oidc.Token) wire.Request {

@@ -63,7 +63,7 @@ func failure(code string) string {
 func TestMeanings(t *testing.T) {
 	t.Parallel()
 	const identity = "issuer https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc, audience ari:cloud:bitbucket"
-	jfrog, cloudsmith := JFrog("https://acme.jfrog.io", "bitbucket", ""), Cloudsmith("acme", "pipelines")
+	jfrog, cloudsmith := JFrog("https://acme.jfrog.io", "bitbucket", "", nil), Cloudsmith("acme", "pipelines", nil)
 	databricks, pulumi := Databricks("https://dbc-1.example", "id"), Pulumi("acme")
 	for _, c := range []struct {
 		name     string
@@ -208,13 +208,13 @@ func TestRequests(t *testing.T) {
 			Endpoint{URL: "https://idp.example/token", Grant: JWTBearer, SubjectTokenType: types + "jwt"}.Service(), "https://idp.example/token",
 			map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "TOKEN"},
 		},
-		{JFrog("https://acme.jfrog.io", "bitbucket", "shop"), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
+		{JFrog("https://acme.jfrog.io", "bitbucket", "shop", nil), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
 			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "id_token", "provider_name": "bitbucket", "project_key": "shop",
 		}},
-		{JFrog("https://acme.jfrog.io", "bitbucket", ""), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
+		{JFrog("https://acme.jfrog.io", "bitbucket", "", nil), "https://acme.jfrog.io/access/api/v1/oidc/token", map[string]string{
 			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "id_token", "provider_name": "bitbucket",
 		}},
-		{Cloudsmith("acme", "pipelines"), "https://api.cloudsmith.io/openid/acme/", map[string]string{"oidc_token": "TOKEN", "service_slug": "pipelines"}},
+		{Cloudsmith("acme", "pipelines", nil), "https://api.cloudsmith.io/openid/acme/", map[string]string{"oidc_token": "TOKEN", "service_slug": "pipelines"}},
 		{Databricks("https://dbc-1.example", "id"), "https://dbc-1.example/oidc/v1/token", map[string]string{
 			"grant_type": exchange, "subject_token": "TOKEN", "subject_token_type": types + "jwt", "scope": "all-apis", "client_id": "id",
 		}},
@@ -284,5 +284,49 @@ func TestPrincipalHoldsNoQuery(t *testing.T) {
 		if got := (Endpoint{URL: url}).Service().Principal; got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
 		}
+	}
+}
+
+// TestRegistries: the token is Docker's password, for the user name that the service answers or that is fixed. Where no registry is
+// asked for, nobody looks at the name.
+func TestRegistries(t *testing.T) {
+	t.Parallel()
+	hosts := []string{"acme.jfrog.io", "docker.acme.example:8443"}
+	for _, c := range []struct {
+		name, answer string
+		hosts        []string
+		user         string // empty for an answer that cannot be used
+	}{
+		{"a name", `{"access_token":"opaque","username":"bitbucket"}`, hosts, "bitbucket"},
+		{"a name with a sign", `{"access_token":"opaque","username":"token/ci@acme"}`, hosts, "token/ci@acme"},
+		{"no name", `{"access_token":"opaque"}`, hosts, ""},
+		{"an empty name", `{"access_token":"opaque","username":""}`, hosts, ""},
+		{"a colon", `{"access_token":"opaque","username":"a:b"}`, hosts, ""},
+		{"a line break", `{"access_token":"opaque","username":"a\nb"}`, hosts, ""},
+		{"a sign that nobody sees", `{"access_token":"opaque","username":"a\u200bb"}`, hosts, ""},
+		{"no text", `{"access_token":"opaque","username":["a"]}`, hosts, ""},
+		{"no registry", `{"access_token":"opaque","username":"a:b"}`, nil, "-"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := backend(t, JFrog("https://acme.jfrog.io", "bitbucket", "", c.hosts), 200, c.answer)
+			got, err := b.Exchange(t.Context(), token(t))
+			if c.user == "" {
+				hinttest.Check(t, err, "jfrog default: ", "no username that Docker can log in with", "JFROG_URL")
+				return
+			}
+			if err != nil || len(got.Registries) != len(c.hosts) || len(got.Credentials) != 1+len(c.hosts) {
+				t.Fatalf("%v: %d registries, %d credentials", err, len(got.Registries), len(got.Credentials))
+			}
+			for i, r := range got.Registries {
+				if r.Host != c.hosts[i] || r.Username != c.user || r.Password.Reveal() != "opaque" || got.Credentials[1+i].Name != r.Host {
+					t.Errorf("registry %s as %s", r.Host, r.Username)
+				}
+			}
+		})
+	}
+	b, _ := backend(t, Cloudsmith("acme", "pipelines", hosts[:1]), 200, `{"token":"opaque"}`)
+	if got, err := b.Exchange(t.Context(), token(t)); err != nil || len(got.Registries) != 1 || got.Registries[0].Username != "token" {
+		t.Errorf("Cloudsmith: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ const (
 // against the real service.
 
 // JFrog is the JFrog Platform's OIDC exchange. Source: jfrog/jfrog-client-go, access/services/accesstoken.go.
-func JFrog(platform, provider, project string) Service {
+func JFrog(platform, provider, project string, registries []string) Service {
 	parameters := []Parameter{{"grant_type", grantExchange}, {"subject_token_type", tokenTypeID}, {"provider_name", provider}}
 	if project != "" {
 		parameters = append(parameters, Parameter{"project_key", project})
@@ -25,6 +25,7 @@ func JFrog(platform, provider, project string) Service {
 	return Service{
 		Name: "jfrog", Endpoint: platform + "/access/api/v1/oidc/token", Principal: "provider " + provider,
 		JSON: true, Parameters: parameters, TokenIn: "subject_token", TokenAt: "access_token", SecondsAt: "expires_in",
+		Registries: registries, UserAt: "username",
 		Env: []federation.Var{
 			{Name: "JF_URL", Value: platform},
 			{Name: "JF_ACCESS_TOKEN", Contents: "jfrog/token"},
@@ -37,10 +38,11 @@ func JFrog(platform, provider, project string) Service {
 }
 
 // Cloudsmith's OIDC exchange. Source: cloudsmith-io/cloudsmith-cli, core/credentials/oidc/exchange.py.
-func Cloudsmith(org, service string) Service {
+func Cloudsmith(org, service string, registries []string) Service {
 	return Service{
 		Name: "cloudsmith", Endpoint: "https://api.cloudsmith.io/openid/" + url.PathEscape(org) + "/", Principal: org + "/" + service,
 		JSON: true, Parameters: []Parameter{{"service_slug", service}}, TokenIn: "oidc_token", TokenAt: "token",
+		Registries: registries, User: "token", // the fixed user name of tokens (Cloudsmith, "Docker Registry")
 		Env:      []federation.Var{{Name: "CLOUDSMITH_API_KEY", Contents: "cloudsmith/token"}},
 		Variable: "CLOUDSMITH_ORG",
 		Setup:    "the organisation's OIDC provider settings need the token's issuer, claims that it has, and the service CLOUDSMITH_SERVICE",

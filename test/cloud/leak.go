@@ -26,8 +26,8 @@ func (k SecretKind) MayHold() []string {
 		VaultToken:      {"vault/token"},
 		OktaToken:       {"okta/token"},
 		OAuthToken:      {"oauth/token"},
-		JFrogToken:      {"jfrog/token"},
-		CloudsmithToken: {"cloudsmith/token"},
+		JFrogToken:      {"jfrog/token", "docker/config.json"},
+		CloudsmithToken: {"cloudsmith/token", "docker/config.json"},
 		DatabricksToken: {"databricks/token"},
 		PulumiToken:     {"pulumi/token"},
 	}[k]
