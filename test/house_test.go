@@ -48,7 +48,7 @@ func arrows() map[string][]string {
 		"record":     {"charset", "federation", "hint", "nowait", "oidc", "secret", "transport"},
 
 		// the judgement
-		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "explain", "finding", "guard", "guard/rules", "hint", "identity", "judge", "pipelines", "process", "sarif", "trust", "trust/iam"},
+		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "sarif", "trust", "trust/iam"},
 		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -61,6 +61,8 @@ func arrows() map[string][]string {
 		"sarif":           {"document", "finding", "judge", "trust"},
 		"finding":         {},
 		"access":          {"document", "shell", "strictyaml"},
+		"drift":           {"access", "bitbucket", "document", "finding", "trust"},
+		"inventory":       {"access", "bitbucket", "drift", "judge", "trust"},
 		"guard":           {"hint"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 

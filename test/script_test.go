@@ -49,6 +49,8 @@
 //	                           reads: PRINCIPAL source=IDENTITY policy=JSON policies=ARN,… tag:KEY=VALUE…
 //	docker FILE HOST=USER…     fail unless Docker's config.json logs in to exactly these hosts, with passwords that the clouds
 //	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken
+//	pick FROM PATH TO [NAME]   write a part of a JSON file to another file, in an object under NAME if there is one. PATH is
+//	                           such as differences/0/witness; kind=wider in it is the first item of a list whose kind is so
 //	mode FILE 0600             fail unless the file or folder has these permissions
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
 //	                           may not hold it or that others may read. The end of every story does so as well, for the
@@ -100,6 +102,7 @@ func TestScripts(t *testing.T) {
 			"docker":   cmdDocker,
 			"fault":    cmdFault,
 			"leaks":    cmdLeaks,
+			"pick":     cmdPick,
 			"lifetime": cmdLifetime,
 			"mode":     cmdMode,
 			"provider": cmdProvider,

@@ -167,6 +167,11 @@ func (m *Map) Targets() []Target {
 	return all
 }
 
+// Names reports whether a grant names the target.
+func (m *Map) Names(target string) bool {
+	return slices.ContainsFunc(m.Targets(), func(t Target) bool { return t.Name == target })
+}
+
 // Of returns the grants of a target that are not expired at now.
 func (m *Map) Of(target string, now time.Time) []Grant {
 	var all []Grant

@@ -43,7 +43,7 @@ const workloadIdentityUser = "roles/iam.workloadIdentityUser"
 func (m *Map) iamPolicy(grants []Grant) (any, error) {
 	var members []string
 	for _, g := range grants {
-		provider, err := m.through(g)
+		provider, err := m.Through(g)
 		if err != nil {
 			return nil, err
 		}
@@ -71,8 +71,8 @@ func attribute(w Who) string {
 	return "attribute.deployment/" + w.Repository.UUID + ":" + w.UUID
 }
 
-// through is the provider that the steps of a grant come through.
-func (m *Map) through(g Grant) (string, error) {
+// Through is the provider that the steps of a grant come through.
+func (m *Map) Through(g Grant) (string, error) {
 	switch {
 	case g.Through != "":
 		return g.Through, nil
@@ -105,7 +105,7 @@ func (m *Map) providers(policies []Policy, now time.Time) ([]Provider, error) {
 			continue
 		}
 		for _, g := range m.Of(p.Target.Name, now) {
-			name, err := m.through(g)
+			name, err := m.Through(g)
 			if err != nil {
 				errs = append(errs, err)
 				continue

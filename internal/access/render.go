@@ -30,7 +30,7 @@ func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
 	var r Rendering
 	var errs []error
 	for _, name := range names {
-		if !slices.ContainsFunc(m.Targets(), func(t Target) bool { return t.Name == name }) {
+		if !m.Names(name) {
 			errs = append(errs, fmt.Errorf("%s: %s: no grant names this target", m.File, name))
 		}
 	}

@@ -21,6 +21,8 @@ func Commands(version string) []cli.Command {
 		explain.Command(),
 		check(version),
 		auditCommand(),
+		mapCommand(),
+		driftCommand(),
 		guardCommand(),
 	}
 }

@@ -28,6 +28,8 @@ func Entries() []Entry {
 		{"explain", "print the token's claims and the trust configuration to paste", []string{Pipe, Advisor}},
 		{"check", "judge trust configurations against an identity, offline", []string{Advisor}},
 		{"audit", "judge the steps of bitbucket-pipelines.yml, offline", []string{Advisor}},
+		{"map", "check the access map, render its policies, or begin one from what is deployed", []string{Advisor}},
+		{"drift", "compare who gets in with who should, as the access map says", []string{Advisor}},
 		{"guard", "test guardrails, show what they see, and replay records against them", []string{Advisor, Pipe}},
 	}
 }

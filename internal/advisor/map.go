@@ -1,0 +1,146 @@
+package advisor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/inventory"
+)
+
+func mapCommand() cli.Command {
+	return cli.Command{Name: "map", Usage: mapUsage, Options: mapOptions(), Run: runMap}
+}
+
+func mapFlag() cli.Option {
+	return cli.Option{Name: "map", Value: "FILE", File: true, Usage: "the access map; default " + access.DefaultFile}
+}
+
+func mapOptions() []cli.Option {
+	return []cli.Option{
+		mapFlag(),
+		{Name: "format", Value: "FORMAT", Pattern: "json|terraform|gcloud|vault|rcp", Expected: "json, terraform, gcloud, vault or rcp",
+			Usage: "of render: json (the default), terraform, gcloud, vault, or rcp (a resource control policy)"},
+		{Name: "workspace", Value: "SLUG", Usage: "of init: the workspace, as in bitbucket.org/SLUG"},
+		{Name: "workspace-uuid", Value: "UUID", Usage: "of init: its UUID"},
+		{Name: "now", Value: "TIME", Usage: "the time at which grants are looked at; default: now"},
+	}
+}
+
+func mapUsage(program string) string {
+	return "Usage: " + program + ` map check
+       ` + program + ` map render [--format FORMAT] [TARGET…]
+       ` + program + ` map init FILE…
+
+The access map says in names that people know who may become what.
+
+  check   report every mistake of the map
+  render  print the policies that let in exactly whom the map names
+  init    print a first map, from what the clouds' tools print of what is deployed
+
+Flags:
+
+` + cli.Describe(mapOptions()) + `
+Exit status: 0 done; 1 a cloud would not store what the map says; 2 the map or a file has a mistake or cannot be read, or
+the command line is wrong. It never sends anything.
+`
+}
+
+func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+	now := a.Moment("now", time.Now())
+	verb, rest := "", []string(nil)
+	if len(a.Files) > 0 {
+		verb, rest = a.Files[0], a.Files[1:]
+	}
+	switch verb {
+	case "check":
+		m := readMap(ctx, a)
+		if len(rest) > 0 {
+			a.Add(hint.New("too many arguments", "map check takes the map alone: see map --help"))
+		}
+		if err := a.Err(); err != nil {
+			return c.Fail(err, cli.Misused)
+		}
+		c.Lines(fmt.Sprintf("✔ %s: %d repositories, %d grants of %d targets", m.File, len(m.Repositories), len(m.Grants), len(m.Targets())))
+		return cli.Done
+	case "render":
+		return renderMap(ctx, c, a, rest, now)
+	case "init":
+		return initMap(ctx, c, a, rest, now)
+	}
+	a.Add(hint.New("map takes check, render or init", "see map --help"))
+	return c.Fail(a.Err(), cli.Misused)
+}
+
+// readMap reads the map that a flag names, or the usual one.
+func readMap(ctx context.Context, a *cli.Arguments) *access.Map {
+	name := cmp.Or(a.Text("map"), access.DefaultFile)
+	data, err := cli.ReadFile(ctx, name)
+	if err != nil {
+		a.Add(err)
+		return nil
+	}
+	m, err := access.Parse(name, data)
+	a.Add(err)
+	return m
+}
+
+func renderMap(ctx context.Context, c *cli.Console, a *cli.Arguments, targets []string, now time.Time) int {
+	m := readMap(ctx, a)
+	if a.Text("format") == "rcp" && len(targets) > 0 {
+		a.Add(hint.New("a resource control policy is about every target", "leave the targets out"))
+	}
+	if m != nil {
+		for _, name := range targets {
+			if !m.Names(name) {
+				a.Add(hint.New(name+": no grant of the map names this target", "give a target as the map writes it"))
+			}
+		}
+	}
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
+	}
+	if a.Text("format") == "rcp" {
+		policy, err := m.RCP(now)
+		if err != nil {
+			return c.Fail(err, cli.Failed)
+		}
+		c.Lines(document.Indented(policy))
+		return cli.Done
+	}
+	r, err := m.Render(targets, now)
+	if err != nil {
+		return c.Fail(err, cli.Failed)
+	}
+	format := map[string]func() string{"": r.JSON, "json": r.JSON, "terraform": r.Terraform, "gcloud": r.Gcloud, "vault": r.Vault}[a.Text("format")]
+	c.Lines(format())
+	return cli.Done
+}
+
+// initMap prints a first map of what is deployed: review turns it into intent.
+func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []string, now time.Time) int {
+	files := readNamed(ctx, a, names)
+	u, err := universeOf(a, files)
+	a.Add(err)
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
+	}
+	u.Now = now
+	state, err := inventory.Read(ctx, files, u)
+	if err != nil {
+		return c.Fail(unknownKinds(err), cli.Misused)
+	}
+	text, left := drift.FirstMap(u, state, now)
+	c.Lines(strings.TrimRight(text, "\n"))
+	for _, l := range left {
+		c.Warn(l)
+	}
+	return cli.Done
+}

@@ -1,0 +1,287 @@
+package drift
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+)
+
+type comparison struct {
+	m     *access.Map
+	state State
+	now   time.Time
+	docs  string
+	all   []Difference
+}
+
+// add fills in what every difference has.
+func (c *comparison) add(d Difference) {
+	severity := d.Severity
+	for _, r := range Rules() {
+		if r.Name == "drift-"+string(d.Kind) {
+			d.Severity = cmp.Or(severity, r.Severity)
+		}
+	}
+	d.Rule = "drift-" + string(d.Kind)
+	d.Docs = c.docs + d.Rule
+	d.File = c.m.File
+	if d.Line == 0 {
+		d.Line, d.Column = 1, 1
+	}
+	if d.Who == nil {
+		d.Who = []string{}
+	}
+	if d.Fix.Kind == "" {
+		d.Fix.Kind = finding.Advice
+	}
+	d.ID = finding.Identify(append([]string{string(d.Kind), d.Target}, d.Who...)...)
+	c.all = append(c.all, d)
+}
+
+// at is where the map first names a target.
+func (c *comparison) at(target string) Difference {
+	d := Difference{Target: target}
+	for _, g := range c.m.Grants {
+		if slices.ContainsFunc(g.Become, func(t access.Target) bool { return t.Name == target }) {
+			d.Line, d.Column, d.Grant = g.Line, g.Column, fmt.Sprintf("grants[%d]", g.Index)
+			break
+		}
+	}
+	return d
+}
+
+// target compares one target of the map with what is deployed under its name.
+func (c *comparison) target(t access.Target) {
+	granted := c.m.Granted(t.Name, c.now)
+	i := slices.IndexFunc(c.state.Targets, func(d Deployed) bool { return d.Target == t.Name })
+	switch {
+	case i < 0 && c.wasRead(t):
+		if len(granted) > 0 {
+			d := c.at(t.Name)
+			d.Kind, d.Message, d.Fix = Absent, t.Name+" does not exist.", c.rendered(t)
+			c.add(d)
+		}
+		return
+	case i < 0:
+		d := c.at(t.Name)
+		d.Kind, d.Message = Unread, t.Name+" was in no input."
+		d.Fix.Text = "give the document of the target, or read " + source(t) + " as a whole"
+		c.add(d)
+		return
+	case len(c.state.Targets[i].Cells) == 0:
+		if len(granted) > 0 {
+			d := c.at(t.Name)
+			d.Kind, d.Message, d.Fix = Absent, t.Name+" trusts nobody of the workspace "+c.m.Workspace.Slug+".", c.rendered(t)
+			c.add(d)
+		}
+		return
+	}
+	c.cells(t, c.state.Targets[i], granted)
+	c.session(t, c.state.Targets[i])
+}
+
+// cells compares who gets in with who should.
+func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
+	found := map[Kind][]trust.Cell{}
+	why := ""
+	for _, cell := range is.Cells {
+		kind, because := compareCell(cell, granted)
+		if kind != "" {
+			found[kind] = append(found[kind], cell)
+			why = cmp.Or(why, because)
+		}
+	}
+	for _, kind := range []Kind{Wider, Missing, Narrower, Undecided} {
+		cells := found[kind]
+		if len(cells) == 0 {
+			continue
+		}
+		d := c.at(t.Name)
+		d.Kind, d.Path, d.Fix = kind, is.Path, c.rendered(t)
+		d.Who = who(cells)
+		switch kind {
+		case Wider:
+			d.Message = fmt.Sprintf("%s %s in, and the map grants %s.", listed(d.Who), verb(d.Who, "gets", "get"), onlyGranted(granted))
+			d.Share, d.Witness = share(cells), witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+		case Missing:
+			d.Message = fmt.Sprintf("%s %s refused, and the map grants it.", listed(d.Who), verb(d.Who, "is", "are"))
+			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused })
+		case Narrower:
+			d.Message = fmt.Sprintf("Only some steps of %s get in, and the map grants all of them.", listed(d.Who))
+			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused })
+		case Undecided:
+			d.Message = fmt.Sprintf("Whether %s %s in depends on %s.", listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(why, "something that no document says"))
+			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+		}
+		c.add(d)
+	}
+}
+
+// compareCell returns what is wrong with one cell, and what it depends on where that is not known.
+func compareCell(cell trust.Cell, granted []access.Who) (kind Kind, why string) {
+	if !slices.ContainsFunc(granted, func(w access.Who) bool { return contains(w, cell) }) {
+		switch {
+		case cell.Reach.Some:
+			return Wider, ""
+		case cell.Reach.Maybe:
+			return Undecided, cell.Reach.Why
+		}
+		return "", ""
+	}
+	switch e := cell.Usual; {
+	case e.All:
+		return "", ""
+	case !e.Maybe && !e.Pinned:
+		return Missing, ""
+	case e.MaybeAll || !e.Some && !e.Pinned:
+		return Undecided, e.Why
+	}
+	return Narrower, ""
+}
+
+// contains reports whether a who of the map has every step of a cell.
+func contains(w access.Who, cell trust.Cell) bool {
+	if cell.Repository == "" || w.Repository.UUID != cell.Repository {
+		return false
+	}
+	switch w.Environment {
+	case access.AnyEnvironment:
+		return true
+	case access.NoEnvironment:
+		return !cell.Deployment
+	}
+	return cell.Environment == w.UUID
+}
+
+// unlisted finds targets that no grant names.
+func (c *comparison) unlisted() {
+	for _, is := range c.state.Targets {
+		if c.m.Names(is.Target) {
+			continue
+		}
+		in := slices.Clone(is.Cells)
+		in = slices.DeleteFunc(in, func(x trust.Cell) bool { return !x.Reach.Some })
+		d := Difference{Kind: Unlisted, Target: is.Target}
+		d.Path, d.Fix.Text = is.Path, "add a grant to the map, or remove the trust"
+		if len(in) > 0 {
+			d.Who = who(in)
+			d.Share, d.Witness = share(in), witness(in, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.Message = fmt.Sprintf("%s %s in, and no grant of the map names this target.", listed(d.Who), verb(d.Who, "gets", "get"))
+			c.add(d)
+			continue
+		}
+		maybe := slices.DeleteFunc(slices.Clone(is.Cells), func(x trust.Cell) bool { return !x.Reach.Maybe })
+		if len(maybe) > 0 {
+			d.Kind, d.Who = Undecided, who(maybe)
+			d.Witness = witness(maybe, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.Message = fmt.Sprintf("Whether %s %s in depends on %s, and no grant of the map names this target.",
+				listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(maybe[0].Reach.Why, "something that no document says"))
+			c.add(d)
+		}
+	}
+}
+
+// rendered is the whole policy that the map has for a target: a patch would have to be right about what it patches.
+func (c *comparison) rendered(t access.Target) finding.Fix {
+	r, err := c.m.Render([]string{t.Name}, c.now)
+	if err != nil || len(r.Policies) == 0 {
+		return finding.Fix{Kind: finding.Advice, Text: "render the target from the map: bitbucket-oidc map render " + t.Name}
+	}
+	return finding.Fix{Kind: finding.JSON, Text: document.Indented(r.Policies[0].Body)}
+}
+
+func (c *comparison) session(t access.Target, is Deployed) {
+	want := c.m.Session(t.Name)
+	if want == 0 || is.Session == 0 || want == is.Session || t.Kind == access.AWSRole && want < time.Hour && is.Session == time.Hour {
+		return // an hour is the least that AWS lets a role have
+	}
+	d := c.at(t.Name)
+	d.Kind = Session
+	d.Fix.Text = fmt.Sprintf("set the longest session to %s", want)
+	if t.Kind == access.AWSRole {
+		d.Fix = finding.Fix{Kind: finding.Shell, Text: fmt.Sprintf("aws iam update-role --role-name %s --max-session-duration %d", t.Role, int(max(want, time.Hour).Seconds()))}
+	}
+	if is.Session < want {
+		d.Message = fmt.Sprintf("Sessions last %s at most, and the map grants %s: a login that asks for it is refused.", is.Session, want)
+	} else {
+		d.Severity = finding.Warning
+		d.Message = fmt.Sprintf("Sessions may last %s, and the map grants %s.", is.Session, want)
+	}
+	c.add(d)
+}
+
+// sort puts differences into the order of severity, then of kind and target.
+func (c *comparison) sort() {
+	rank := map[finding.Severity]int{finding.Error: 0, finding.Warning: 1, finding.Note: 2}
+	slices.SortStableFunc(c.all, func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Target, b.Target), slices.Compare(a.Who, b.Who))
+	})
+}
+
+func who(cells []trust.Cell) []string {
+	all := []string{}
+	for _, x := range cells {
+		all = append(all, x.Who)
+	}
+	return all
+}
+
+// listed is names in a sentence.
+func listed(names []string) string {
+	const most = 6
+	if len(names) > most {
+		return strings.Join(names[:most-1], ", ") + fmt.Sprintf(" and %d more", len(names)-most+1)
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func verb(names []string, one, many string) string {
+	if len(names) == 1 {
+		return one
+	}
+	return many
+}
+
+func onlyGranted(granted []access.Who) string {
+	if len(granted) == 0 {
+		return "it to nobody"
+	}
+	var names []string
+	for _, w := range granted {
+		names = append(names, w.String())
+	}
+	return listed(names) + " only"
+}
+
+// share is the smallest share of the cells, or nil where all of them get in whole.
+func share(cells []trust.Cell) *float64 {
+	least := 1.0
+	for _, x := range cells {
+		least = min(least, x.Reach.Share)
+	}
+	if least >= 1 {
+		return nil
+	}
+	return &least
+}
+
+// witness is the first identity that the cells have, as claims.
+func witness(cells []trust.Cell, of func(trust.Cell) *bitbucket.Identity) map[string]any {
+	for _, x := range cells {
+		if id := of(x); id != nil {
+			return id.All
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+// Package drift compares who gets in, as deployed, with who should get in, as the access map says. It compares sets of steps and
+// never texts: the order of statements, and how a condition is written, are no difference.
+package drift
+
+import (
+	"time"
+
+	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+)
+
+// A Kind is a kind of difference.
+type Kind string
+
+// The kinds.
+const (
+	Wider         Kind = "wider"         // somebody gets in whom the map does not grant the target
+	Unlisted      Kind = "unlisted"      // a target that no grant names lets in somebody of the workspace
+	Missing       Kind = "missing"       // somebody whom the map grants the target is refused
+	Narrower      Kind = "narrower"      // only some of the steps get in that the map grants the target
+	Absent        Kind = "absent"        // a target of the map does not exist, or trusts nobody of the workspace
+	Unread        Kind = "unread"        // what the map wants to be read was in no input
+	Undecided     Kind = "undecided"     // it depends on something that no document says
+	Expired       Kind = "expired"       // a grant's last day has passed
+	Provider      Kind = "provider"      // a provider is missing, disabled, or for other audiences
+	Session       Kind = "session"       // sessions may last longer or shorter than the map says
+	Unenforceable Kind = "unenforceable" // the cloud cannot hold what the map says
+)
+
+// Rules lists the kinds as rules, in the order of the documentation.
+func Rules() []finding.Rule {
+	rule := func(kind Kind, severity, milder finding.Severity, finds, why, fix string) finding.Rule {
+		return finding.Rule{Name: "drift-" + string(kind), Severity: severity, Milder: milder, Finds: finds, Why: why, Fix: fix}
+	}
+	return []finding.Rule{
+		rule(Wider, finding.Error, "", "somebody gets in whom the map does not grant this target",
+			"A witness shows one such token: `check --claims` lets it in as well. An expired grant grants nothing.",
+			"Put the rendered policy in place of the deployed one, or grant it in the map by pull request."),
+		rule(Unlisted, finding.Error, "", "a target that no grant names and that lets in somebody of the workspace",
+			"A role that somebody made by hand is in no review.", "Add a grant to the map, or remove the trust."),
+		rule(Missing, finding.Error, "", "somebody whom the map grants this target is refused, whatever is unknown",
+			"The login of such a step will fail. A deployment environment that is deleted and made again has another UUID.",
+			"Put the rendered policy in place of the deployed one."),
+		rule(Narrower, finding.Warning, "", "only some of the steps get in that the map grants this target",
+			"A policy that names whole subjects lets each step in once.", "Put the rendered policy in place of the deployed one."),
+		rule(Absent, finding.Error, "", "a target of the map that does not exist, or trusts nobody of the workspace",
+			"A workspace that is renamed has another issuer: what trusted the old one trusts nobody.",
+			"Create the target with the rendered policy, or remove the grant."),
+		rule(Unread, finding.Error, "", "an account, provider or mount that the map wants to be read and that no input held",
+			"What was not looked at is not green.", "Give the missing file, or let the reading role in."),
+		rule(Undecided, finding.Warning, "", "whether somebody gets in depends on something that no document says",
+			"Such as an address range, a time, or a custom role.", "Remove the condition, or accept the difference until a day."),
+		rule(Expired, finding.Error, "", "a grant whose last day has passed",
+			"The grant counts for nothing any more.", "Extend `until` by pull request, or remove the grant."),
+		rule(Provider, finding.Error, "", "an OIDC provider that is missing, disabled or deleted, or has other audiences",
+			"No role behind it lets anybody in.", "Create or mend the provider."),
+		rule(Session, finding.Error, finding.Warning, "sessions that may last longer or shorter than the map says",
+			"Shorter than the map is an error, because the login will be refused. Longer is a warning.", "Set the session duration to what the map says."),
+		rule(Unenforceable, finding.Note, "", "something that the map says and the cloud cannot hold",
+			"AWS sees no branch. Vault cannot require that a claim is absent.", "Use a deployment environment, whose branches Bitbucket restricts."),
+	}
+}
+
+// A Deployed is one target as it is in the cloud.
+type Deployed struct {
+	Target  string
+	Source  string        // that it was read from, as in [Source]
+	Session time.Duration // the longest that the cloud lets a session last; zero where it is not known
+	Cells   []trust.Cell  // of the map's workspace; none where the target trusts nobody of it
+	Path    string        // of what lets in, such as Statement[0]; empty where it is not known
+}
+
+// A Source is an account, a provider or a mount that was read, or should have been.
+type Source struct {
+	Name      string `json:"source"` // aws:ACCOUNT, gcp:PROVIDER, vault:MOUNT
+	How       string `json:"how"`    // such as: file roles.json
+	Targets   int    `json:"targets"`
+	Bitbucket int    `json:"bitbucket"` // of the targets, how many trust the map's workspace
+
+	// Why is why the source could not be read, or not whole; empty where it was read.
+	Why string `json:"why,omitempty"`
+}
+
+// A Fault is something wrong with an OIDC provider.
+type Fault struct {
+	Provider string // its ARN or resource name
+	Message  string
+	Fix      finding.Fix
+}
+
+// A State is what is deployed, as far as it was read.
+type State struct {
+	Targets []Deployed
+	Sources []Source
+	Faults  []Fault
+}
+
+// A Difference is something that is not as the map says. Its file and line are the map's.
+type Difference struct {
+	finding.Finding
+	Kind    Kind           `json:"kind"`
+	Target  string         `json:"target"`
+	Who     []string       `json:"who"`             // in the words of [trust.Cell]
+	Share   *float64       `json:"share,omitempty"` // the smallest of the cells, where it is below 1
+	Witness map[string]any `json:"witness,omitempty"`
+	Grant   string         `json:"grant,omitempty"` // such as grants[0]
+}
+
+// Compare returns every difference, in an order that does not depend on that of the documents.
+func Compare(m *access.Map, s State, now time.Time) []Difference {
+	c := comparison{m: m, state: s, now: now, docs: "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules.md#"}
+	for _, t := range m.Targets() {
+		c.target(t)
+	}
+	c.unlisted()
+	c.read()
+	c.providers()
+	c.grants()
+	c.sort()
+	return c.all
+}
