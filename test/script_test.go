@@ -719,6 +719,9 @@ func cmdDocker(ts *testscript.TestScript, neg bool, args []string) {
 func handedOut(world *cloud.World, host, user, password string) bool {
 	if user == "AWS" {
 		login, ok := world.AWS.RegistryLogin(password)
+		if host == "public.ecr.aws" {
+			return ok && login.Region == "public"
+		}
 		return ok && strings.Contains(host, "."+login.Region+".")
 	}
 	return user == "oauth2accesstoken" && slices.ContainsFunc(world.GCP.Secrets(), func(s cloud.Secret) bool {

@@ -30,8 +30,8 @@ type Config struct {
 	// RegionGuessed is set where nobody gave Region: later commands keep a region of their own.
 	RegionGuessed bool
 
-	// Endpoint and ECREndpoint are the base URLs of STS and ECR, or empty for those of the region.
-	Endpoint, ECREndpoint string
+	// Endpoint, ECREndpoint and ECRPublicEndpoint are the base URLs of STS, ECR and ECR Public, or empty for those of the region.
+	Endpoint, ECREndpoint, ECRPublicEndpoint string
 
 	SessionName string
 	Duration    time.Duration // 15 minutes to 12 hours, and at most the role's own maximum

@@ -8,9 +8,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
 
 	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
@@ -18,10 +20,19 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-// Registry is a private ECR registry: each account has one in each region.
+// Registry is a private ECR registry, of which each account has one in each region, or Amazon ECR Public.
 type Registry struct {
-	Host, Account, Region string
+	Host, Account, Region string // Account is empty for the public one
 }
+
+// PublicRegistry is the host of Amazon ECR Public. Its logins come from one region (Amazon ECR Public user guide, "Registry
+// authentication").
+const (
+	PublicRegistry = "public.ecr.aws"
+	publicRegion   = "us-east-1"
+)
+
+func (r Registry) public() bool { return r.Host == PublicRegistry }
 
 // registryPattern is the host of a private registry (Amazon ECR user guide, "Amazon ECR private registries" and "dual
 // stack endpoints").
@@ -29,9 +40,12 @@ const registryPattern = `^([0-9]{12})\.dkr(?:\.ecr(?:-fips)?\.([a-z0-9-]+)\.(?:a
 
 // ParseRegistry reads a registry's host. Its errors say what is wrong and do not quote s.
 func ParseRegistry(s string) (Registry, error) {
+	if s == PublicRegistry {
+		return Registry{Host: s, Region: publicRegion}, nil
+	}
 	m := regexp.MustCompile(registryPattern).FindStringSubmatch(s)
 	if m == nil {
-		return Registry{}, errors.New("not the host of a private ECR registry")
+		return Registry{}, errors.New("not the host of an ECR registry")
 	}
 	r := Registry{Host: s, Account: m[1], Region: m[2] + m[3]}
 	if !IsRegion(r.Region) {
@@ -66,28 +80,20 @@ func (b *Backend) logInAll(ctx context.Context, sessions []session, targets []fe
 func (b *Backend) logIn(ctx context.Context, r Registry, from session) (login, federation.Call, error) {
 	call := federation.Call{Operation: "GetAuthorizationToken"}
 	doing := "getting a Docker login with profile " + from.role.Profile
-	client := ecr.NewFromConfig(b.sdkConfig(r.Region, from.provider()), func(o *ecr.Options) {
-		o.BaseEndpoint = endpoint(b.ECREndpoint)
-		if o.BaseEndpoint != nil {
-			o.EndpointOptions = ecr.EndpointResolverOptions{}
-		}
-	})
-	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
-	if err != nil {
+	data, id, err := b.authorization(ctx, r, from)
+	if call.RequestID = id; err != nil {
 		call.RequestID = failedRequest(err)
 		return login{}, call, noted(err, explainRegistry(ctx, doing, r, from.principal, err))
 	}
-	call.RequestID = requestID(out.ResultMetadata)
-	if len(out.AuthorizationData) != 1 || out.AuthorizationData[0].ExpiresAt == nil {
+	if data.expires == nil {
 		return login{}, call, hint.New(doing+": ECR's answer cannot be used: not one login", otherServer)
 	}
-	data := out.AuthorizationData[0]
-	plain, err := base64.StdEncoding.DecodeString(sdk.ToString(data.AuthorizationToken))
+	plain, err := base64.StdEncoding.DecodeString(data.token)
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || user != "AWS" || !charset.Only(password, charset.Visible, 1, maxPassword) {
 		return login{}, call, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
 	}
-	expires := data.ExpiresAt.UTC()
+	expires := data.expires.UTC()
 	if from.expires.Before(expires) {
 		expires = from.expires // the login ends with the session that it came from
 	}
@@ -100,6 +106,47 @@ func (b *Backend) logIn(ctx context.Context, r Registry, from session) (login, f
 		},
 		federation.Registry{Host: r.Host, Username: user, Password: secret.New(password)},
 	}, call, nil
+}
+
+// authorization is what ECR answers; without an end if it is not one login.
+type authorization struct {
+	token   string
+	expires *time.Time
+}
+
+// authorization asks the registry's service with the session, and gives the id of the request too.
+func (b *Backend) authorization(ctx context.Context, r Registry, from session) (authorization, string, error) {
+	config := b.sdkConfig(r.Region, from.provider())
+	if r.public() {
+		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) {
+			if o.BaseEndpoint = endpoint(b.ECRPublicEndpoint); o.BaseEndpoint != nil {
+				o.EndpointOptions = ecrpublic.EndpointResolverOptions{}
+			}
+		})
+		out, err := client.GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
+		if err != nil {
+			return authorization{}, "", err
+		}
+		data := out.AuthorizationData
+		if data == nil {
+			return authorization{}, requestID(out.ResultMetadata), nil
+		}
+		return authorization{sdk.ToString(data.AuthorizationToken), data.ExpiresAt}, requestID(out.ResultMetadata), nil
+	}
+	client := ecr.NewFromConfig(config, func(o *ecr.Options) {
+		if o.BaseEndpoint = endpoint(b.ECREndpoint); o.BaseEndpoint != nil {
+			o.EndpointOptions = ecr.EndpointResolverOptions{}
+		}
+	})
+	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	if err != nil {
+		return authorization{}, "", err
+	}
+	if len(out.AuthorizationData) != 1 {
+		return authorization{}, requestID(out.ResultMetadata), nil
+	}
+	data := out.AuthorizationData[0]
+	return authorization{sdk.ToString(data.AuthorizationToken), data.ExpiresAt}, requestID(out.ResultMetadata), nil
 }
 
 // maxPassword is more than any password of ECR, which has about 2,500 characters.

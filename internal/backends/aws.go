@@ -61,11 +61,16 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 		if err != nil {
 			v.Reason("AWS_ECR_REGISTRIES", err, "hosts such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com, without a repository")
 		}
+		if host == aws.PublicRegistry && len(c.Roles) > 0 && c.Roles[0].ARN.Partition != "aws" {
+			v.Add(hint.New("AWS_ECR_REGISTRIES: "+host+": roles of partition "+c.Roles[0].ARN.Partition+" cannot log in there",
+				"remove it, or log in with a role of partition aws"))
+		}
 		c.Registries = append(c.Registries, registry)
 	}
 	everywhere := v.Endpoint("AWS_ENDPOINT_URL")
 	c.Endpoint = cmp.Or(v.Endpoint("AWS_ENDPOINT_URL_STS"), everywhere)
 	c.ECREndpoint = cmp.Or(v.Endpoint("AWS_ENDPOINT_URL_ECR"), everywhere)
+	c.ECRPublicEndpoint = cmp.Or(v.Endpoint("AWS_ENDPOINT_URL_ECR_PUBLIC"), everywhere)
 	region(v, &c)
 	ownEndpoints(v, &c)
 	return func(path func(string) string, trace func(string)) federation.Backend {

@@ -42,7 +42,7 @@ func awsLoginVariables() []config.Variable {
 		{Name: "AWS_EXPORT_KEYS", Default: "false", Peers: []string{"AWS_OUTPUT_ENV_CREDENTIALS", "OUTPUT_ENV_CREDENTIALS"},
 			Means: "Let `env.sh` set `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` as well, for tools and containers that take nothing else. It reads them from the file when it is sourced. Not with `AWS_REFRESHABLE`."},
 		{Name: "AWS_ECR_REGISTRIES", List: true, Peers: []string{"AWS_ECR_REGISTRY", "ECR_REGISTRY", "ECR_REGISTRIES", "AWS_DOCKER_REGISTRIES"},
-			Means: "List of ECR hosts, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, to log Docker in to, with the profile of the host's account or else the first one."},
+			Means: "List of ECR hosts, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, to log Docker in to, with the profile of the host's account or else the first one; `public.ecr.aws` for Amazon ECR Public."},
 	}
 }
 
@@ -51,6 +51,7 @@ func awsStandardVariables() []config.Variable {
 	return []config.Variable{
 		{Name: "AWS_ENDPOINT_URL_STS", Peers: []string{"AWS_STS_ENDPOINT", "AWS_STS_ENDPOINT_URL"}, Means: "Base URL of AWS STS, such as a VPC endpoint; wins over `AWS_ENDPOINT_URL`."},
 		{Name: "AWS_ENDPOINT_URL_ECR", Means: "Base URL of Amazon ECR; wins over `AWS_ENDPOINT_URL`."},
+		{Name: "AWS_ENDPOINT_URL_ECR_PUBLIC", Means: "Base URL of Amazon ECR Public; wins over `AWS_ENDPOINT_URL`."},
 		{Name: "AWS_ENDPOINT_URL", Means: "Base URL of every AWS service."},
 		{Name: "AWS_USE_FIPS_ENDPOINT", Means: "Boolean: use the FIPS endpoints of AWS."},
 		{Name: "AWS_USE_DUALSTACK_ENDPOINT", Means: "Boolean: use the endpoints that have IPv6 as well."},

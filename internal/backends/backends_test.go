@@ -244,7 +244,7 @@ func TestRefuses(t *testing.T) {
 		{[]string{aws, "AWS_REFRESHABLE=on", "AWS_CHAIN_ROLE_ARNS=" + role, "AWS_CHAIN_SOURCE_IDENTITY=me"}, "AWS_REFRESHABLE: set beside AWS_CHAIN_SOURCE_IDENTITY"},
 		{[]string{aws, "AWS_REFRESHABLE=on", "AWS_CHAIN_ROLE_ARNS=" + role, "AWS_OIDC_ROLES=default-chain-0=" + role}, "profile default-chain-0 is a name that the chain uses"},
 		{[]string{gcp, "AWS_ECR_REGISTRIES=x"}, "AWS_ECR_REGISTRIES: set without AWS_OIDC_ROLE_ARN"},
-		{[]string{aws, "AWS_ECR_REGISTRIES=" + canary}, "AWS_ECR_REGISTRIES: not the host of a private ECR registry"},
+		{[]string{aws, "AWS_ECR_REGISTRIES=" + canary}, "AWS_ECR_REGISTRIES: not the host of an ECR registry"},
 		{[]string{aws, "AWS_ECR_REGISTRIES=123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop"}, "AWS_ECR_REGISTRIES: "},
 		{[]string{aws, "AWS_ECR_REGISTRIES=123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example"}, "AWS_ECR_REGISTRIES: "},
 		{[]string{gcp, "GCP_DELEGATES=a@b.example"}, "GCP_DELEGATES: set without GCP_SERVICE_ACCOUNT"},

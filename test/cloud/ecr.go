@@ -9,6 +9,10 @@ import (
 )
 
 const (
+	// ecrPublicTarget is the operation of Amazon ECR Public, which answers in one region only.
+	ecrPublicTarget = "SpencerFrontendService.GetAuthorizationToken"
+	ecrPublicRegion = "us-east-1"
+
 	ecrTarget   = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
 	ecrLifetime = 12 * time.Hour
 )
@@ -30,12 +34,16 @@ func (a *AWS) RegistryLogin(password string) (RegistryLogin, bool) {
 // serveECR answers GetAuthorizationToken, the one call a registry login needs, in JSON 1.1.
 // [Amazon ECR API Reference, GetAuthorizationToken]
 func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
-	if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("X-Amz-Target") != ecrTarget ||
+	public, service := r.Header.Get("X-Amz-Target") == ecrPublicTarget, "ecr"
+	if public {
+		service = "ecr-public"
+	}
+	if r.Method != http.MethodPost || r.URL.Path != "/" || !public && r.Header.Get("X-Amz-Target") != ecrTarget ||
 		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
 		writeECRError(w, http.StatusBadRequest, "UnknownOperationException", "")
 		return
 	}
-	caller, failure := a.authenticate(r, body, "ecr")
+	caller, failure := a.authenticate(r, body, service)
 	if failure != nil {
 		code := failure.code
 		switch code { // JSON services name the same faults otherwise
@@ -66,6 +74,10 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 
 	signature, _ := parseSignature(r)
+	if public && (signature.region != ecrPublicRegion || role.partition != "aws" || len(request.RegistryIDs) != 1 || request.RegistryIDs[0] != role.account) {
+		writeECRError(w, http.StatusBadRequest, "InvalidParameterException", "")
+		return
+	}
 	suffix := "amazonaws.com"
 	if role.partition == "aws-cn" {
 		suffix = "amazonaws.com.cn"
@@ -74,7 +86,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	type authorization struct {
 		Token     string  `json:"authorizationToken"`
 		ExpiresAt float64 `json:"expiresAt"`
-		Endpoint  string  `json:"proxyEndpoint"`
+		Endpoint  string  `json:"proxyEndpoint,omitempty"`
 	}
 	var list []authorization
 	for _, account := range request.RegistryIDs {
@@ -90,6 +102,12 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", newRequestID())
+	if public { // one object without an address [Amazon ECR Public API Reference, AuthorizationData]
+		list[0].Endpoint = ""
+		a.logins[strings.TrimPrefix(decoded(list[0].Token), "AWS:")] = RegistryLogin{caller.Principal(), "public"}
+		_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": list[0]})
+		return
+	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": list}) // a client that left is the client's business
 }
 
@@ -98,4 +116,9 @@ func writeECRError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Amzn-Requestid", newRequestID())
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+}
+
+func decoded(token string) string {
+	text, _ := base64.StdEncoding.DecodeString(token)
+	return string(text)
 }

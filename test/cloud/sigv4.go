@@ -31,7 +31,7 @@ type signature struct {
 }
 
 var authorizationPattern = regexp.MustCompile(
-	`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request,\s*` +
+	`^AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,\s*` +
 		`SignedHeaders=([a-z0-9;-]+),\s*Signature=([0-9a-f]{64})$`)
 
 func parseSignature(r *http.Request) (signature, *awsError) {
