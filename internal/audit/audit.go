@@ -6,7 +6,9 @@ package audit
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
@@ -123,14 +125,17 @@ type Judgement struct {
 
 // File judges one file.
 func File(name string, data []byte, o Options) Result {
-	r := &run{file: name, options: o, source: strings.Split(string(data), "\n"), found: map[key]int{}}
+	r := &run{file: name, options: o, source: strings.Split(string(data), "\n"), found: map[key]int{}, ids: map[string]bool{}}
 	parsed, err := pipelines.Parse(data)
 	if err != nil {
 		r.unreadable(err)
 		return r.result()
 	}
 	r.parsed = parsed
-	r.study()
+	if !r.study() {
+		r.unreadable(&pipelines.Unreadable{Place: place{Line: 1, Column: 1}, Reason: fmt.Sprintf("its steps have more than %d commands", maxCommands)})
+		return r.result()
+	}
 	for _, rule := range detections() {
 		rule(r)
 	}
@@ -150,6 +155,7 @@ type run struct {
 	steps   []*step
 	found   map[key]int // index of the finding of a rule on a line
 	all     []Finding
+	ids     map[string]bool
 }
 
 type key struct {
@@ -202,9 +208,10 @@ func (r *run) report(p report) {
 		about += "\x00" + p.steps[0].stable()
 	}
 	f.ID = finding.Identify("audit", r.file, f.Rule, about)
-	for n := 2; slices.ContainsFunc(r.all, func(o Finding) bool { return o.ID == f.ID }); n++ {
-		f.ID = finding.Identify("audit", r.file, f.Rule, about, strings.Repeat("again", n))
+	for n := 2; r.ids[f.ID]; n++ {
+		f.ID = finding.Identify("audit", r.file, f.Rule, about, strconv.Itoa(n))
 	}
+	r.ids[f.ID] = true
 	r.found[k] = len(r.all)
 	r.all = append(r.all, f)
 }

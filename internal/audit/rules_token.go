@@ -301,7 +301,7 @@ func (r *run) unseen() {
 			s.ask(pipeCloud(s.pipes[0].name), how, "", s.pipes[0].place)
 		default:
 			i := slices.IndexFunc(s.commands, func(c command) bool {
-				return selfSigning.MatchString(c.Name()) && !slices.Contains([]string{"docker", "npx"}, c.Name()) || s.mentions(c) || c.Name() == "." || c.Name() == "source"
+				return selfSigning.MatchString(c.Name()) && !slices.Contains([]string{"docker", "npx"}, c.Name()) || c.Name() == "." || c.Name() == "source"
 			})
 			if i < 0 {
 				continue

@@ -17,6 +17,10 @@ func (s *step) signIns(ours []string) {
 	for i := range s.commands {
 		s.client(s.commands[i])
 	}
+	if _, at, ok := s.set("DATABRICKS_OIDC_TOKEN_ENV"); ok {
+		who, _, _ := s.set("DATABRICKS_CLIENT_ID")
+		s.ask("databricks", "token-cli", who, at)
+	}
 	for _, p := range s.pipes {
 		s.pipe(p, ours)
 	}

@@ -34,9 +34,13 @@ type command struct {
 	script.Command
 	at    place
 	after bool
-	item  int // index of the entry of the script
-	base  int // index of the entry's first command: Outer and Next count from it
+	text  string // see Text
+	item  int    // index of the entry of the script
+	base  int    // index of the entry's first command: Outer and Next count from it
 }
+
+// Text is the command in one line.
+func (c command) Text() string { return c.text }
 
 type pipe struct {
 	*pipelines.Pipe
@@ -75,8 +79,17 @@ type parsedScript struct {
 	at   place
 }
 
-// study finds out what each step does.
-func (r *run) study() {
+const (
+	// maxCommands caps the commands of a file: an anchor can give one script to thousands of steps.
+	maxCommands = 50_000
+
+	// maxFiles caps the files of a step that are followed.
+	maxFiles = 50
+)
+
+// study finds out what each step does. It reports whether that is not too much.
+func (r *run) study() bool {
+	commands := 0
 	scripts := map[parsedScript][]script.Command{}
 	for i := range r.parsed.Steps {
 		src := &r.parsed.Steps[i]
@@ -105,12 +118,16 @@ func (r *run) study() {
 				scripts[id] = parsed
 			}
 			base := len(s.commands)
+			if commands += len(parsed); commands > maxCommands {
+				r.steps = nil
+				return false
+			}
 			for _, c := range parsed {
 				at := place{Line: item.LineOf(c.Line), Column: item.Column}
 				if at.Line != item.Line {
 					at.Column = r.indent(at.Line)
 				}
-				s.commands = append(s.commands, command{c, at, item.After, n, base})
+				s.commands = append(s.commands, command{c, at, item.After, c.Text(), n, base})
 			}
 		}
 		s.follow()
@@ -120,6 +137,7 @@ func (r *run) study() {
 		r.steps = append(r.steps, s)
 	}
 	r.inherit()
+	return true
 }
 
 func subject(s *pipelines.Step) string {
@@ -179,7 +197,7 @@ func (s *step) follow() {
 				s.token = append(s.token, name)
 			}
 		}
-		if f := s.outputFile(i); f != "" {
+		if f := s.outputFile(i); f != "" && len(s.files) < maxFiles {
 			switch {
 			case s.tells(i):
 				s.files = append(s.files, written{f, c.at, true})
