@@ -157,7 +157,7 @@ func explainRegistry(ctx context.Context, doing string, r Registry, principal st
 		return unreachable
 	}
 	said := answer(err)
-	if e := (request{principal: principal}).lookUp(registryRefusals(), doing, said); e != nil {
+	if e := (request{principal: principal, public: r.public()}).lookUp(registryRefusals(), doing, said); e != nil {
 		return e
 	}
 	switch {

@@ -113,6 +113,9 @@ func registryRefusals() refusal.Table[request] {
 	const denied = "AccessDeniedException"
 	return slices.Concat(policyRefusals(denied), refusal.Table[request]{
 		{Code: denied, Means: "the session may not ask for it", Do: func(r request) []string {
+			if r.public { // Amazon ECR Public user guide, "Registry authentication"
+				return []string{r.principal + " needs a policy that allows the actions ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on the resource \"*\""}
+			}
 			return []string{
 				r.principal + " needs a policy that allows the action ecr:GetAuthorizationToken on the resource \"*\"",
 				"a registry of another account needs, in its repositories' policies, this principal's account as well; or name a role of that account in AWS_OIDC_ROLES",

@@ -36,6 +36,7 @@ type request struct {
 
 	// For a registry's login: who asks.
 	principal string
+	public    bool // of Amazon ECR Public
 
 	// action is the one of the actions that AWS names as refused, or empty.
 	action string
