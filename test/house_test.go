@@ -46,24 +46,24 @@ func arrows() map[string][]string {
 		"handoff":    {"charset", "federation", "hint", "nowait", "oidc", "secret", "shell"},
 		"packers":    {"nowait"},
 		"record":     {"charset", "federation", "hint", "nowait", "oidc", "secret", "transport"},
+		"guard":      {"hint"},
 
 		// the judgement
-		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "sarif", "trust", "trust/iam"},
+		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust"},
 		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
 		"trust/vaultrole": {"bitbucket", "document", "finding", "setup", "shell", "trust"},
-		"trust":           {"bitbucket", "finding"},
+		"trust":           {"bitbucket", "document", "finding"},
 		"trust/trusttest": {"bitbucket", "trust"},
-		"audit":           {"finding", "pipelines", "script"},
-		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
 		"cel":             {},
-		"sarif":           {"document", "finding", "judge", "trust"},
+		"report":          {"bitbucket", "cli", "document", "finding", "judge", "trust", "trust/iam"},
 		"finding":         {},
 		"access":          {"document", "shell", "strictyaml"},
+		"audit":           {"finding", "pipelines", "script"},
+		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
 		"drift":           {"access", "bitbucket", "document", "finding", "trust"},
 		"inventory":       {"access", "bitbucket", "drift", "judge", "trust"},
-		"guard":           {"hint"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 
 		// words
@@ -122,6 +122,23 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 	for name := range planned {
 		t.Errorf("the plan has a package %s, which is not there", name)
+	}
+}
+
+// TestDocumentsAreReadOnce: of the judgement only the reader of documents decodes JSON, so that a file is read once for however many
+// identities. What package cel decodes are claims.
+func TestDocumentsAreReadOnce(t *testing.T) {
+	for file, parsed := range sources(t) {
+		where := strings.TrimPrefix(path.Dir(file), "../internal/")
+		if where != "document" && where != "judge" && !strings.HasPrefix(where, "trust") || where == "trust/trusttest" || file == "../internal/document/node.go" {
+			continue
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "Unmarshal" || s.Sel.Name == "NewDecoder") {
+				t.Errorf("%s calls %s", file, s.Sel.Name)
+			}
+			return true
+		})
 	}
 }
 

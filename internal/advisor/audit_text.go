@@ -8,26 +8,27 @@ import (
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/report"
 )
 
 // auditText is for each file the verdict and the counts, the classes of identity, and the findings.
 func auditText(files []audited, colours bool) string {
 	p := &paint{on: colours}
-	var r report
+	var r auditPage
 	for i, f := range files {
 		if i > 0 {
-			r.gap()
+			r.Gap()
 		}
 		r.auditHead(f, p)
 		r.classes(f.Classes, f.Steps)
 		source := strings.Split(string(f.data), "\n")
 		for _, one := range f.Findings {
-			r.gap()
+			r.Gap()
 			r.finding(one, source, p)
 		}
 		r.accepted(f.Accepted)
 	}
-	return strings.Join(r.lines, "\n")
+	return r.String()
 }
 
 // paint colours text for a terminal.
@@ -41,7 +42,10 @@ func (p *paint) severity(s finding.Severity, text string) string {
 	return "\x1b[1;" + code + "m" + text + "\x1b[0m"
 }
 
-func (r *report) auditHead(f audited, p *paint) {
+// An auditPage is the report of an audit for people.
+type auditPage struct{ report.Page }
+
+func (r *auditPage) auditHead(f audited, p *paint) {
 	counts := map[finding.Severity]int{}
 	for _, one := range f.Findings {
 		counts[one.Severity]++
@@ -58,7 +62,7 @@ func (r *report) auditHead(f audited, p *paint) {
 	} else if counts[finding.Warning] > 0 {
 		worst = finding.Warning
 	}
-	r.paste(0, p.severity(worst, mark)+fmt.Sprintf(" %s: %s, %s, %s; %s, %d with a token", cli.Visible(f.File),
+	r.Paste(0, p.severity(worst, mark)+fmt.Sprintf(" %s: %s, %s, %s; %s, %d with a token", cli.Visible(f.File),
 		counted(counts[finding.Error], "error"), counted(counts[finding.Warning], "warning"), counted(counts[finding.Note], "note"), counted(len(f.Steps), "step"), tokens))
 }
 
@@ -66,12 +70,12 @@ func (r *report) auditHead(f audited, p *paint) {
 const mostSteps = 8
 
 // classes lists the identities that clouds can tell apart.
-func (r *report) classes(classes []audit.Class, steps []audit.Step) {
+func (r *auditPage) classes(classes []audit.Class, steps []audit.Step) {
 	if len(classes) == 0 {
 		return
 	}
-	r.gap()
-	r.say(0, "Identities that the clouds can tell apart by the token's subject:")
+	r.Gap()
+	r.Say(0, "Identities that the clouds can tell apart by the token's subject:")
 	names := map[string]string{}
 	for _, s := range steps {
 		names[s.Path] = fmt.Sprintf("line %d  %s", s.Line, strings.TrimSpace(s.Path+" "+quoted(s.Name)))
@@ -81,20 +85,20 @@ func (r *report) classes(classes []audit.Class, steps []audit.Step) {
 		if c.Undecided {
 			title += "  undecided: it is not confirmed whether `environment:` without `deployment:` comes into the token"
 		}
-		r.say(2, title)
+		r.Say(2, title)
 		for i, path := range c.Steps {
 			if i == mostSteps {
-				r.say(4, fmt.Sprintf("and %d more", len(c.Steps)-mostSteps))
+				r.Say(4, fmt.Sprintf("and %d more", len(c.Steps)-mostSteps))
 				break
 			}
-			r.say(4, cli.Visible(names[path]))
+			r.Say(4, cli.Visible(names[path]))
 		}
 		for _, a := range c.Asks {
 			who := "an identity that the file does not say"
 			if a.Who != nil {
 				who = cli.Visible(*a.Who)
 			}
-			r.say(4, "asks  "+a.Cloud+"  "+who)
+			r.Say(4, "asks  "+a.Cloud+"  "+who)
 		}
 	}
 }
@@ -107,28 +111,28 @@ func quoted(name string) string {
 }
 
 // finding shows a finding: where, the line with carets, what is wrong, and what to do.
-func (r *report) finding(f audit.Finding, source []string, p *paint) {
-	r.paste(0, fmt.Sprintf("%s:%d:%d: %s", cli.Visible(f.File), f.Line, f.Column, p.severity(f.Severity, string(f.Severity)+" "+f.Rule)))
+func (r *auditPage) finding(f audit.Finding, source []string, p *paint) {
+	r.Paste(0, fmt.Sprintf("%s:%d:%d: %s", cli.Visible(f.File), f.Line, f.Column, p.severity(f.Severity, string(f.Severity)+" "+f.Rule)))
 	if f.Line >= 1 && f.Line <= len(source) && f.Rule != "keys-in-file" {
 		r.excerpt(f, strings.TrimRight(source[f.Line-1], "\r"), p)
 	}
-	r.say(2, cli.Visible(f.Message))
+	r.Say(2, cli.Visible(f.Message))
 	for i, path := range f.Steps {
 		if i == mostSteps {
-			r.say(2, fmt.Sprintf("and %d more steps", len(f.Steps)-mostSteps))
+			r.Say(2, fmt.Sprintf("and %d more steps", len(f.Steps)-mostSteps))
 			break
 		}
-		r.say(2, "in "+cli.Visible(path))
+		r.Say(2, "in "+cli.Visible(path))
 	}
 	if f.Fix.Kind == finding.Advice {
-		r.say(2, "fix: "+cli.Visible(f.Fix.Text))
+		r.Say(2, "fix: "+cli.Visible(f.Fix.Text))
 	} else {
-		r.paste(2, "fix: "+strings.ReplaceAll(cli.VisibleLines(f.Fix.Text), "\n", "\n     "))
+		r.Paste(2, "fix: "+strings.ReplaceAll(cli.VisibleLines(f.Fix.Text), "\n", "\n     "))
 	}
 }
 
 // excerpt shows the source line, cut around what is meant.
-func (r *report) excerpt(f audit.Finding, line string, p *paint) {
+func (r *auditPage) excerpt(f audit.Finding, line string, p *paint) {
 	text := []rune(strings.ReplaceAll(line, "\t", " "))
 	from := min(max(f.Column-1, 0), len(text))
 	to := from
@@ -136,7 +140,7 @@ func (r *report) excerpt(f audit.Finding, line string, p *paint) {
 		to++
 	}
 	number := fmt.Sprint(f.Line)
-	room := width - len(number) - 5
+	room := report.Width - len(number) - 5
 	indent := 0
 	for indent < from && text[indent] == ' ' {
 		indent++
@@ -155,20 +159,20 @@ func (r *report) excerpt(f audit.Finding, line string, p *paint) {
 	to = max(min(to, len(text)), from+1)
 	shown := cli.Visible(string(text))
 	if utf8.RuneCountInString(shown) != len(text) { // control characters were written out: columns would lie
-		r.paste(2, number+" | "+shown)
+		r.Paste(2, number+" | "+shown)
 		return
 	}
-	r.paste(2, number+" | "+strings.TrimRight(shown, " "))
-	r.paste(2, strings.Repeat(" ", len(number))+" | "+strings.Repeat(" ", from)+p.severity(f.Severity, strings.Repeat("^", to-from)))
+	r.Paste(2, number+" | "+strings.TrimRight(shown, " "))
+	r.Paste(2, strings.Repeat(" ", len(number))+" | "+strings.Repeat(" ", from)+p.severity(f.Severity, strings.Repeat("^", to-from)))
 }
 
-func (r *report) accepted(all []audit.Accepted) {
+func (r *auditPage) accepted(all []audit.Accepted) {
 	if len(all) == 0 {
 		return
 	}
-	r.gap()
-	r.say(0, counted(len(all), "accepted finding")+":")
+	r.Gap()
+	r.Say(0, counted(len(all), "accepted finding")+":")
 	for _, a := range all {
-		r.say(2, fmt.Sprintf("%s:%d: %s %s: %s", cli.Visible(a.File), a.Line, a.Severity, a.Rule, cli.Visible(a.Why)))
+		r.Say(2, fmt.Sprintf("%s:%d: %s %s: %s", cli.Visible(a.File), a.Line, a.Severity, a.Rule, cli.Visible(a.Why)))
 	}
 }

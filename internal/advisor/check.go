@@ -7,14 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/judge"
-	"bitbucket-oidc/internal/sarif"
+	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -26,8 +24,32 @@ func check(version string) cli.Command {
 
 func checkOptions() []cli.Option {
 	return append([]cli.Option{
-		{Name: "format", Value: "FORMAT", Pattern: "text|json|sarif", Expected: "text, json or sarif", Usage: "text (the default), json, or sarif (2.1.0)"},
+		formatOption(),
 	}, identity.Options()...)
+}
+
+// formatOption is the flag that chooses among [report.Formats].
+func formatOption() cli.Option {
+	var names, says []string
+	for _, f := range report.Formats() {
+		names = append(names, f.Name)
+		if f.Says != "" {
+			f.Name += " (" + f.Says + ")"
+		}
+		says = append(says, f.Name)
+	}
+	last := len(names) - 1
+	return cli.Option{
+		Name: "format", Value: "FORMAT", Pattern: strings.Join(names, "|"),
+		Expected: strings.Join(names[:last], ", ") + " or " + names[last],
+		Usage:    strings.Join(says[:last], ", ") + ", or " + says[last],
+	}
+}
+
+// chosenFormat is the format that the command line asks for.
+func chosenFormat(a *cli.Arguments) report.Format {
+	all := report.Formats()
+	return all[max(0, slices.IndexFunc(all, func(f report.Format) bool { return f.Name == a.Text("format") }))]
 }
 
 // documentKinds are what check judges, with the commands that print them.
@@ -72,7 +94,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 			got <- outcome{err: unknownKinds(err)}
 			return
 		}
-		got <- outcome{results: results, text: formats()[a.Text("format")](judged{version, id, files, results, options.Now})}
+		got <- outcome{results: results, text: chosenFormat(a).Write(report.Check{Version: version, Identity: id, Files: a.Files, Results: results, Now: options.Now})}
 	}()
 	select {
 	case o := <-got:
@@ -85,15 +107,6 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	case <-ctx.Done():
 		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
 	}
-}
-
-// judged is what check has to print.
-type judged struct {
-	version string
-	id      bitbucket.Identity
-	files   []trust.File
-	results []trust.Result
-	now     time.Time
 }
 
 // readFiles reads the files to judge.
@@ -122,30 +135,9 @@ func unknownKinds(err error) error {
 // status is 0 only if everything lets the identity in and nothing is badly wrong.
 func status(results []trust.Result) int {
 	for _, r := range results {
-		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == finding.Error }) {
+		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error }) {
 			return cli.Failed
 		}
 	}
 	return cli.Done
 }
-
-// formats are what check prints, by the value of --format.
-func formats() map[string]func(judged) string {
-	return map[string]func(judged) string{"": judged.text, "text": judged.text, "json": judged.json, "sarif": judged.sarif}
-}
-
-func (j judged) json() string {
-	type identity struct {
-		Issuer   string         `json:"issuer"`
-		Audience []string       `json:"audience"`
-		Subject  string         `json:"subject"`
-		Claims   map[string]any `json:"claims"`
-	}
-	return document.Indented(struct {
-		Version  int            `json:"version"`
-		Identity identity       `json:"identity"`
-		Results  []trust.Result `json:"results"`
-	}{1, identity{j.id.Claims.Issuer, j.id.Claims.Audience, j.id.Claims.Subject, j.id.All}, append([]trust.Result{}, j.results...)})
-}
-
-func (j judged) sarif() string { return document.Indented(sarif.New(j.version, j.files, j.results)) }

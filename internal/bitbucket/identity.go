@@ -81,3 +81,11 @@ type Identity struct {
 	Claims oidc.Claims
 	All    map[string]any // every claim as JSON has it, numbers as json.Number
 }
+
+// Expired says since when the token is expired, or is empty.
+func (id Identity) Expired(now time.Time) string {
+	if id.Claims.Expires.IsZero() || now.Before(id.Claims.Expires) {
+		return ""
+	}
+	return "the token expired at " + id.Claims.Expires.Format(time.RFC3339)
+}

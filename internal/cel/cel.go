@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,7 +26,10 @@ const (
 )
 
 // An Environment has the functions and variables that an expression may use.
-type Environment struct{ env *cel.Env }
+type Environment struct {
+	env      *cel.Env
+	compiled int
+}
 
 // NewEnvironment has CEL's standard functions, those of cel-go's library for strings, and Google's extract. The types of the
 // variables are left to the evaluation, as for anything that comes from JSON.
@@ -38,7 +42,7 @@ func NewEnvironment(variables ...string) (*Environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CEL: %w", err)
 	}
-	return &Environment{env}, nil
+	return &Environment{env: env}, nil
 }
 
 // A Expression is an expression that compiles.
@@ -47,11 +51,21 @@ type Expression struct {
 	program cel.Program
 }
 
-// Compile compiles source. Its error is one line, without the source.
+// ErrForeign is that of an expression with a function or a syntax that this environment lacks, and another one may have.
+var ErrForeign = errors.New("it uses a function or a syntax that is not known here")
+
+// Compilations is how often the environment compiled an expression.
+func (e *Environment) Compilations() int { return e.compiled }
+
+// Compile compiles source. Its error is one line, without the source, or [ErrForeign].
 func (e *Environment) Compile(source string) (Expression, error) {
+	e.compiled++
 	compiled, issues := e.env.Compile(source)
 	if err := issues.Err(); err != nil {
 		first := issues.Errors()[0]
+		if foreign(source, first.Message) {
+			return Expression{}, ErrForeign
+		}
 		text, _, _ := strings.Cut(first.Message, " expecting ") // and then every token that CEL has
 		return Expression{}, fmt.Errorf("line %d, character %d: %s",
 			first.Location.Line(), first.Location.Column()+1, strings.Join(strings.Fields(text), " "))
@@ -63,7 +77,7 @@ func (e *Environment) Compile(source string) (Expression, error) {
 	return Expression{compiled.NativeRep(), program}, nil
 }
 
-// A Outcome is how an evaluation ended.
+// An Outcome is how an evaluation ended.
 type Outcome int
 
 const (
@@ -250,4 +264,15 @@ func Strings(value ref.Val) ([]string, bool) {
 		all = append(all, text)
 	}
 	return all, true
+}
+
+// foreign reports whether a compiler's message is about a function, alone or in a namespace, or about a syntax, which other
+// environments have. cel-go has no type for this error.
+func foreign(source, message string) bool {
+	if strings.HasPrefix(message, "unsupported syntax") {
+		return true
+	}
+	rest, ok := strings.CutPrefix(message, "undeclared reference to '")
+	name, _, _ := strings.Cut(rest, "'")
+	return ok && regexp.MustCompile(`\b`+regexp.QuoteMeta(name)+`(\s*\.\s*\w+)*\s*\(`).MatchString(source)
 }

@@ -1,93 +1,111 @@
 package document
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Decode reads a document of a known kind. It refuses a name that is a known one in other letters, small or capital: the clouds do not
-// know it, and package json would take it for the known one, so that a file could show other settings than the cloud has.
-func Decode(data []byte, into any) error {
-	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), data: data}
-	root, err := r.value(0)
-	if err != nil {
-		return err
-	}
-	if err := root.fits(reflect.TypeOf(into)); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	return dec.Decode(into)
+// A Decoder is a type that reads a value in its own way.
+type Decoder interface {
+	DecodeNode(n *Node) error
 }
 
-// A misnamed is a name that would be taken for another one.
-type misnamed struct{ name, known string }
-
-func (m misnamed) Error() string { return strconv.Quote(m.name) + " must be written " + m.known }
-
-// fits holds the names of n and of what is in it to those of a type.
-func (n *Node) fits(t reflect.Type) error {
-	var errs []error
-	switch t.Kind() {
-	case reflect.Pointer:
-		return n.fits(t.Elem())
-	case reflect.Slice:
-		for _, item := range n.Items {
-			errs = append(errs, item.fits(t.Elem()))
-		}
-	case reflect.Struct:
-		for _, m := range n.Members {
-			errs = append(errs, m.fits(t))
-		}
-	}
-	return errors.Join(errs...)
+// Decode reads a value into what into points to, by the names that package json would take. It refuses a name that is a known one in
+// other letters, small or capital: the clouds do not know it, and a reader that takes it for the known one would show other
+// settings than the cloud has. Null leaves what is there. Errors name the member and never quote a value.
+func (n *Node) Decode(into any) error {
+	return n.decode("", reflect.ValueOf(into).Elem())
 }
 
-func (m Member) fits(structure reflect.Type) error {
-	for i := range structure.NumField() {
-		field := structure.Field(i)
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		switch {
-		case name == m.Name:
-			return m.Value.fits(field.Type)
-		case strings.EqualFold(name, m.Name):
-			return misnamed{m.Name, name}
+func (n *Node) decode(path string, v reflect.Value) error {
+	if n.Kind == Null {
+		return nil
+	}
+	if d, ok := v.Addr().Interface().(Decoder); ok {
+		if err := d.DecodeNode(n); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return nil
+	}
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		return n.moment(path, v)
+	}
+	switch {
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return n.decode(path, v.Elem())
+	case v.Kind() == reflect.Interface:
+		v.Set(reflect.ValueOf(n.Any()))
+		return nil
+	case v.Kind() == reflect.String && n.Kind == String:
+		v.SetString(n.Text)
+		return nil
+	case v.Kind() == reflect.Bool && n.Kind == Bool:
+		v.SetBool(n.Text == "true")
+		return nil
+	case v.Kind() == reflect.Slice && n.Kind == List:
+		return n.list(path, v)
+	case v.Kind() == reflect.Map && n.Kind == Object:
+		return n.table(path, v)
+	case v.Kind() == reflect.Struct && n.Kind == Object:
+		return n.structure(path, v)
+	}
+	return fmt.Errorf("%s: a JSON %s does not belong there", strings.TrimPrefix(path, "."), n.Kind)
+}
+
+func (n *Node) moment(path string, v reflect.Value) error {
+	t, err := time.Parse(time.RFC3339, n.Text)
+	if n.Kind != String || err != nil {
+		return fmt.Errorf("%s: not a time", strings.TrimPrefix(path, "."))
+	}
+	v.Set(reflect.ValueOf(t))
+	return nil
+}
+
+func (n *Node) list(path string, v reflect.Value) error {
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items)))
+	for i, item := range n.Items {
+		if err := item.decode(path, v.Index(i)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// ObjectOf reads a document as a JSON object, member by member, so that its kind can be told.
-func ObjectOf(data []byte) map[string]json.RawMessage {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		return nil
+func (n *Node) table(path string, v reflect.Value) error {
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, m := range n.Members {
+		value := reflect.New(v.Type().Elem()).Elem()
+		if err := m.Value.decode(path+"."+m.Name, value); err != nil {
+			return err
+		}
+		v.SetMapIndex(reflect.ValueOf(m.Name), value)
 	}
-	return members
+	return nil
 }
 
-// HasAny tells whether an object has one of the members.
-func HasAny(object map[string]json.RawMessage, names ...string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { _, ok := object[name]; return ok })
-}
-
-// Misfit words an error of encoding/json without quoting the document.
-func Misfit(err error) error {
-	var other misnamed
-	if errors.As(err, &other) {
-		return other
+func (n *Node) structure(path string, v reflect.Value) error {
+	var errs []error
+	for _, m := range n.Members {
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			switch {
+			case name == "":
+			case name == m.Name:
+				errs = append(errs, m.Value.decode(path+"."+name, v.Field(i)))
+			case strings.EqualFold(name, m.Name):
+				errs = append(errs, errors.New(strconv.Quote(m.Name)+" must be written "+name))
+			}
+		}
 	}
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		kind, _, _ := strings.Cut(wrong.Value, " ")
-		return fmt.Errorf("%s: a JSON %s does not belong there", wrong.Field, kind)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	return errors.New("not the JSON of such a document")
+	return nil
 }

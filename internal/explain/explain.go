@@ -122,7 +122,7 @@ func (x explained) remarks() string {
 	if x.id.MadeUp() {
 		all += "; step and pipeline are made up"
 	}
-	if e := identity.Expiry(x.id, x.now); e != "" {
+	if e := x.id.Expired(x.now); e != "" {
 		all += "; " + e
 	}
 	return all

@@ -64,6 +64,9 @@ type Finding struct {
 	Fix      Fix      `json:"fix"`
 	Docs     string   `json:"docs"` // URL of the rule's page
 
+	// Witness are the claims of somebody who gets in and should not, as `check --claims` takes them.
+	Witness map[string]any `json:"witness,omitempty"`
+
 	// New reports whether the finding is absent from the baseline. It is nil without a baseline.
 	New *bool `json:"new,omitempty"`
 
@@ -86,6 +89,12 @@ func Identify(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:])[:12]
 }
+
+// pages is where the rules are described. ACCOUNT is filled in where the pipe is published, as in pipe.yml.
+const pages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules.md"
+
+// Docs is the URL of a rule's page.
+func Docs(rule string) string { return pages + "#" + rule }
 
 // Sort orders findings by their place, for output that does not depend on how they were found.
 func Sort(all []Finding) {

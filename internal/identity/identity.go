@@ -117,17 +117,9 @@ func fromParts(a *cli.Arguments, now time.Time) (bitbucket.Identity, error) {
 
 // WarnExpired warns that the token is judged though no cloud accepts it any more.
 func WarnExpired(c *cli.Console, id bitbucket.Identity, now time.Time) {
-	if e := Expiry(id, now); e != "" {
+	if e := id.Expired(now); e != "" {
 		c.Warn(e + ": it is judged as it was")
 	}
-}
-
-// Expiry says since when the token is expired, or is empty.
-func Expiry(id bitbucket.Identity, now time.Time) string {
-	if id.Claims.Expires.IsZero() || now.Before(id.Claims.Expires) {
-		return ""
-	}
-	return "the token expired at " + id.Claims.Expires.Format(time.RFC3339)
 }
 
 // shortestSession and longestSession bound a session (STS API Reference, AssumeRoleWithWebIdentity).

@@ -48,8 +48,8 @@ func TestCommandsRunNothingElse(t *testing.T) {
 		}
 		for _, r := range results {
 			for _, f := range r.Findings {
-				if regexp.MustCompile(`^(aws|gcloud|vault) `).MatchString(f.Fix) {
-					commands = append(commands, f.Fix)
+				if regexp.MustCompile(`^(aws|gcloud|vault) `).MatchString(f.Fix.Text) {
+					commands = append(commands, f.Fix.Text)
 				}
 			}
 		}

@@ -1,4 +1,5 @@
-// Package judge lists the kinds of documents that can be judged, and judges files.
+// Package judge lists the kinds of documents that can be judged: it reads files once, and judges them for any number of
+// identities.
 package judge
 
 import (
@@ -15,85 +16,116 @@ import (
 	"bitbucket-oidc/internal/trust/wif"
 )
 
-// A judgeFunc judges a document of its kind. It returns false if the document is of another kind.
-type judgeFunc func(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error)
-
 // Rules lists every rule, in the order of the documentation.
 func Rules() []finding.Rule {
 	return slices.Concat(iam.Rules(), wif.Rules(), vaultrole.Rules())
 }
 
-// Judge judges every file against id, in their order. A file that cannot be read as a document of a known kind is an
-// error that names it; errors of all files are joined.
-func Judge(files []trust.File, id bitbucket.Identity, o trust.Options) ([]trust.Result, error) {
-	kinds := kinds(files, soleProvider(files, id, o))
-	var all []trust.Result
+// Documents are the documents of files, in the order of the files.
+type Documents []trust.Document
+
+// Read reads files. A file that cannot be read as a document of a known kind is an error that names it; errors of all files are
+// joined. A Google provider and the policies beside it are judged together.
+func Read(files []trust.File) (Documents, error) {
+	var all Documents
 	var errs []error
 	for _, file := range files {
-		results, err := judge(file.Data, kinds, id, o)
+		documents, err := read(file)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file.Name, err))
 		}
-		for _, r := range results {
-			r.File = file.Name
-			all = append(all, trust.Whole(r))
-		}
+		all = append(all, documents...)
 	}
+	relate(all)
 	return all, errors.Join(errs...)
 }
 
-// kinds lists how to judge each kind of document. A provider and the policies of the same call are judged together.
-func kinds(files []trust.File, provider *wif.ProviderJudgement) []judgeFunc {
-	return []judgeFunc{
-		iam.Roles,
-		iam.Provider,
-		func(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
-			p, ok, err := wif.Provider(data, id, o)
-			if !ok || err != nil {
-				return nil, ok, err
-			}
-			for _, file := range files {
-				p.Bind(file.Data)
-			}
-			return []trust.Result{p.Result}, true, nil
-		},
-		func(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
-			r, ok, err := wif.Policy(data, provider, id, o)
-			return []trust.Result{r}, ok, err
-		},
-		func(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
-			r, ok, err := vaultrole.Judge(data, id, o)
-			return []trust.Result{r}, ok, err
-		},
-	}
-}
-
-func judge(data []byte, kinds []judgeFunc, id bitbucket.Identity, o trust.Options) ([]trust.Result, error) {
-	if _, err := document.Parse(data); err != nil {
+// read reads a file as the first kind of document that it is.
+func read(file trust.File) ([]trust.Document, error) {
+	f, err := document.Read(file.Name, file.Data)
+	if err != nil {
 		return nil, err
 	}
-	for _, kind := range kinds {
-		if results, ok, err := kind(data, id, o); ok || err != nil {
-			return results, err
+	for _, kind := range kinds() {
+		if documents, ok, err := kind(f); ok || err != nil {
+			return documents, err
 		}
 	}
 	return nil, errors.New("it is no document of a known kind")
 }
 
-// soleProvider is the one Google provider among the files, with which their policies are judged, or nil: where there are
-// several, the files do not say which one the step goes through. What cannot be read is reported with its file.
-func soleProvider(files []trust.File, id bitbucket.Identity, o trust.Options) *wif.ProviderJudgement {
-	var found []wif.ProviderJudgement
-	for _, file := range files {
-		if _, err := document.Parse(file.Data); err != nil {
-			continue
-		}
-		if p, ok, err := wif.Provider(file.Data, id, o); ok && err == nil {
-			found = append(found, p)
+// A reader reads the documents of its kind. It returns false if the file is of another kind.
+type reader func(f *document.File) ([]trust.Document, bool, error)
+
+// kinds lists how each kind of document is read.
+func kinds() []reader {
+	return []reader{
+		func(f *document.File) ([]trust.Document, bool, error) {
+			roles, ok, err := iam.Read(f)
+			documents := make([]trust.Document, len(roles))
+			for i, role := range roles {
+				documents[i] = role
+			}
+			return documents, ok, err
+		},
+		func(f *document.File) ([]trust.Document, bool, error) {
+			p, ok := iam.ReadProvider(f)
+			return one(p, ok, nil)
+		},
+		func(f *document.File) ([]trust.Document, bool, error) { return one(wif.ReadProvider(f)) },
+		func(f *document.File) ([]trust.Document, bool, error) { return one(wif.ReadPolicy(f)) },
+		func(f *document.File) ([]trust.Document, bool, error) { return one(vaultrole.Read(f)) },
+	}
+}
+
+func one[D trust.Document](d D, ok bool, err error) ([]trust.Document, bool, error) {
+	if !ok || err != nil {
+		return nil, ok, err
+	}
+	return []trust.Document{d}, true, nil
+}
+
+// relate makes the one provider among documents and their policies be judged together. Where there are several providers, the
+// files do not say which one the step goes through.
+func relate(all Documents) {
+	var providers []*wif.Provider
+	var policies []*wif.Policy
+	for _, d := range all {
+		switch d := d.(type) {
+		case *wif.Provider:
+			providers = append(providers, d)
+		case *wif.Policy:
+			policies = append(policies, d)
 		}
 	}
-	if len(found) != 1 {
-		return nil
+	for _, provider := range providers {
+		provider.Beside(policies)
 	}
-	return &found[0]
+	if len(providers) == 1 {
+		for _, policy := range policies {
+			policy.Through(providers[0])
+		}
+	}
+}
+
+// Judge judges every document that concerns an identity.
+func (all Documents) Judge(id bitbucket.Identity, o trust.Options) []trust.Result {
+	var results []trust.Result
+	for _, d := range all {
+		if l, ok := d.(interface {
+			Concerns(bitbucket.Identity) bool
+		}); !ok || l.Concerns(id) {
+			results = append(results, d.Judge(id, o))
+		}
+	}
+	return results
+}
+
+// Judge reads files and judges them once. See [Read].
+func Judge(files []trust.File, id bitbucket.Identity, o trust.Options) ([]trust.Result, error) {
+	documents, err := Read(files)
+	if err != nil {
+		return nil, err
+	}
+	return documents.Judge(id, o), nil
 }

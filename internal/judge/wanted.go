@@ -5,17 +5,18 @@ import (
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/shell"
+	"bitbucket-oidc/internal/trust"
 )
 
 // Wanted is what a document of a kind must hold to let id in, where no single condition is in the way.
-func Wanted(kind string, id bitbucket.Identity) string {
+func Wanted(kind trust.Kind, id bitbucket.Identity) string {
 	c, p := id.Claims, setup.Places{}.Known()
 	switch kind {
-	case "gcp-provider":
+	case trust.GCPProvider:
 		return "--attribute-condition=" + shell.Word(setup.GCPConditionFor(c))
-	case "gcp-policy":
+	case trust.GCPPolicy:
 		return "the member " + setup.GCPMember(c, p.GCPProjectNumber, p.GCPPool)
-	case "vault-role":
+	case trust.VaultRole:
 		role := setup.VaultRoleFor(c)
 		return document.Indented(struct {
 			BoundAudiences  []string          `json:"bound_audiences"`

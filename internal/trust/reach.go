@@ -49,7 +49,7 @@ func (e Extent) Verdict() Verdict {
 // A Reached is who gets in through one document, or one role of a list.
 type Reached struct {
 	File   string
-	Kind   string
+	Kind   Kind
 	Name   string // the role, the provider's id; empty where the file does not say
 	Target string // the role's ARN; empty where the file does not say
 	Cells  []Cell

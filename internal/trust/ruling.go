@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,19 +19,55 @@ func Quoted(values []string) string {
 	return strings.Join(shown, " and ")
 }
 
-// Findings are what the checks of a document notice, in their order.
-type Findings []Finding
+// mostFindings is how many findings of a rule are kept for one document. More say nothing new, and take memory without bound.
+const mostFindings = 100
 
-func (f *Findings) Find(severity finding.Severity, rule, path, message, fix string) {
-	*f = append(*f, Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
+// Findings are what the checks of a document notice, in their order.
+type Findings struct {
+	all   []finding.Finding
+	count map[string]int // by rule, those that are not kept too
+}
+
+// Find adds a finding. Its place and its id follow with [Source.Place].
+func (f *Findings) Find(severity finding.Severity, rule, path, message string, fix finding.Fix) {
+	if f.count == nil {
+		f.count = map[string]int{}
+	}
+	if f.count[rule]++; f.count[rule] <= mostFindings {
+		f.all = append(f.all, finding.Finding{Rule: rule, Severity: severity, Path: path, Message: message, Fix: fix})
+	}
 }
 
 // FindWith finds what somebody shows who gets in and should not, or need not.
-func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severity, rule, path, message, fix string) {
+func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severity, rule, path, message string, fix finding.Fix) {
+	kept := len(f.all)
 	f.Find(severity, rule, path, message, fix)
-	if witness != nil {
-		(*f)[len(*f)-1].Witness = witness.All
+	if witness != nil && len(f.all) > kept {
+		f.all[kept].Witness = witness.All
 	}
+}
+
+// Full reports whether no more findings of a rule are kept, so that their fixes need not be made.
+func (f *Findings) Full(rule string) bool { return f.count[rule] >= mostFindings }
+
+// Found reports whether a rule was found.
+func (f *Findings) Found(rule string) bool { return f.count[rule] > 0 }
+
+// Clone is a copy to which others can be added.
+func (f *Findings) Clone() Findings { return Findings{slices.Clone(f.all), maps.Clone(f.count)} }
+
+// All are the findings. The last of those of a rule says how many more there are.
+func (f *Findings) All() []finding.Finding {
+	all := slices.Clone(f.all)
+	told := map[string]bool{}
+	for i := len(all) - 1; i >= 0; i-- {
+		rule := all[i].Rule
+		if more := f.count[rule] - mostFindings; more > 0 && !told[rule] {
+			all[i].Message += fmt.Sprintf(" And %d more.", more)
+		}
+		told[rule] = true
+	}
+	return all
 }
 
 // A Ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs
@@ -41,12 +78,14 @@ type Ruling struct {
 	reason  string
 }
 
+// Deny is for a check that refuses.
 func (r *Ruling) Deny(reason string) {
 	if r.verdict != Deny {
 		r.verdict, r.reason = Deny, reason
 	}
 }
 
+// Undecide is for a check that cannot tell.
 func (r *Ruling) Undecide(reason string) {
 	if r.verdict == "" {
 		r.verdict, r.reason = Undecided, reason
@@ -54,14 +93,14 @@ func (r *Ruling) Undecide(reason string) {
 }
 
 // Refuse is a denial that is a finding as well.
-func (r *Ruling) Refuse(rule, path, message, fix string) {
+func (r *Ruling) Refuse(rule, path, message string, fix finding.Fix) {
 	r.Deny(message)
 	r.Find(finding.Error, rule, path, message, fix)
 }
 
 // Result is the ruling as the judgement of a document. passed is the reason where every check passed.
-func (r *Ruling) Result(kind, name, passed string) Result {
-	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Findings: slices.Clone(r.Findings)}
+func (r *Ruling) Result(kind Kind, name, passed string) Result {
+	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Findings: r.All()}
 	if r.verdict == "" {
 		result.Verdict, result.Reason = Allow, passed
 	}

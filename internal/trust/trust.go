@@ -44,6 +44,18 @@ type File struct {
 	Data []byte
 }
 
+// A Kind is a kind of document.
+type Kind string
+
+// The kinds.
+const (
+	AWSRole     Kind = "aws-role"
+	AWSProvider Kind = "aws-provider"
+	GCPProvider Kind = "gcp-provider"
+	GCPPolicy   Kind = "gcp-policy"
+	VaultRole   Kind = "vault-role"
+)
+
 // A Verdict is never guessed: what hangs on something that neither the file nor the identity says is undecided.
 type Verdict string
 
@@ -56,13 +68,13 @@ const (
 
 // A Result judges one document, or one role of a list.
 type Result struct {
-	File     string    `json:"file"`
-	Kind     string    `json:"kind"`
-	Name     string    `json:"name"` // the role, the provider's id, the service account; empty where the file does not say
-	Verdict  Verdict   `json:"verdict"`
-	Reason   string    `json:"reason"` // one sentence
-	Steps    []Step    `json:"steps"`  // empty for kinds other than roles
-	Findings []Finding `json:"findings"`
+	File     string            `json:"file"`
+	Kind     Kind              `json:"kind"`
+	Name     string            `json:"name"` // the role, the provider's id, the service account; empty where the file does not say
+	Verdict  Verdict           `json:"verdict"`
+	Reason   string            `json:"reason"` // one sentence
+	Steps    []Step            `json:"steps"`  // empty for kinds other than roles
+	Findings []finding.Finding `json:"findings"`
 }
 
 // A Step is a statement of a role's trust policy.
@@ -81,16 +93,4 @@ type Condition struct {
 	Expected []string `json:"expected"`
 	Actual   []string `json:"actual"` // empty where the identity has no such key
 	Holds    *bool    `json:"holds"`  // null where it hangs on something unknown
-}
-
-// A Finding is a rule that a document breaks.
-type Finding struct {
-	Rule     string           `json:"rule"`
-	Severity finding.Severity `json:"severity"`
-	Path     string           `json:"path"`
-	Message  string           `json:"message"`
-	Fix      string           `json:"fix"` // can be pasted
-
-	// Witness are the claims of somebody who gets in and should not, as `check --claims` takes them.
-	Witness map[string]any `json:"witness,omitempty"`
 }

@@ -155,7 +155,7 @@ func (d Documents) judge(s *audit.Step, m member, certain bool) []trust.Result {
 // pairs reports whether a document is about what a step asks for: by ARN or by name. A document without a name pairs with the only
 // role of the file.
 func pairs(r trust.Result, a audit.Ask, only string) bool {
-	cloud := map[string]string{"aws-role": "aws", "gcp-policy": "gcp", "gcp-provider": "gcp", "vault-role": "vault"}[r.Kind]
+	cloud := map[trust.Kind]string{"aws-role": "aws", "gcp-policy": "gcp", "gcp-provider": "gcp", "vault-role": "vault"}[r.Kind]
 	if cloud == "" || a.Cloud != cloud {
 		return false
 	}

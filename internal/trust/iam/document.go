@@ -12,8 +12,8 @@ import (
 )
 
 // isPolicy tells whether an object is a policy by what every policy has.
-func (d file) isPolicy(n *document.Node) bool {
-	version, _ := d.scalar(n.Get("Version"))
+func isPolicy(n *document.Node) bool {
+	version, _ := scalar(n.Get("Version"))
 	return n.Get("Statement") != nil || version == "2012-10-17" || version == "2008-10-17"
 }
 
@@ -27,7 +27,7 @@ func (r role) canTrust(p providerARN) bool {
 	return r.account == "" || r.account == p.account || r.account == setup.AccountID || p.account == setup.AccountID
 }
 
-// An role is what a file says of an IAM role. Only the policy is sure to be there.
+// A role is what a file says of an IAM role. Only the policy is sure to be there.
 type role struct {
 	name       string
 	arn        string
@@ -37,45 +37,26 @@ type role struct {
 	policy     policy
 }
 
-// An file is a file that was read, and its values in it.
+// A file is the text that a policy stands in.
 type file struct{ data []byte }
 
-// readDocument reads a JSON object.
-func readDocument(data []byte) (file, *document.Node, error) {
-	root, err := document.Parse(data)
-	return file{data}, root, err
-}
-
-// kind is the first character of a value, by which JSON tells kinds apart.
-func (d file) kind(n *document.Node) byte {
-	if n == nil {
-		return 0
-	}
-	return d.data[n.Start]
-}
-
 // scalar is a string, a number as written, or a boolean.
-func (d file) scalar(n *document.Node) (string, bool) {
-	switch d.kind(n) {
-	case '"':
+func scalar(n *document.Node) (string, bool) {
+	if n.Is(document.String) || n.Is(document.Number) || n.Is(document.Bool) {
 		return n.Text, true
-	case 0, '{', '[', 'n':
-		return "", false
 	}
-	rest := d.data[n.Start:]
-	end := slices.IndexFunc(rest, func(b byte) bool { return strings.IndexByte(" \t\r\n,]}", b) >= 0 })
-	return string(rest[:max(end, 0)]), true
+	return "", false
 }
 
 // scalars is a scalar, or a list of them.
-func (d file) scalars(n *document.Node) ([]string, bool) {
-	if d.kind(n) != '[' {
-		one, ok := d.scalar(n)
+func scalars(n *document.Node) ([]string, bool) {
+	if !n.Is(document.List) {
+		one, ok := scalar(n)
 		return []string{one}, ok
 	}
 	values := make([]string, 0, len(n.Items))
 	for _, item := range n.Items {
-		value, ok := d.scalar(item)
+		value, ok := scalar(item)
 		if !ok {
 			return nil, false
 		}
@@ -85,23 +66,23 @@ func (d file) scalars(n *document.Node) ([]string, bool) {
 }
 
 // texts is a string, or a list of strings.
-func (d file) texts(n *document.Node) ([]string, bool) {
+func texts(n *document.Node) ([]string, bool) {
 	items := []*document.Node{n}
-	if d.kind(n) == '[' {
+	if n.Is(document.List) {
 		items = n.Items
 	}
-	if slices.ContainsFunc(items, func(item *document.Node) bool { return d.kind(item) != '"' }) {
+	if slices.ContainsFunc(items, func(item *document.Node) bool { return !item.Is(document.String) }) {
 		return nil, false
 	}
-	return d.scalars(n)
+	return scalars(n)
 }
 
 // role reads one entry of what `aws iam get-role` and `list-roles` print.
 func (d file) role(n *document.Node) (role, error) {
 	var r role
-	r.name, _ = d.scalar(n.Get("RoleName"))
-	r.maxSession, _ = d.scalar(n.Get("MaxSessionDuration"))
-	if arn, ok := d.scalar(n.Get("Arn")); ok {
+	r.name, _ = scalar(n.Get("RoleName"))
+	r.maxSession, _ = scalar(n.Get("MaxSessionDuration"))
+	if arn, ok := scalar(n.Get("Arn")); ok {
 		r.arn = arn
 		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
 			r.partition, r.account = parts[1], parts[4]
@@ -115,10 +96,10 @@ func (d file) role(n *document.Node) (role, error) {
 // rolePolicy reads an AssumeRolePolicyDocument: the CLI prints an object, the API has it URL-encoded (IAM API Reference, Role),
 // and tools between them have it as a string of JSON.
 func (d file) rolePolicy(n *document.Node) (policy, error) {
-	if d.kind(n) == '{' {
+	if n.Is(document.Object) {
 		return d.policy(n), nil
 	}
-	if d.kind(n) != '"' {
+	if !n.Is(document.String) {
 		return policy{}, errors.New("AssumeRolePolicyDocument is neither an object nor a string")
 	}
 	text := strings.TrimSpace(n.Text)
@@ -129,9 +110,9 @@ func (d file) rolePolicy(n *document.Node) (policy, error) {
 		}
 		text = decoded
 	}
-	inner, root, err := readDocument([]byte(text))
+	root, err := document.Parse([]byte(text))
 	if err != nil {
 		return policy{}, fmt.Errorf("AssumeRolePolicyDocument: %w", err)
 	}
-	return inner.policy(root), nil
+	return file{[]byte(text)}.policy(root), nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/setup"
 )
 
@@ -23,39 +24,39 @@ func (j *roleJudgement) provider() providerARN {
 }
 
 // statementFix is the whole statement that lets in this identity.
-func (j *roleJudgement) statementFix() string {
+func (j *roleJudgement) statementFix() finding.Fix {
 	p := j.provider()
-	return setup.AWSStatement(j.id.Claims, p.partition, p.account)
+	return pasted(setup.AWSStatement(j.id.Claims, p.partition, p.account))
 }
 
 // principalFix is the line that names the token's provider.
-func (j *roleJudgement) principalFix() string {
-	return document.Line("Principal", map[string]string{"Federated": j.provider().String()})
+func (j *roleJudgement) principalFix() finding.Fix {
+	return pasted(document.Line("Principal", map[string]string{"Federated": j.provider().String()}))
 }
 
-func actionFix() string { return document.Line("Action", "sts:AssumeRoleWithWebIdentity") }
+func actionFix() finding.Fix { return pasted(document.Line("Action", "sts:AssumeRoleWithWebIdentity")) }
 
 // subjectFix is the condition on the subject that fits this identity.
-func (j *roleJudgement) subjectFix(negated bool) string {
+func (j *roleJudgement) subjectFix(negated bool) finding.Fix {
 	operator := "StringLike"
 	if negated {
 		operator = "StringNotLike"
 	}
-	return document.Line(operator, map[string]string{j.request.issuer + ":sub": bitbucket.Subject(j.id.Claims) + ":*"})
+	return pasted(document.Line(operator, map[string]string{j.request.issuer + ":sub": bitbucket.Subject(j.id.Claims) + ":*"}))
 }
 
 // audienceFix is the condition on the audience that fits this identity.
-func (j *roleJudgement) audienceFix(negated bool) string {
+func (j *roleJudgement) audienceFix(negated bool) finding.Fix {
 	operator := setup.AWSAudienceOperator(j.id.Claims)
 	if negated {
 		operator = "StringNotEquals"
 	}
-	return document.Line(operator, map[string]string{j.request.issuer + ":aud": bitbucket.WorkspaceAudience(j.id.Claims)})
+	return pasted(document.Line(operator, map[string]string{j.request.issuer + ":aud": bitbucket.WorkspaceAudience(j.id.Claims)}))
 }
 
 // claimFix is the condition that fits this identity, on the claim that a key is about: what is not about the audience, AWS can
 // tell from the subject only.
-func (j *roleJudgement) claimFix(c condition) string {
+func (j *roleJudgement) claimFix(c condition) finding.Fix {
 	if strings.HasSuffix(c.lower, "aud") {
 		return j.audienceFix(c.negated)
 	}
@@ -63,7 +64,7 @@ func (j *roleJudgement) claimFix(c condition) string {
 }
 
 // likeFix is a condition's value under the operator that knows wildcards.
-func likeFix(c condition, value string) string {
+func likeFix(c condition, value string) finding.Fix {
 	operator := "StringLike"
 	if c.negated {
 		operator = "StringNotLike"
@@ -74,5 +75,8 @@ func likeFix(c condition, value string) string {
 	if c.ifExists {
 		operator += "IfExists"
 	}
-	return document.Line(operator, map[string]string{c.key: value})
+	return pasted(document.Line(operator, map[string]string{c.key: value}))
 }
+
+// pasted is a fix that is a part of a policy.
+func pasted(text string) finding.Fix { return finding.Fix{Kind: finding.JSON, Text: text} }

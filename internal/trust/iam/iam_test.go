@@ -69,6 +69,38 @@ func awsPolicy(statements ...string) string {
 const goodConditions = `{"StringEquals": {"@:aud": "` + awsAudience + `"}, "StringLike": {"@:sub": "` + awsRepo + ":" + awsEnv + `:*"}}`
 
 // judgeAWS judges a document of one role.
+// Roles judges the roles of a document.
+func Roles(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
+	f, err := document.Read("", data)
+	if err != nil {
+		return nil, false, nil
+	}
+	roles, ok, err := Read(f)
+	if !ok || err != nil {
+		return nil, ok, err
+	}
+	results := []trust.Result{}
+	for _, role := range roles {
+		if role.Concerns(id) {
+			results = append(results, role.Judge(id, o))
+		}
+	}
+	return results, true, nil
+}
+
+// provided judges an OIDC provider.
+func provided(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
+	f, err := document.Read("", data)
+	if err != nil {
+		return nil, false, nil
+	}
+	p, ok := ReadProvider(f)
+	if !ok {
+		return nil, false, nil
+	}
+	return []trust.Result{p.Judge(id, o)}, true, nil
+}
+
 func judgeAWS(t *testing.T, document string, id bitbucket.Identity) trust.Result {
 	t.Helper()
 	results, ok, err := Roles([]byte(document), id, trust.Options{Duration: time.Hour})
@@ -447,7 +479,7 @@ func TestAWSRefusals(t *testing.T) {
 			if test.rule == "" {
 				return
 			}
-			i := slices.IndexFunc(r.Findings, func(f trust.Finding) bool {
+			i := slices.IndexFunc(r.Findings, func(f finding.Finding) bool {
 				return f.Rule == test.rule && f.Severity == finding.Error && f.Path == test.path
 			})
 			if i < 0 {
@@ -552,7 +584,7 @@ func TestAWSProvider(t *testing.T) {
 		{provider(strings.Replace(awsIssuer, "acme", "Acme", 1), awsAudience), trust.Deny, []string{"aws-principal"}},
 		{provider("token.actions.githubusercontent.com", "sts.amazonaws.com"), trust.Deny, []string{"aws-aud-mismatch", "aws-principal"}},
 	} {
-		results, ok, err := Provider([]byte(test.document), awsBuild(), trust.Options{})
+		results, ok, err := provided([]byte(test.document), awsBuild(), trust.Options{})
 		if !ok || err != nil || len(results) != 1 {
 			t.Fatal(results, ok, err)
 		}
@@ -562,7 +594,7 @@ func TestAWSProvider(t *testing.T) {
 		}
 	}
 	for _, document := range []string{`{}`, `{`, `{"Url": 5, "ClientIDList": []}`, `{"Url": "x"}`} {
-		if _, ok, _ := Provider([]byte(document), awsBuild(), trust.Options{}); ok {
+		if _, ok, _ := provided([]byte(document), awsBuild(), trust.Options{}); ok {
 			t.Errorf("%s is taken for a provider", document)
 		}
 	}

@@ -7,57 +7,12 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
-	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/trust"
 )
 
 // assumeAction is the action that a step's login calls, in lower case: names of actions have no case.
 const assumeAction = "sts:assumerolewithwebidentity"
-
-// Roles judges the roles of a document, and tells whether it is one of roles: a trust policy, or what `aws iam get-role`
-// or `aws iam list-roles` prints. Of a list, the roles that trust no workspace of Bitbucket are left out.
-func Roles(data []byte, id bitbucket.Identity, o trust.Options) ([]trust.Result, bool, error) {
-	roles, list, ok, err := readRoles(data)
-	if !ok || err != nil {
-		return nil, ok, err
-	}
-	results := []trust.Result{}
-	for _, role := range roles {
-		if !list || role.policy.trustsBitbucket(id) {
-			results = append(results, judgeRole(role, id, o))
-		}
-	}
-	return results, true, nil
-}
-
-// readRoles reads the roles of a document, and reports whether they are those of a list.
-func readRoles(data []byte) (roles []role, list, ok bool, err error) {
-	d, root, err := readDocument(data)
-	if err != nil {
-		return nil, false, false, nil // of no kind at all
-	}
-	entries := []*document.Node{root}
-	switch {
-	case d.kind(root.Get("Roles")) == '[':
-		entries, list = root.Get("Roles").Items, true
-	case d.kind(root.Get("Role")) == '{':
-		entries[0] = root.Get("Role")
-	case root.Get("AssumeRolePolicyDocument") != nil:
-	case d.isPolicy(root):
-		return []role{{policy: d.policy(root)}}, false, true, nil
-	default:
-		return nil, false, false, nil
-	}
-	for i, entry := range entries {
-		role, err := d.role(entry)
-		if err != nil {
-			return nil, list, true, fmt.Errorf("role %d: %w", i+1, err)
-		}
-		roles = append(roles, role)
-	}
-	return roles, list, true, nil
-}
 
 // trustsBitbucket tells whether a policy names a provider of Bitbucket's, of this workspace or another.
 func (p policy) trustsBitbucket(id bitbucket.Identity) bool {
@@ -109,7 +64,7 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 		j.statements = append(j.statements, j.statement(s))
 	}
 	j.applyRules()
-	r := trust.Result{Kind: "aws-role", Name: role.name}
+	r := trust.Result{Kind: trust.AWSRole, Name: role.name}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
@@ -117,7 +72,7 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 	if r.Verdict == trust.Allow {
 		j.othersRules()
 	}
-	r.Findings = j.Findings
+	r.Findings = j.All()
 	return r
 }
 

@@ -97,7 +97,7 @@ func (j *roleJudgement) ownRule(a *policyReach, environments []place) {
 			fmt.Sprintf("The policy names the environment %s, and other steps of the repository get in all the same%s.", environment, trust.SuchAs(in[0])), j.subjectFix(false))
 		return
 	}
-	if !slices.ContainsFunc(j.Findings, func(f trust.Finding) bool { return f.Rule == "aws-repository-wide" }) {
+	if !j.Found("aws-repository-wide") {
 		j.FindWith(in[0].Reach.Witness, finding.Note, "aws-repository-wide", path, fmt.Sprintf("Other steps of the repository get in too%s.", trust.SuchAs(in[0])), j.subjectFix(false))
 	}
 }
@@ -155,7 +155,8 @@ func (j *roleJudgement) worldRule(s judgedStatement) {
 	case s.principals.everyone && (s.covers == trust.Yes || s.forTheWorld()):
 		j.Find(finding.Error, "aws-principal", path, `The principal {"AWS": "*"} is everyone, in AWS and perhaps out of it.`, j.principalFix())
 	case s.principals.others || s.principals.everyone || slices.ContainsFunc(s.principals.federated, j.another):
-		j.Find(finding.Note, "aws-not-judged", path, "The statement lets in other principals than the token's provider, and whom it lets in of those is not judged.", "")
+		j.Find(finding.Note, "aws-not-judged", path, "The statement lets in other principals than the token's provider, and whom it lets in of those is not judged.",
+			finding.Fix{Kind: finding.Advice, Text: "review by hand whom the statement lets in"})
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // passes reports whether check ends with exit status 0.
 func passes(r trust.Result) bool {
-	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity == finding.Error })
+	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
 }
 
 // strangers are somebody of each kind who is not of the identity's repository.
@@ -51,7 +51,7 @@ func TestAWSDenyThatLetsInOthers(t *testing.T) {
 		{"the world, with an address of all", awsPolicy(awsTrust("Allow", goodConditions), `{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:*", "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}`), "aws-principal"},
 	} {
 		r := judgeAWS(t, c.policy, awsDeployment())
-		i := slices.IndexFunc(r.Findings, func(f trust.Finding) bool { return f.Rule == c.rule && f.Severity == finding.Error })
+		i := slices.IndexFunc(r.Findings, func(f finding.Finding) bool { return f.Rule == c.rule && f.Severity == finding.Error })
 		if r.Verdict != trust.Allow || i < 0 {
 			t.Errorf("%s: %s, no error %s: %+v", c.name, r.Verdict, c.rule, r.Findings)
 			continue

@@ -68,19 +68,19 @@ func (d file) policy(n *document.Node) policy {
 	}
 	p.onlyMembers(n, "", "Version", "Id", "Statement")
 	if version := n.Get("Version"); version != nil {
-		text, _ := d.scalar(version)
+		text, _ := scalar(version)
 		p.variables = text == "2012-10-17"
 		if !p.variables && text != "2008-10-17" {
 			p.refuse("", "Version", "there is no such version of the policy language")
 		}
 	}
-	switch statements := n.Get("Statement"); d.kind(statements) {
-	case '{':
+	switch statements := n.Get("Statement"); {
+	case statements.Is(document.Object):
 		p.statements = append(p.statements, d.statement(&p, statements, "Statement[0]"))
-	case '[':
+	case statements.Is(document.List):
 		for i, item := range statements.Items {
 			path := fmt.Sprintf("Statement[%d]", i)
-			if d.kind(item) != '{' {
+			if !item.Is(document.Object) {
 				p.refuse("", path, "a statement is an object")
 				continue
 			}
@@ -116,7 +116,7 @@ func under(path, name string) string {
 func (d file) statement(p *policy, n *document.Node, path string) statement {
 	s := statement{path: path}
 	p.onlyMembers(n, path, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
-	s.effect, _ = d.scalar(n.Get("Effect"))
+	s.effect, _ = scalar(n.Get("Effect"))
 	if s.effect != "Allow" && s.effect != "Deny" {
 		p.refuse("", under(path, "Effect"), "Effect is Allow or Deny")
 	}
@@ -127,7 +127,7 @@ func (d file) statement(p *policy, n *document.Node, path string) statement {
 	}
 	s.principals = d.principals(p, n, path)
 	d.actions(p, n, &s)
-	if conditions := n.Get("Condition"); d.kind(conditions) == '{' {
+	if conditions := n.Get("Condition"); conditions.Is(document.Object) {
 		for _, m := range conditions.Members {
 			d.conditions(p, m, &s)
 		}
@@ -150,12 +150,12 @@ func (d file) principals(p *policy, n *document.Node, path string) principals {
 	case entries != nil && entries.Text == "*":
 		p.refuse("aws-principal", path, `a trust policy names principals, and "*" is no name`)
 		return who
-	case d.kind(entries) != '{':
+	case !entries.Is(document.Object):
 		p.refuse("aws-principal", path, "a statement of a trust policy has a Principal, which is an object")
 		return who
 	}
 	for _, m := range entries.Members {
-		names, ok := d.texts(m.Value)
+		names, ok := texts(m.Value)
 		if !ok || !slices.Contains([]string{"AWS", "Federated", "Service", "CanonicalUser"}, m.Name) {
 			p.refuse("aws-principal", path, fmt.Sprintf("%.40q is no kind of principal with a list of names", m.Name))
 			continue
@@ -190,7 +190,7 @@ func (d file) actions(p *policy, n *document.Node, s *statement) {
 		return
 	}
 	var ok bool
-	if s.actions, ok = d.texts(actions); !ok {
+	if s.actions, ok = texts(actions); !ok {
 		p.refuse("", s.path, "actions are strings")
 	}
 }
@@ -202,12 +202,12 @@ func (d file) conditions(p *policy, m document.Member, s *statement) {
 	if !known {
 		p.refuse("", path, fmt.Sprintf("%.60q is no condition operator", m.Name))
 	}
-	if d.kind(m.Value) != '{' {
+	if !m.Value.Is(document.Object) {
 		p.refuse("", path, "a condition operator has an object of keys and values")
 		return
 	}
 	for _, key := range m.Value.Members {
-		values, ok := d.scalars(key.Value)
+		values, ok := scalars(key.Value)
 		if !ok {
 			p.refuse("", path, fmt.Sprintf("the values of %.100q are not strings, numbers or booleans", key.Name))
 		}

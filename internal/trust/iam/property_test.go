@@ -138,8 +138,8 @@ func FuzzAWSRoles(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		results, ok, err := Roles(data, awsDeployment(), trust.Options{Duration: time.Hour})
-		if provided, isProvider, providerErr := Provider(data, awsDeployment(), trust.Options{}); isProvider && !ok {
-			results, ok, err = provided, isProvider, providerErr
+		if results2, isProvider, providerErr := provided(data, awsDeployment(), trust.Options{}); isProvider && !ok {
+			results, ok, err = results2, isProvider, providerErr
 		}
 		if !ok && (results != nil || err != nil) || err != nil && results != nil {
 			t.Fatalf("%d results, %t, %v", len(results), ok, err)

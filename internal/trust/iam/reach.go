@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -20,17 +21,29 @@ const (
 // Reach finds who gets in through each role of a document, and reports whether the document is one of roles. Of a list, the roles
 // that trust no workspace that is asked about are left out.
 func Reach(ctx context.Context, data []byte, u bitbucket.Universe) ([]trust.Reached, bool, error) {
-	roles, list, ok, err := readRoles(data)
+	f, err := document.Read("", data)
+	if err != nil {
+		return nil, false, nil // of no kind at all
+	}
+	roles, ok, err := Read(f)
 	if !ok || err != nil {
 		return nil, ok, err
 	}
 	var all []trust.Reached
 	for _, role := range roles {
-		if !list || role.trusts(u) {
-			all = append(all, trust.Reached{Kind: "aws-role", Name: role.name, Target: role.arn, Cells: role.reach(ctx, u)})
+		if reached, ok := role.Reach(ctx, u); ok {
+			all = append(all, reached)
 		}
 	}
 	return all, true, nil
+}
+
+// Reach finds who gets in through the role. It returns false for a role of a list that trusts no workspace that is asked about.
+func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) (trust.Reached, bool) {
+	if r.listed && !r.role.trusts(u) {
+		return trust.Reached{}, false
+	}
+	return trust.Reached{File: r.In.Name, Kind: trust.AWSRole, Name: r.role.name, Target: r.role.arn, Cells: r.role.reach(ctx, u)}, true
 }
 
 // trusts reports whether a role's policy names a provider of the universe's workspace, or of any.

@@ -41,11 +41,11 @@ func reachUniverse() bitbucket.Universe {
 // reachAWS is who gets in through a policy.
 func reachAWS(t testing.TB, policy string, u bitbucket.Universe) []trust.Cell {
 	t.Helper()
-	d, root, err := readDocument([]byte(policy))
+	root, err := document.Parse([]byte(policy))
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, policy)
 	}
-	return role{policy: d.policy(root)}.reach(context.Background(), u)
+	return role{policy: file{[]byte(policy)}.policy(root)}.reach(context.Background(), u)
 }
 
 // told is who gets in, in the words of cells, with what is special.

@@ -41,7 +41,7 @@ func (j *roleJudgement) applyRules() {
 	}
 }
 
-func (j *roleJudgement) refusalFix(r refusal) string {
+func (j *roleJudgement) refusalFix(r refusal) finding.Fix {
 	if strings.HasSuffix(r.path, "rincipal") {
 		return j.principalFix()
 	}
@@ -56,7 +56,7 @@ func (j *roleJudgement) sessionRule() {
 	}
 	j.Find(finding.Warning, "aws-session-too-long", "MaxSessionDuration",
 		fmt.Sprintf("A session of %s is longer than the %d seconds that the role allows.", j.o.Duration, limit),
-		fmt.Sprintf("AWS_SESSION_DURATION: %q", strconv.Itoa(limit)))
+		finding.Fix{Kind: finding.YAML, Text: fmt.Sprintf("AWS_SESSION_DURATION: %q", strconv.Itoa(limit))})
 }
 
 // principalRules look for principals that never are, or that are too many.
@@ -84,7 +84,7 @@ func (j *roleJudgement) missingPrincipalRule() {
 			path = s.path + ".Principal"
 		}
 	}
-	if !slices.ContainsFunc(j.Findings, func(f trust.Finding) bool { return f.Rule == "aws-principal" }) {
+	if !j.Found("aws-principal") {
 		j.Find(finding.Error, "aws-principal", path, "No Allow statement names the identity provider of the token's issuer.", j.principalFix())
 	}
 }
@@ -294,7 +294,7 @@ func (j *roleJudgement) guards(c judgedCondition, claim string, required bool) g
 func (j *roleJudgement) guardRule(s judgedStatement, claim string) guard {
 	conditions := slices.DeleteFunc(slices.Clone(s.conditions), func(c judgedCondition) bool { return c.lower != j.key(claim) })
 	required := slices.ContainsFunc(conditions, judgedCondition.requiresKey)
-	fix := func() string {
+	fix := func() finding.Fix {
 		if claim == "aud" {
 			return j.audienceFix(false)
 		}

@@ -198,17 +198,17 @@ func TestAWSRules(t *testing.T) {
 }
 
 // checkFinding holds a finding to what every finding promises: one sentence, and JSON to paste.
-func checkFinding(t *testing.T, f trust.Finding) {
+func checkFinding(t *testing.T, f finding.Finding) {
 	t.Helper()
 	if !strings.HasSuffix(f.Message, ".") || strings.Count(f.Message, ". ") > 0 || strings.ContainsAny(f.Message, "\n\x1b") {
 		t.Errorf("%s: not a sentence: %q", f.Rule, f.Message)
 	}
-	object := f.Fix
+	object := f.Fix.Text
 	if !strings.HasPrefix(object, "{") {
 		object = "{" + object + "}"
 	}
-	if !json.Valid([]byte(object)) && !strings.HasPrefix(f.Fix, "aws iam ") && !strings.HasPrefix(f.Fix, "AWS_SESSION_DURATION: ") {
-		t.Errorf("%s: cannot be pasted: %s", f.Rule, f.Fix)
+	if f.Fix.Kind == finding.JSON && !json.Valid([]byte(object)) || f.Fix.Kind == finding.Shell && !strings.HasPrefix(f.Fix.Text, "aws iam ") || f.Fix.Text == "" {
+		t.Errorf("%s: cannot be pasted: %s", f.Rule, f.Fix.Text)
 	}
 }
 
@@ -255,7 +255,7 @@ func TestAWSSessionDuration(t *testing.T) {
 			t.Errorf("%s: %v, %+v", duration, err, results)
 		}
 		for _, f := range results[0].Findings {
-			if f.Rule != "aws-session-too-long" || f.Severity != finding.Warning || f.Fix != `AWS_SESSION_DURATION: "3600"` {
+			if f.Rule != "aws-session-too-long" || f.Severity != finding.Warning || f.Fix.Text != `AWS_SESSION_DURATION: "3600"` {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -269,16 +269,16 @@ func TestAWSFixesAreRight(t *testing.T) {
 		var lines []string
 		for _, f := range r.Findings {
 			if f.Witness == nil { // else it is the whole statement
-				lines = append(lines, f.Fix)
+				lines = append(lines, f.Fix.Text)
 			}
 		}
 		pasted := awsPolicy(awsTrust("Allow", "{"+strings.Join(lines, ", ")+"}"))
-		if r := judgeAWS(t, pasted, id); len(lines) != 2 || r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f trust.Finding) bool { return f.Severity != finding.Note }) {
+		if r := judgeAWS(t, pasted, id); len(lines) != 2 || r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity != finding.Note }) {
 			t.Errorf("%s: %q\n%s", r.Verdict, awsFindings(r), pasted)
 		}
 	}
 	r := judgeAWS(t, `{"Role": {"Arn": "arn:aws-us-gov:iam::999999999999:role/x", "AssumeRolePolicyDocument": `+awsPolicy(awsTrust("Allow", goodConditions))+`}}`, awsBuild())
-	if want := `"Principal": {"Federated": "arn:aws-us-gov:iam::999999999999:oidc-provider/` + awsIssuer + `"}`; r.Verdict != trust.Deny || r.Findings[0].Fix != want {
+	if want := `"Principal": {"Federated": "arn:aws-us-gov:iam::999999999999:oidc-provider/` + awsIssuer + `"}`; r.Verdict != trust.Deny || r.Findings[0].Fix.Text != want {
 		t.Errorf("%+v", r.Findings)
 	}
 }

@@ -72,7 +72,7 @@ func RulesOf(t testing.TB, r trust.Result) string {
 	var rules []string
 	for _, f := range r.Findings {
 		rules = append(rules, f.Rule)
-		if f.Message == "" || f.Fix == "" || f.Path == "" || f.Severity == "" || strings.Contains(f.Message, "\n") {
+		if f.Message == "" || f.Fix.Text == "" || f.Path == "" || f.Severity == "" || strings.Contains(f.Message, "\n") {
 			t.Errorf("a finding that says too little: %+v", f)
 		}
 	}

@@ -36,15 +36,17 @@ type role struct {
 // A list is a list, or a text with commas, which Vault takes when a role is written.
 type list []string
 
-func (l *list) UnmarshalJSON(data []byte) error {
-	var text string
-	if json.Unmarshal(data, &text) == nil {
-		if text != "" {
-			*l = strings.Split(text, ",")
-		}
-		return nil
+// DecodeNode reads either.
+func (l *list) DecodeNode(n *document.Node) error {
+	if !n.Is(document.String) {
+		return n.Decode((*[]string)(l))
 	}
-	return json.Unmarshal(data, (*[]string)(l))
+	for item := range strings.SplitSeq(n.Text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l = append(*l, item)
+		}
+	}
+	return nil
 }
 
 // A judgement is a role and what it makes of an identity.
@@ -54,32 +56,49 @@ type judgement struct {
 	id   bitbucket.Identity
 }
 
-// Judge judges a role of Vault's JWT auth method. It returns false if the document is of another kind. Whether Vault trusts the
-// issuer is in the method's configuration, not in the role.
-func Judge(data []byte, id bitbucket.Identity, _ trust.Options) (trust.Result, bool, error) {
-	object := document.ObjectOf(data)
-	if inner, ok := object["data"]; ok {
-		data, object = inner, document.ObjectOf(inner)
+// A Role is a role of Vault's JWT auth method. Whether Vault trusts the issuer is in the method's configuration, not in the role.
+type Role struct {
+	trust.Source
+	role role
+}
+
+// Read reads a role, and reports whether a file is one.
+func Read(f *document.File) (*Role, bool, error) {
+	inner := f.Root
+	if data := f.Root.Get("data"); data != nil {
+		inner = data
 	}
-	if !document.HasAny(object, "user_claim", "bound_audiences", "bound_claims", "bound_subject") {
-		return trust.Result{}, false, nil
+	if !inner.Has("user_claim", "bound_audiences", "bound_claims", "bound_subject") {
+		return nil, false, nil
 	}
-	v := judgement{id: id}
-	if err := document.Decode(data, &v.role); err != nil {
-		return trust.Result{}, true, fmt.Errorf("vault-role: %w", document.Misfit(err))
+	r := &Role{Source: trust.Source{In: f, Inner: inner}}
+	if err := inner.Decode(&r.role); err != nil {
+		return nil, true, fmt.Errorf("vault-role: %w", err)
 	}
+	return r, true, nil
+}
+
+// Kind is that of a role.
+func (r *Role) Kind() trust.Kind { return trust.VaultRole }
+
+// Name is empty: the role's name is not in it.
+func (r *Role) Name() string { return "" }
+
+// Judge judges the role against an identity.
+func (r *Role) Judge(id bitbucket.Identity, _ trust.Options) trust.Result {
+	v := judgement{id: id, role: r.role}
 	for _, check := range []func(*judgement){
 		(*judgement).kind, (*judgement).audience, (*judgement).subject, (*judgement).claims,
 		(*judgement).repository, (*judgement).user, (*judgement).rest,
 	} {
 		check(&v)
 	}
-	return v.Result("vault-role", "", "the role lets this token in: audience and bound claims fit"), true, nil
+	return r.Place(v.Result(trust.VaultRole, "", "The role lets this token in: audience and bound claims fit."))
 }
 
 func (v *judgement) kind() {
 	if v.role.RoleType != "" && v.role.RoleType != "jwt" {
-		v.Deny(fmt.Sprintf("the role's role_type is %q, which is for people with a browser: a token logs in with jwt", v.role.RoleType))
+		v.Deny(fmt.Sprintf("The role's role_type is %q, which is for people with a browser: a token logs in with jwt.", v.role.RoleType))
 	}
 }
 
@@ -89,9 +108,9 @@ func (v *judgement) audience() {
 	want, has := v.role.BoundAudiences, v.id.Claims.Audience
 	fix := v.write(map[string]any{"bound_audiences": append(slices.Clone(want), bitbucket.WorkspaceAudience(v.id.Claims))})
 	if len(want) == 0 {
-		v.Refuse(rule, path, fmt.Sprintf("the role binds no audience, and the token has %s, which Vault then refuses", trust.Quoted(has)), fix)
+		v.Refuse(rule, path, fmt.Sprintf("The role binds no audience, and the token has %s, which Vault then refuses.", trust.Quoted(has)), fix)
 	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
-		v.Refuse(rule, path, fmt.Sprintf("the role wants the audience %s and the token has %s", trust.Quoted(want), trust.Quoted(has)), fix)
+		v.Refuse(rule, path, fmt.Sprintf("The role wants the audience %s and the token has %s.", trust.Quoted(want), trust.Quoted(has)), fix)
 	}
 }
 
@@ -102,9 +121,9 @@ func (v *judgement) subject() {
 		return
 	}
 	if want != has {
-		v.Deny(fmt.Sprintf("bound_subject is %q and the token's subject is %q", want, has))
+		v.Deny(fmt.Sprintf("The role's bound_subject is %q and the token's subject is %q.", want, has))
 	}
-	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "bound_subject is compared with the whole subject, which ends in the step's UUID: it fits one step and then none",
+	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "Vault compares bound_subject with the whole subject, which ends in the step's UUID: it fits one step and then none.",
 		v.bind("bound_subject"))
 }
 
@@ -115,12 +134,12 @@ func (v *judgement) claims() {
 		has, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
 		switch {
 		case !there:
-			v.Deny(fmt.Sprintf("the role binds the claim %s, which the token does not have", name))
+			v.Deny(fmt.Sprintf("The role binds the claim %s, which the token does not have.", name))
 		case !v.fits(want, has):
-			v.Deny(fmt.Sprintf("the role wants %s %s and the token has %s", name, shown(want), shown(has)))
+			v.Deny(fmt.Sprintf("The role wants %s %s and the token has %s.", name, shown(want), shown(has)))
 		}
 		if v.pinned(name, want) {
-			v.Find(finding.Error, "vault-sub-bound", "bound_claims."+name, name+" is bound to a step's UUID: it fits one step and then none",
+			v.Find(finding.Error, "vault-sub-bound", "bound_claims."+name, "The claim "+name+" is bound to a value of one run: it fits once and then never.",
 				v.bind())
 		}
 	}
@@ -162,7 +181,7 @@ func (v *judgement) pins(name, value string) bool {
 	switch {
 	case step != "" && strings.Contains(strings.ToLower(value), strings.ToLower(step)):
 		return true
-	case strings.TrimPrefix(name, "/") == "stepUuid":
+	case strings.TrimPrefix(name, "/") == "stepUuid", strings.TrimPrefix(name, "/") == "pipelineUuid":
 		return !v.globs() || !strings.Contains(value, "*") || len(bitbucket.UUIDs(value)) > 0
 	case strings.TrimPrefix(name, "/") == "sub":
 		return bitbucket.LikeSubject(value, v.id.Claims)
@@ -182,7 +201,7 @@ func (v *judgement) repository() {
 			}
 		}
 	}
-	v.Find(finding.Error, "vault-repository-unbound", "bound_claims", "nothing binds the repository: every repository of the workspace gets in",
+	v.Find(finding.Error, "vault-repository-unbound", "bound_claims", "Nothing binds the repository: every repository of the workspace gets in.",
 		v.bind())
 }
 
@@ -195,16 +214,16 @@ func (v *judgement) wide(value string) bool {
 func (v *judgement) user() {
 	name := v.role.UserClaim
 	if name == "" {
-		v.Undecide("the file does not say user_claim, without which Vault keeps no role")
+		v.Undecide("Undecided: the file does not contain user_claim, and Vault keeps no role without it.")
 		return
 	}
 	value, there := claim(v.id.All, name, v.role.UserClaimPointer)
 	if _, text := value.(string); !there || !text {
-		v.Deny(fmt.Sprintf("user_claim is %s, which is no text in this token", name))
+		v.Deny(fmt.Sprintf("The role's user_claim is %s, which is no text in this token.", name))
 	}
 	// pipelineUuid stays for one pipeline, which is a new entity each run as well.
 	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
-		v.Find(finding.Warning, "vault-user-claim-per-step", "user_claim", "user_claim "+name+" is another one in every run, so that each run is a new entity in Vault",
+		v.Find(finding.Warning, "vault-user-claim-per-step", "user_claim", "The user_claim "+name+" changes in every run, so that each run is a new entity in Vault.",
 			v.write(map[string]any{"user_claim": setup.VaultRoleFor(v.id.Claims).UserClaim}))
 	}
 }
@@ -216,25 +235,25 @@ func (v *judgement) rest() {
 		groups, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
 		switch {
 		case !there:
-			v.Deny(fmt.Sprintf("groups_claim is %s, which the token does not have", name))
+			v.Deny(fmt.Sprintf("The role's groups_claim is %s, which the token does not have.", name))
 		case len(texts(groups)) < len(items(groups)):
-			v.Deny(fmt.Sprintf("groups_claim is %s, which is no list of texts in this token", name))
+			v.Deny(fmt.Sprintf("The role's groups_claim is %s, which is no list of texts in this token.", name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.role.ClaimMappings)) {
 		value, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
 		if _, text := value.(string); there && !text {
-			v.Deny(fmt.Sprintf("claim_mappings has %s, which is no text in this token", name))
+			v.Deny(fmt.Sprintf("The role's claim_mappings has %s, which is no text in this token.", name))
 		}
 	}
 	if len(v.role.BoundCIDRs) > 0 {
-		v.Undecide("token_bound_cidrs hangs on the source address, which is not known")
+		v.Undecide("Undecided: token_bound_cidrs depends on the source address, which is not known.")
 	}
 }
 
 // bind is the command that makes the role bind the identity, beside what it binds already but to one step, and empties other
 // fields.
-func (v *judgement) bind(empty ...string) string {
+func (v *judgement) bind(empty ...string) finding.Fix {
 	role := setup.VaultRoleFor(v.id.Claims)
 	bound := map[string]any{}
 	for name, want := range v.role.BoundClaims {
@@ -258,12 +277,12 @@ func (v *judgement) bind(empty ...string) string {
 
 // write is the command that changes fields of the role. Of those that it does not name, Vault keeps all but two, which it would
 // set back to oidc and string. Source: hashicorp/vault-plugin-auth-jwt, path_role.go, pathRoleCreateUpdate.
-func (v *judgement) write(change map[string]any) string {
+func (v *judgement) write(change map[string]any) finding.Fix {
 	change["role_type"] = "jwt"
 	if v.globs() {
 		change["bound_claims_type"] = "glob"
 	}
-	return shell.Document("vault write auth/jwt/role/"+setup.RoleName+" -", document.Indented(change))
+	return finding.Fix{Kind: finding.Shell, Text: shell.Document("vault write auth/jwt/role/"+setup.RoleName+" -", document.Indented(change))}
 }
 
 // claim finds a claim by its name, or by a JSON pointer (RFC 6901).

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/trust/trusttest"
@@ -100,7 +101,7 @@ func TestVaultRole(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			id := trusttest.ClaimsWith(t, c.claims)
-			got, ok, err := Judge([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})
+			got, ok, err := judged([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})
 			if !ok || err != nil {
 				t.Fatal(ok, err)
 			}
@@ -124,7 +125,7 @@ func TestVaultKinds(t *testing.T) {
 		`{}`:                                    "",
 		`null`:                                  "",
 	} {
-		_, ok, err := Judge([]byte(document), id, trust.Options{})
+		_, ok, err := judged([]byte(document), id, trust.Options{})
 		if got := map[bool]string{true: "told"}[ok]; err == nil && got != want || err != nil && want != "wrong" {
 			t.Errorf("%s: %v, %v, want %q", document, ok, err, want)
 		}
@@ -144,7 +145,7 @@ func TestVaultFix(t *testing.T) {
 		{"", `{"bound_claims_type":"glob","bound_audiences":["x"]}`, `{"bound_audiences":["x","` + trusttest.Workspace + `"],"bound_claims_type":"glob","role_type":"jwt"}`},
 	} {
 		id := trusttest.ClaimsWith(t, c.claims)
-		got, _, err := Judge([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})
+		got, _, err := judged([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +153,7 @@ func TestVaultFix(t *testing.T) {
 		if err := json.Indent(&want, []byte(c.want), "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		if command := "vault write auth/jwt/role/ROLE_NAME - <<'END'\n" + want.String() + "\nEND"; len(got.Findings) != 1 || got.Findings[0].Fix != command {
+		if command := "vault write auth/jwt/role/ROLE_NAME - <<'END'\n" + want.String() + "\nEND"; len(got.Findings) != 1 || got.Findings[0].Fix.Text != command {
 			t.Errorf("%+v, want\n%s", got.Findings, command)
 		}
 	}
@@ -180,7 +181,7 @@ func FuzzVaultRole(f *testing.F) {
 	f.Add(vaultWith(f, id, ""))
 	f.Add(`{"data":{"bound_claims":{"/a/0":[[1],{"b":null},"*"],"sub":true},"bound_claims_type":"glob","user_claim":"/","user_claim_json_pointer":true}}`)
 	f.Fuzz(func(t *testing.T, document string) {
-		r, ok, err := Judge([]byte(document), id, trust.Options{})
+		r, ok, err := judged([]byte(document), id, trust.Options{})
 		if ok && err == nil {
 			trusttest.RulesOf(t, r)
 		}
@@ -188,4 +189,17 @@ func FuzzVaultRole(f *testing.F) {
 			t.Errorf("the error quotes the document: %v", err)
 		}
 	})
+}
+
+// judged judges a role.
+func judged(data []byte, id bitbucket.Identity, o trust.Options) (trust.Result, bool, error) {
+	f, err := document.Read("", data)
+	if err != nil {
+		return trust.Result{}, false, nil
+	}
+	role, ok, err := Read(f)
+	if !ok || err != nil {
+		return trust.Result{}, ok, err
+	}
+	return role.Judge(id, o), true, nil
 }

@@ -1,8 +1,7 @@
 package wif
 
-import "cel.dev/cel-go/common/types/ref"
-
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,29 +12,24 @@ import (
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/shell"
-	"bitbucket-oidc/internal/trust"
+
+	"cel.dev/cel-go/common/types/ref"
 )
 
-// mapping evaluates every expression of the mapping.
-func (p *ProviderJudgement) mapping() {
+// mapped evaluates every expression of the mapping.
+func (p *providerJudgement) mapped() {
 	const rule = "gcp-mapping-invalid"
 	fix := p.mappingFix(setup.GCPAttributes(p.id.Claims))
 	if _, ok := p.file.AttributeMapping["google.subject"]; !ok {
-		p.Refuse(rule, "attributeMapping", "the mapping has no google.subject, which an OIDC provider must map", fix)
+		p.Refuse(rule, "attributeMapping", "The mapping has no google.subject, which an OIDC provider must map.", fix)
 	}
-	custom := 0
-	for key := range p.file.AttributeMapping {
-		if strings.HasPrefix(key, "attribute.") {
-			custom++
-		}
-	}
-	if custom > mostAttributes {
-		p.Refuse(rule, "attributeMapping", fmt.Sprintf("the mapping has %d custom attributes, more than %d", custom, mostAttributes), fix)
+	if custom := p.customAttributes(); custom > mostAttributes {
+		p.Refuse(rule, "attributeMapping", fmt.Sprintf("The mapping has %d custom attributes, more than %d.", custom, mostAttributes), fix)
 		return
 	}
 	assertion, ok := cel.Claims(p.id.All)
 	if !ok {
-		p.Undecide(fmt.Sprintf("the claims are larger than the %d bytes that are evaluated here", cel.ClaimSize))
+		p.Undecide(fmt.Sprintf("Undecided: the claims are larger than the %d bytes that are evaluated here.", cel.ClaimSize))
 	}
 	p.right = p.valid(assertion)
 	mended := setup.GCPAttributes(p.id.Claims)
@@ -49,17 +43,17 @@ func (p *ProviderJudgement) mapping() {
 		}
 	}
 	if total > mappedSize {
-		p.Refuse(rule, "attributeMapping", fmt.Sprintf("the mapped attributes have %d bytes together, more than %d", total, mappedSize), fix)
+		p.Refuse(rule, "attributeMapping", fmt.Sprintf("The mapped attributes have %d bytes together, more than %d.", total, mappedSize), fix)
 	}
 }
 
 // valid is what is right of the mapping.
-func (p *ProviderJudgement) valid(assertion map[string]any) map[string]string {
+func (p *providerJudgement) valid(assertion map[string]any) map[string]string {
 	valid := map[string]string{}
 	for key, source := range p.file.AttributeMapping {
-		tried := ProviderJudgement{file: p.file, id: p.id, name: p.name, env: p.env}
-		tried.attribute(key, assertion, "")
-		if !slices.ContainsFunc(tried.Findings, func(f trust.Finding) bool { return f.Rule == "gcp-mapping-invalid" }) {
+		tried := providerJudgement{Provider: p.Provider, id: p.id}
+		tried.attribute(key, assertion, finding.Fix{})
+		if !tried.Found("gcp-mapping-invalid") {
 			valid[key] = source
 		}
 	}
@@ -67,20 +61,24 @@ func (p *ProviderJudgement) valid(assertion map[string]any) map[string]string {
 }
 
 // attribute evaluates one expression of the mapping. Where the claims are nil, nothing is known of them.
-func (p *ProviderJudgement) attribute(key string, assertion map[string]any, fix string) attribute {
+func (p *providerJudgement) attribute(key string, assertion map[string]any, fix finding.Fix) attribute {
 	const rule = "gcp-mapping-invalid"
 	path, source := "attributeMapping."+key, p.file.AttributeMapping[key]
 	invalid := func(format string, args ...any) attribute {
-		p.Refuse(rule, path, key+": "+fmt.Sprintf(format, args...), fix)
+		p.Refuse(rule, path, "The mapping of "+key+" is not valid: "+fmt.Sprintf(format, args...)+".", fix)
 		return attribute{}
 	}
 	if !mappable(key) {
-		return invalid("not google.subject, google.groups or attribute.NAME with at most %d of a-z, 0-9 and _", longestName)
+		return invalid("the key is not google.subject, google.groups or attribute.NAME with at most %d of a-z, 0-9 and _", longestName)
 	}
 	if n := utf8.RuneCountInString(source); n > longestExpression {
-		return invalid("an expression of %d characters, more than %d", n, longestExpression)
+		return invalid("the expression has %d characters, more than %d", n, longestExpression)
 	}
-	expression, err := p.env.Compile(source)
+	expression, err := p.Provider.mapping[key].Expression, p.Provider.mapping[key].err
+	if errors.Is(err, cel.ErrForeign) { // Google took it when the provider was made
+		p.Undecide("Undecided: the mapping of " + key + " uses a function or a syntax that is not known here.")
+		return attribute{}
+	}
 	if err != nil {
 		return invalid("%v", err)
 	}
@@ -98,15 +96,15 @@ func (p *ProviderJudgement) attribute(key string, assertion map[string]any, fix 
 	result := expression.Eval(map[string]any{"assertion": assertion})
 	switch result.Outcome {
 	case cel.Absent:
-		p.Undecide(fmt.Sprintf("%s reads %s, which the token does not have, and Google does not say what follows", key, result.Detail))
+		p.Undecide(fmt.Sprintf("Undecided: the mapping of %s reads %s, which the token does not have, and Google does not say what follows.", key, result.Detail))
 		if slices.Contains(got.reads, "assertion."+result.Detail) {
 			fix = p.guarded(key, result.Detail)
 		}
 		p.Find(finding.Error, "gcp-mapping-absent-claim", path,
-			fmt.Sprintf("%s reads %s, which the token does not have, without asking with has()", key, result.Detail), fix)
+			fmt.Sprintf("The mapping of %s reads %s, which the token does not have, without asking with has().", key, result.Detail), fix)
 		return got
 	case cel.Unknown:
-		p.Undecide(key + ": " + result.Detail)
+		p.Undecide("Undecided: the mapping of " + key + " " + result.Detail + ".")
 		return got
 	case cel.Failed:
 		return invalid("it does not evaluate: %s", result.Detail)
@@ -120,17 +118,17 @@ func (p *ProviderJudgement) attribute(key string, assertion map[string]any, fix 
 	return got
 }
 
-func (p *ProviderJudgement) subject(value, path, fix string) {
+func (p *providerJudgement) subject(value, path string, fix finding.Fix) {
 	switch {
 	case value == "":
-		p.Undecide("google.subject comes to nothing, and Google does not say what follows")
+		p.Undecide("Undecided: google.subject comes to nothing, and Google does not say what follows.")
 	case len(value) > subjectSize:
-		p.Refuse("gcp-mapping-invalid", path, fmt.Sprintf("google.subject: %d bytes, more than %d", len(value), subjectSize), fix)
+		p.Refuse("gcp-mapping-invalid", path, fmt.Sprintf("The value of google.subject has %d bytes, more than %d.", len(value), subjectSize), fix)
 	}
 }
 
 // guarded is the whole mapping with a claim of one expression asked for first.
-func (p *ProviderJudgement) guarded(key, claim string) string {
+func (p *providerJudgement) guarded(key, claim string) finding.Fix {
 	mapping := maps.Clone(p.file.AttributeMapping)
 	expression, none := mapping[key], "'none'"
 	if strings.Contains(expression, "?") {
@@ -144,7 +142,7 @@ func (p *ProviderJudgement) guarded(key, claim string) string {
 }
 
 // mappingFix is the command that sets the mapping, which gcloud replaces as a whole.
-func (p *ProviderJudgement) mappingFix(mapping map[string]string) string {
+func (p *providerJudgement) mappingFix(mapping map[string]string) finding.Fix {
 	return p.name.command("update-oidc", "--attribute-mapping="+shell.Word(mappingFlag(mapping)))
 }
 

@@ -4,6 +4,7 @@ package wif
 import (
 	"strings"
 
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/setup"
 )
 
@@ -50,7 +51,7 @@ func (n poolPath) known() poolPath {
 }
 
 // command is a gcloud command for the provider.
-func (n poolPath) command(verb string, flags ...string) string {
+func (n poolPath) command(verb string, flags ...string) finding.Fix {
 	n = n.known()
-	return setup.GCPProviderCommand(verb, setup.GCPPoolName(n.project, n.pool)+"/providers/"+n.provider, flags...)
+	return finding.Fix{Kind: finding.Shell, Text: setup.GCPProviderCommand(verb, setup.GCPPoolName(n.project, n.pool)+"/providers/"+n.provider, flags...)}
 }

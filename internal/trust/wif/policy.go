@@ -2,7 +2,6 @@ package wif
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,74 +50,109 @@ func (f policyFile) granting() []string {
 	return all
 }
 
-// parsePolicy returns false if the document is of another kind.
-func parsePolicy(data []byte) (policyFile, bool, error) {
-	object := document.ObjectOf(data)
-	if !document.HasAny(object, "bindings") && !isEmptyPolicy(object) {
-		return policyFile{}, false, nil
-	}
-	var policy policyFile
-	if err := document.Decode(data, &policy); err != nil {
-		return policyFile{}, true, fmt.Errorf("gcp-policy: %w", document.Misfit(err))
-	}
-	return policy, true, nil
+// A Policy is the policy of a service account, with its conditions compiled.
+type Policy struct {
+	trust.Source
+	file       policyFile
+	conditions []compiled // of the bindings; empty where there is none
+	env        *cel.Environment
+	provider   *Provider // through which the identity came; nil where no one file of the call is a provider
 }
 
-// isEmptyPolicy tells whether an object is a policy of which only the etag is left.
-func isEmptyPolicy(object map[string]json.RawMessage) bool {
-	for name := range object {
-		if name != "etag" && name != "version" {
+// requestVariables are what a binding's condition can read. All of them are unknown.
+func requestVariables() []string {
+	return []string{"request", "resource", "destination", "origin", "api", "principal"}
+}
+
+// ReadPolicy reads a policy, and reports whether a file is one.
+func ReadPolicy(f *document.File) (*Policy, bool, error) {
+	if !f.Root.Has("bindings") && !isEmptyPolicy(f.Root) {
+		return nil, false, nil
+	}
+	p := &Policy{Source: trust.Source{In: f, Inner: f.Root}}
+	if err := f.Root.Decode(&p.file); err != nil {
+		return nil, true, fmt.Errorf("gcp-policy: %w", err)
+	}
+	var err error
+	if p.env, err = cel.NewEnvironment(requestVariables()...); err != nil {
+		return nil, true, err
+	}
+	for _, b := range p.file.Bindings {
+		var c compiled
+		if b.Condition != nil && utf8.RuneCountInString(b.Condition.Expression) <= longestCondition {
+			c = compile(p.env, b.Condition.Expression)
+		}
+		p.conditions = append(p.conditions, c)
+	}
+	return p, true, nil
+}
+
+// isEmptyPolicy reports whether an object is a policy of which only the etag is left.
+func isEmptyPolicy(root *document.Node) bool {
+	for _, m := range root.Members {
+		if m.Name != "etag" && m.Name != "version" {
 			return false
 		}
 	}
-	return document.HasAny(object, "etag")
+	return root.Has("etag")
 }
+
+// Through makes the policy be judged for identities that came through a provider. It must come before the first judgement.
+func (p *Policy) Through(provider *Provider) { p.provider = provider }
+
+// Kind is that of a policy.
+func (p *Policy) Kind() trust.Kind { return trust.GCPPolicy }
+
+// Name is empty: a policy does not name its service account.
+func (p *Policy) Name() string { return "" }
 
 // A policyJudgement is the policy of a service account and what it makes of an identity that came through provider.
 type policyJudgement struct {
+	*Policy
 	trust.Ruling
-	id       bitbucket.Identity
-	provider *ProviderJudgement // nil where no one file of the call is a provider
-	granted  string             // the path of the first member that is the identity
-	unsure   string             // why a member may be the identity
-	nearest  string             // why the first member is not
-	env      *cel.Environment   // of bindings' conditions; nil until one is met
+	id      bitbucket.Identity
+	through *providerJudgement // nil where no one file of the call is a provider
+	granted string             // the path of the first member that is the identity
+	unsure  string             // why a member may be the identity
+	nearest string             // why the first member is not
 }
 
-// Policy judges the policy of a service account. It returns false if the document is of another kind.
+// Judge judges the policy against an identity.
 //
 // A policy that does not grant says nothing of what the project, the folder or the organisation grants: those are other files.
-func Policy(data []byte, provider *ProviderJudgement, id bitbucket.Identity, _ trust.Options) (trust.Result, bool, error) {
-	policy, ok, err := parsePolicy(data)
-	if !ok || err != nil {
-		return trust.Result{}, ok, err
+func (p *Policy) Judge(id bitbucket.Identity, o trust.Options) trust.Result {
+	j := &policyJudgement{Policy: p, id: id}
+	if p.provider != nil {
+		j.through = p.provider.judge(id, o)
 	}
-	p := &policyJudgement{id: id, provider: provider}
-	for i, binding := range policy.Bindings {
-		p.binding(binding, fmt.Sprintf("bindings[%d]", i))
+	for i, binding := range p.file.Bindings {
+		j.binding(binding, p.conditions[i], fmt.Sprintf("bindings[%d]", i))
 	}
-	p.decide()
-	return p.Result("gcp-policy", "", fmt.Sprintf("%s is this identity, and the provider accepts its token", p.granted)), true, nil
+	j.decide()
+	return p.Place(j.Result(trust.GCPPolicy, "", fmt.Sprintf("%s is this identity, and the provider accepts its token.", j.granted)))
 }
 
 func (p *policyJudgement) decide() {
+	if p.through == nil {
+		p.Undecide("Undecided: the members are values that a provider maps, and no one file of this call is the provider.")
+		return
+	}
+	verdict, reason := p.through.verdict()
 	switch {
-	case p.provider == nil:
-		p.Undecide("the members are values that a provider maps, and no one file of this call is the provider")
-	case p.provider.Result.Verdict == trust.Deny:
-		p.Deny("the provider refuses the token: " + p.provider.Result.Reason)
+	case verdict == trust.Deny:
+		p.Deny("The provider refuses the token: " + reason)
 	case p.granted == "" && p.unsure == "":
-		p.Deny("not granted here, whatever the project, folder or organisation grants: no member with " +
-			setup.WorkloadIdentityUser + " or " + setup.TokenCreator + " is this identity" + p.nearest)
-	case p.provider.Result.Verdict == trust.Undecided:
-		p.Undecide("the provider is undecided: " + p.provider.Result.Reason)
+		p.Deny("Not granted here, whatever the project, folder or organisation grants: no member with " +
+			setup.WorkloadIdentityUser + " or " + setup.TokenCreator + " is this identity" + p.nearest + ".")
+	case verdict == trust.Undecided:
+		p.Undecide("The provider is undecided: " + reason)
 	case p.granted == "":
-		p.Undecide(p.unsure)
+		p.Undecide("Undecided: " + p.unsure + ".")
 	}
 }
 
 // binding looks at the members of one binding.
-func (p *policyJudgement) binding(b binding, path string) {
+func (p *policyJudgement) binding(b binding, condition compiled, path string) {
 	grants := b.grants()
 	if grants == trust.Deny {
 		return
@@ -127,7 +161,7 @@ func (p *policyJudgement) binding(b binding, path string) {
 	if grants == trust.Undecided {
 		applies, why = trust.Undecided, path+".role is the custom role "+b.Role+", and what it holds is not in this file"
 	}
-	if holds, doubt := p.applies(b); holds != trust.Allow {
+	if holds, doubt := p.applies(b, condition); holds != trust.Allow {
 		applies, why = holds, path+".condition "+doubt
 	}
 	for i, text := range b.Members {
@@ -152,35 +186,26 @@ func (p *policyJudgement) binding(b binding, path string) {
 }
 
 // applies tells whether a binding's condition holds. It can read the request, the resource and the time, which are all unknown.
-func (p *policyJudgement) applies(b binding) (holds trust.Verdict, doubt string) {
-	const cannot = "hangs on the request, which is not known"
+func (p *policyJudgement) applies(b binding, condition compiled) (holds trust.Verdict, doubt string) {
+	const cannot = "depends on the request, which is not known"
 	if strings.Contains(b.Role, "_withcond_") {
 		return trust.Undecided, "is not in this file: the policy was read in a version without conditions"
 	}
 	if b.Condition == nil {
 		return trust.Allow, ""
 	}
-	variables := []string{"request", "resource", "destination", "origin", "api", "principal"}
-	if p.env == nil {
-		env, err := cel.NewEnvironment(variables...)
-		if err != nil {
-			return trust.Undecided, cannot
-		}
-		p.env = env
-	}
 	if utf8.RuneCountInString(b.Condition.Expression) > longestCondition {
 		return trust.Undecided, "is longer than is evaluated here"
 	}
 	// IAM's conditions have functions that workload identity has not, such as date(): not to compile here says nothing.
-	expression, err := p.env.Compile(b.Condition.Expression)
-	if err != nil {
+	if condition.err != nil {
 		return trust.Undecided, cannot
 	}
 	var unknown [][]string
-	for _, name := range variables {
+	for _, name := range requestVariables() {
 		unknown = append(unknown, []string{name})
 	}
-	result := expression.Eval(map[string]any{}, unknown...)
+	result := condition.Eval(map[string]any{}, unknown...)
 	if result.Outcome != cel.Known {
 		return trust.Undecided, cannot
 	}
@@ -201,14 +226,14 @@ func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why 
 		return trust.Deny, ""
 	case !m.numbered():
 		return trust.Deny, fmt.Sprintf("names the project %q by its id", m.project)
-	case p.provider == nil:
+	case p.through == nil:
 		return trust.Undecided, "names a value that a provider maps"
-	case !m.fits(p.provider.name):
+	case !m.fits(p.through.name):
 		return trust.Deny, "names another pool than the provider's"
 	case m.kind == wholePool:
 		return trust.Allow, ""
 	}
-	attribute, mapped := p.provider.attributes[m.key]
+	attribute, mapped := p.through.attributes[m.key]
 	switch {
 	case !mapped:
 		return trust.Deny, "names " + m.key + ", which the provider does not map"
@@ -229,87 +254,87 @@ func (p *policyJudgement) lint(role, text string, m member, path string, matches
 		name, message string
 		found         bool
 	}{
-		{"gcp-binding-pool-wide", "everything in the pool may impersonate the service account: every repository of the workspace", m.kind == wholePool},
-		{"gcp-binding-pool-wide", "anyone on the internet may impersonate the service account", text == "allUsers"},
-		{"gcp-binding-project-id", fmt.Sprintf("%q stands where the project's number belongs, which never matches", m.project),
+		{"gcp-binding-pool-wide", "Everything in the pool may impersonate the service account: every repository of the workspace.", m.kind == wholePool},
+		{"gcp-binding-pool-wide", "Anyone on the internet may impersonate the service account.", text == "allUsers"},
+		{"gcp-binding-project-id", fmt.Sprintf("The id %q stands where the project's number belongs, which never matches.", m.project),
 			m.kind != other && !m.numbered()},
-		{"gcp-binding-two-attributes", "two attributes in one member, which matches one: map an attribute that joins both",
+		{"gcp-binding-two-attributes", "The member has two attributes, and a member matches one: map an attribute that joins both.",
 			m.kind == ofAttribute && matches != trust.Allow && twoAttributes(m)},
-		{"gcp-binding-unmapped", "the provider does not map " + m.key + ", so that this never matches",
+		{"gcp-binding-unmapped", "The provider does not map " + m.key + ", so that the member never matches.",
 			ours && p.unmapped(m)},
-		{"gcp-binding-pins-step", fmt.Sprintf("%q holds a step's UUID: it is right once and then never", m.value),
+		{"gcp-binding-pins-step", fmt.Sprintf("The value %q holds a step's UUID: it is right once and then never.", m.value),
 			ours && m.key != "" && pinsStep(m, value, known, p.id)},
 		{"gcp-binding-braces", p.bracesMessage(m, value, known),
 			ours && m.key != "" && m.kind != oneGroup && matches != trust.Allow && lacksBraces(m.value, value, known)},
 	} {
-		if !rule.found {
+		if !rule.found || p.Full(rule.name) {
 			continue
 		}
 		fix := p.fix(m)
 		if matches != trust.Deny { // it goes on matching until it is taken away
 			fix += "\n" + setup.GCPRevoke(role, text)
 		}
-		p.Find(finding.Error, rule.name, path, rule.message, fix)
+		p.Find(finding.Error, rule.name, path, rule.message, finding.Fix{Kind: finding.Shell, Text: fix})
 	}
 }
 
 // ours tells whether a member is of the provider's pool. A member without a project's number is told by its pool.
 func (p *policyJudgement) ours(m member) bool {
-	if p.provider == nil {
+	if p.through == nil {
 		return true
 	}
 	name := m.poolPath
 	if !name.numbered() {
 		name.project = ""
 	}
-	return name.fits(p.provider.name)
+	return name.fits(p.through.name)
 }
 
 // actual is what the identity has where the member has its value.
 func (p *policyJudgement) actual(m member) (value string, known bool) {
-	if p.provider == nil || m.key == "google.groups" {
+	if p.through == nil || m.key == "google.groups" {
 		return "", false
 	}
-	if a := p.provider.attributes[m.key]; a.known {
+	if a := p.through.attributes[m.key]; a.known {
 		return a.values[0], true
 	}
 	return "", false
 }
 
 func (p *policyJudgement) unmapped(m member) bool {
-	if p.provider == nil || m.key == "" {
+	if p.through == nil || m.key == "" {
 		return false
 	}
-	_, mapped := p.provider.file.AttributeMapping[m.key]
+	_, mapped := p.through.file.AttributeMapping[m.key]
 	return !mapped
 }
 
 func (p *policyJudgement) bracesMessage(m member, value string, known bool) string {
 	if !known {
-		return fmt.Sprintf("%q has a UUID without its braces, which the claims have", m.value)
+		return fmt.Sprintf("The value %q has a UUID without its braces, which the claims have.", m.value)
 	}
-	return fmt.Sprintf("%q has a UUID without its braces, and the token's %s is %q", m.value, m.key, value)
+	return fmt.Sprintf("The value %q has a UUID without its braces, and the token's %s is %q.", m.value, m.key, value)
 }
 
 // fix is the command that grants the service account to the identity, after the mapping that it takes.
 func (p *policyJudgement) fix(m member) string {
-	if p.provider == nil {
+	if p.through == nil {
 		if !m.numbered() {
 			m.project = ""
 		}
 		name := m.known()
 		return setup.GCPBinding(setup.ServiceAccount, setup.GCPMember(p.id.Claims, name.project, name.pool))
 	}
-	member, mapped := p.provider.repositoryMember(p.id.Claims)
+	member, mapped := p.through.repositoryMember(p.id.Claims)
 	command := setup.GCPBinding(setup.ServiceAccount, member)
 	if !mapped {
 		mapping := setup.GCPAttributes(p.id.Claims)
-		for key, source := range p.provider.right { // members that others have may be on these
+		for key, source := range p.through.right { // members that others have may be on these
 			if key == "google.subject" || mapping[key] == "" {
 				mapping[key] = source
 			}
 		}
-		command = p.provider.mappingFix(mapping) + "\n" + command
+		command = p.through.mappingFix(mapping).Text + "\n" + command
 	}
 	return command
 }

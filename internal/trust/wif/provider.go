@@ -1,7 +1,7 @@
 package wif
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,17 +50,103 @@ type attribute struct {
 	reads  []string // of the assertion
 }
 
-// A ProviderJudgement is a provider and what it makes of an identity.
-type ProviderJudgement struct {
-	// Result judges the provider by itself, and beside the policies that it was bound to.
-	Result trust.Result
+// A Provider is a provider of a workload identity pool, with its expressions compiled.
+type Provider struct {
+	trust.Source
+	file      providerFile
+	name      poolPath
+	env       *cel.Environment
+	mapping   map[string]compiled // by key; empty where there are too many keys
+	condition compiled
+	policies  []*Policy // that are judged beside the provider
+}
 
+// A compiled is an expression, or why it is none.
+type compiled struct {
+	cel.Expression
+	err error
+}
+
+// ReadProvider reads a provider, and reports whether a file is one.
+func ReadProvider(f *document.File) (*Provider, bool, error) {
+	root := f.Root
+	var name string
+	if n := root.Get("name"); n.Is(document.String) { // of another type: not a provider's
+		name = n.Text
+	}
+	parsed, _, named := parsePoolPath(name)
+	if !root.Has("oidc", "attributeMapping") && (!named || parsed.provider == "") {
+		return nil, false, nil
+	}
+	p := &Provider{Source: trust.Source{In: f, Inner: root}, name: parsed, mapping: map[string]compiled{}}
+	if !named {
+		p.name.provider = name // without its pool, as in a file that a person wrote
+	}
+	if err := root.Decode(&p.file); err != nil {
+		return nil, true, fmt.Errorf("gcp-provider: %w", err)
+	}
+	return p, true, p.compile()
+}
+
+// compile compiles what is not refused for its length or for how much there is.
+func (p *Provider) compile() error {
+	var err error
+	if p.env, err = cel.NewEnvironment("assertion", "attribute", "google"); err != nil {
+		return err
+	}
+	if p.customAttributes() <= mostAttributes {
+		for key, source := range p.file.AttributeMapping {
+			if mappable(key) && utf8.RuneCountInString(source) <= longestExpression {
+				p.mapping[key] = compile(p.env, source)
+			}
+		}
+	}
+	if source := p.file.AttributeCondition; strings.TrimSpace(source) != "" && utf8.RuneCountInString(source) <= longestCondition {
+		p.condition = compile(p.env, source)
+	}
+	return nil
+}
+
+func compile(env *cel.Environment, source string) compiled {
+	expression, err := env.Compile(source)
+	return compiled{expression, err}
+}
+
+// customAttributes counts the keys of the mapping that are not Google's own.
+func (p *Provider) customAttributes() int {
+	custom := 0
+	for key := range p.file.AttributeMapping {
+		if strings.HasPrefix(key, "attribute.") {
+			custom++
+		}
+	}
+	return custom
+}
+
+// Beside makes the provider be judged together with the policies of the same call. It must come before the first judgement.
+func (p *Provider) Beside(policies []*Policy) { p.policies = policies }
+
+// Kind is that of a provider.
+func (p *Provider) Kind() trust.Kind { return trust.GCPProvider }
+
+// Name is the provider's id.
+func (p *Provider) Name() string { return p.name.provider }
+
+// Judge judges the provider against an identity.
+func (p *Provider) Judge(id bitbucket.Identity, o trust.Options) trust.Result {
+	j := p.judge(id, o)
+	for _, policy := range p.policies {
+		j.bind(policy)
+	}
+	return p.Place(j.conclude())
+}
+
+// A providerJudgement is a provider and what it makes of an identity.
+type providerJudgement struct {
+	*Provider
 	trust.Ruling
-	file       providerFile
-	name       poolPath
 	id         bitbucket.Identity
 	now        time.Time
-	env        *cel.Environment
 	right      map[string]string    // what is right of the mapping
 	attributes map[string]attribute // by key, such as google.subject
 	scoped     bool                 // the condition reads what only this repository's tokens have
@@ -68,85 +154,73 @@ type ProviderJudgement struct {
 	relied     bool                 // a policy has a member that other repositories can be
 }
 
-// Provider judges a provider. It returns false if the document is of another kind.
-func Provider(data []byte, id bitbucket.Identity, o trust.Options) (ProviderJudgement, bool, error) {
-	object := document.ObjectOf(data)
-	var name string
-	_ = json.Unmarshal(object["name"], &name) // of another type: not a provider's
-	parsed, _, named := parsePoolPath(name)
-	if !document.HasAny(object, "oidc", "attributeMapping") && (!named || parsed.provider == "") {
-		return ProviderJudgement{}, false, nil
-	}
-	p := ProviderJudgement{id: id, now: o.Now, name: parsed, attributes: map[string]attribute{}}
-	if !named {
-		p.name.provider = name // without its pool, as in a file that a person wrote
-	}
-	if err := document.Decode(data, &p.file); err != nil {
-		return ProviderJudgement{}, true, fmt.Errorf("gcp-provider: %w", document.Misfit(err))
-	}
-	var err error
-	if p.env, err = cel.NewEnvironment("assertion", "attribute", "google"); err != nil {
-		return ProviderJudgement{}, true, err
-	}
-	for _, check := range []func(*ProviderJudgement){
-		(*ProviderJudgement).state, (*ProviderJudgement).issuer, (*ProviderJudgement).audience,
-		(*ProviderJudgement).mapping, (*ProviderJudgement).condition,
+// judge judges the provider by itself.
+func (p *Provider) judge(id bitbucket.Identity, o trust.Options) *providerJudgement {
+	j := &providerJudgement{Provider: p, id: id, now: o.Now, attributes: map[string]attribute{}}
+	for _, check := range []func(*providerJudgement){
+		(*providerJudgement).state, (*providerJudgement).issuer, (*providerJudgement).audience,
+		(*providerJudgement).mapped, (*providerJudgement).conditioned,
 	} {
-		check(&p)
+		check(j)
 	}
-	p.conclude()
-	return p, true, nil
+	return j
 }
 
-// conclude words the result. What is found beside policies is added to what the provider shows by itself.
-func (p *ProviderJudgement) conclude() {
+// conclude is the result. What is found beside policies is added to what the provider shows by itself.
+func (p *providerJudgement) conclude() trust.Result {
 	beside := p.Ruling
-	beside.Findings = slices.Clone(p.Findings)
+	beside.Findings = p.Findings.Clone()
 	fix := p.name.command("update-oidc", "--attribute-condition="+shell.Word(setup.GCPConditionFor(p.id.Claims)))
 	const path = "attributeCondition"
 	switch missing := strings.TrimSpace(p.file.AttributeCondition) == ""; {
 	case missing && !p.narrowed:
 		beside.Find(finding.Error, "gcp-condition-missing", path,
-			"no attribute condition and no binding narrower than the pool: every repository of the workspace gets in", fix)
+			"There is no attribute condition and no binding narrower than the pool: every repository of the workspace gets in.", fix)
 	case missing && p.relied:
 		beside.Find(finding.Warning, "gcp-condition-unscoped", path,
-			"no attribute condition, while a binding admits more than one repository", fix)
+			"There is no attribute condition, while a binding admits more than one repository.", fix)
 	case !missing && p.relied && !p.scoped:
 		beside.Find(finding.Warning, "gcp-condition-unscoped", path,
-			"the condition reads neither the repository's nor the environment's UUID, while a binding leaves it to the condition to tell repositories apart", fix)
+			"The condition reads neither the repository's nor the environment's UUID, while a binding leaves it to the condition to tell repositories apart.", fix)
 	}
-	p.Result = beside.Result("gcp-provider", p.name.provider, "the provider accepts this token: issuer, audience, mapping and condition fit")
+	return beside.Result(trust.GCPProvider, p.name.provider, "The provider accepts this token: issuer, audience, mapping and condition fit.")
 }
 
-func (p *ProviderJudgement) state() {
+// verdict is the provider's verdict and its reason, without what is found beside policies.
+func (p *providerJudgement) verdict() (trust.Verdict, string) {
+	r := p.conclude()
+	return r.Verdict, r.Reason
+}
+
+func (p *providerJudgement) state() {
 	const rule = "gcp-provider-disabled"
 	switch f := p.file; {
 	case f.State == "DELETED":
-		p.Refuse(rule, "state", "the provider is deleted", p.name.command("undelete"))
+		p.Refuse(rule, "state", "The provider is deleted.", p.name.command("undelete"))
 	case f.State != "" && f.State != "ACTIVE":
-		p.Undecide("the provider's state is neither ACTIVE nor DELETED")
+		p.Undecide("Undecided: the provider's state is neither ACTIVE nor DELETED.")
 	}
 	if p.file.Disabled {
-		p.Refuse(rule, "disabled", "the provider is disabled", p.name.command("update-oidc", "--no-disabled"))
+		p.Refuse(rule, "disabled", "The provider is disabled.", p.name.command("update-oidc", "--no-disabled"))
 	}
 	if t := p.file.ExpireTime; t != nil && !p.now.Before(*t) {
-		p.Refuse(rule, "expireTime", "the provider expired at "+t.Format(time.RFC3339), p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
+		p.Refuse(rule, "expireTime", "The provider expired at "+t.Format(time.RFC3339)+".", p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
 	}
 }
 
-func (p *ProviderJudgement) issuer() {
+func (p *providerJudgement) issuer() {
 	const rule = "gcp-issuer-mismatch"
 	want := p.id.Claims.Issuer
 	if p.file.OIDC == nil {
-		p.Refuse(rule, "oidc", "the provider takes no OIDC tokens", p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
+		p.Refuse(rule, "oidc", "The provider takes no OIDC tokens.", p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
 	} else if p.file.OIDC.IssuerURI != want {
-		p.Refuse(rule, "oidc.issuerUri", fmt.Sprintf("the provider's issuer is %q and the token's is %q", p.file.OIDC.IssuerURI, want),
+		p.Refuse(rule, "oidc.issuerUri", fmt.Sprintf("The provider's issuer is %q and the token's is %q.", p.file.OIDC.IssuerURI, want),
 			p.name.command("update-oidc", "--issuer-uri="+shell.Word(want)))
 	}
 }
 
 // audience compares. Any of the token's audiences may be allowed; without a list it must be the provider's own name.
-func (p *ProviderJudgement) audience() {
+func (p *providerJudgement) audience() {
 	if p.file.OIDC == nil {
 		return
 	}
@@ -171,7 +245,7 @@ func (p *ProviderJudgement) audience() {
 	}
 	list := append(slices.Clone(allowed), bitbucket.WorkspaceAudience(p.id.Claims))
 	p.Refuse("gcp-audience-mismatch", "oidc.allowedAudiences",
-		fmt.Sprintf("the provider allows %s and the token's audience is %s", wanted, trust.Quoted(has)),
+		fmt.Sprintf("The provider allows %s and the token's audience is %s.", wanted, trust.Quoted(has)),
 		p.name.command("update-oidc", "--allowed-audiences="+shell.Word(strings.Join(list, ","))))
 }
 
@@ -184,19 +258,19 @@ func audienceName(audience string) (poolPath, bool) {
 
 // confirm finds the functions that Google's documentation of workload identity does not have. Google took the expression when the
 // provider was made, so that the verdict stands.
-func (p *ProviderJudgement) confirm(path string, expression cel.Expression) {
+func (p *providerJudgement) confirm(path string, expression cel.Expression) {
 	documented := []string{"has", "size", "startsWith", "endsWith", "contains", "matches", "extract", "split", "join"}
 	for _, name := range expression.Functions() {
 		if !slices.Contains(documented, name) {
 			p.Find(finding.Warning, "gcp-function-unconfirmed", path,
-				fmt.Sprintf("CEL has %s(), and Google's documentation of workload identity does not", name),
-				"use one of "+strings.Join(documented, ", "))
+				fmt.Sprintf("CEL has %s(), and Google's documentation of workload identity does not.", name),
+				finding.Fix{Kind: finding.Advice, Text: "use one of " + strings.Join(documented, ", ")})
 		}
 	}
 }
 
-// condition evaluates the attribute condition.
-func (p *ProviderJudgement) condition() {
+// conditioned evaluates the attribute condition.
+func (p *providerJudgement) conditioned() {
 	const rule, path = "gcp-condition-rejects", "attributeCondition"
 	source := p.file.AttributeCondition
 	if strings.TrimSpace(source) == "" {
@@ -204,12 +278,16 @@ func (p *ProviderJudgement) condition() {
 	}
 	fix := p.name.command("update-oidc", "--attribute-condition="+shell.Word(setup.GCPConditionFor(p.id.Claims)))
 	if n := utf8.RuneCountInString(source); n > longestCondition {
-		p.Refuse(rule, path, fmt.Sprintf("the condition has %d characters, more than %d", n, longestCondition), fix)
+		p.Refuse(rule, path, fmt.Sprintf("The condition has %d characters, more than %d.", n, longestCondition), fix)
 		return
 	}
-	expression, err := p.env.Compile(source)
+	expression, err := p.Provider.condition.Expression, p.Provider.condition.err
+	if errors.Is(err, cel.ErrForeign) { // Google took it when the provider was made
+		p.Undecide("Undecided: the condition uses a function or a syntax that is not known here.")
+		return
+	}
 	if err != nil {
-		p.Refuse(rule, path, fmt.Sprintf("the condition is not CEL: %v", err), fix)
+		p.Refuse(rule, path, fmt.Sprintf("The condition is not CEL: %v.", err), fix)
 		return
 	}
 	p.confirm(path, expression)
@@ -217,22 +295,22 @@ func (p *ProviderJudgement) condition() {
 	known, unknown := p.variables()
 	switch result := expression.Eval(known, unknown...); result.Outcome {
 	case cel.Unknown:
-		p.Undecide("the condition cannot be told: " + result.Detail)
+		p.Undecide("Undecided: the condition " + result.Detail + ".")
 	case cel.Absent:
-		p.Refuse(rule, path, fmt.Sprintf("the condition does not evaluate: it reads %s, which the token does not have", result.Detail), fix)
+		p.Refuse(rule, path, fmt.Sprintf("The condition does not evaluate: it reads %s, which the token does not have.", result.Detail), fix)
 	case cel.Failed:
-		p.Refuse(rule, path, "the condition does not evaluate: "+result.Detail, fix)
+		p.Refuse(rule, path, "The condition does not evaluate: "+result.Detail+".", fix)
 	case cel.Known:
 		if holds, ok := result.Value.Value().(bool); !ok {
-			p.Refuse(rule, path, fmt.Sprintf("the condition comes to a value of type %s, not to true or false", result.Kind()), fix)
+			p.Refuse(rule, path, fmt.Sprintf("The condition comes to a value of type %s, not to true or false.", result.Kind()), fix)
 		} else if !holds {
-			p.Refuse(rule, path, fmt.Sprintf("the condition %q is false for the token%s", source, p.having(expression.Reads())), fix)
+			p.Refuse(rule, path, fmt.Sprintf("The condition %q is false for the token%s.", source, p.having(expression.Reads())), fix)
 		}
 	}
 }
 
 // variables are what a condition can read, and which fields of it are unknown.
-func (p *ProviderJudgement) variables() (known map[string]any, unknown [][]string) {
+func (p *providerJudgement) variables() (known map[string]any, unknown [][]string) {
 	attribute, google := map[string]any{}, map[string]any{}
 	for key, a := range p.attributes {
 		variable, name, _ := strings.Cut(key, ".")
@@ -257,7 +335,7 @@ func (p *ProviderJudgement) variables() (known map[string]any, unknown [][]strin
 }
 
 // having shows what the token has for the fields that a condition reads.
-func (p *ProviderJudgement) having(fields []string) string {
+func (p *providerJudgement) having(fields []string) string {
 	var shown []string
 	for _, field := range fields {
 		variable, name, _ := strings.Cut(field, ".")
@@ -275,7 +353,7 @@ func (p *ProviderJudgement) having(fields []string) string {
 
 // tellsRepositories tells whether fields hold the repository's or the environment's UUID, by themselves or through the mapping. The
 // subject begins with the repository's.
-func (p *ProviderJudgement) tellsRepositories(fields []string) bool {
+func (p *providerJudgement) tellsRepositories(fields []string) bool {
 	return slices.ContainsFunc(fields, func(field string) bool {
 		switch field {
 		case "assertion.repositoryUuid", "assertion.deploymentEnvironmentUuid", "assertion.sub":
@@ -285,13 +363,9 @@ func (p *ProviderJudgement) tellsRepositories(fields []string) bool {
 	})
 }
 
-// Bind lets a file of the same call count: if it is a policy, its members decide whether the provider needs a condition.
-func (p *ProviderJudgement) Bind(file []byte) {
-	policy, ok, err := parsePolicy(file)
-	if !ok || err != nil {
-		return // reported with its own result
-	}
-	for _, m := range policy.granting() {
+// bind lets a policy of the same call count: its members decide whether the provider needs a condition.
+func (p *providerJudgement) bind(policy *Policy) {
+	for _, m := range policy.file.granting() {
 		name := parseMember(m)
 		if !p.name.fits(name.poolPath) {
 			continue
@@ -305,11 +379,10 @@ func (p *ProviderJudgement) Bind(file []byte) {
 			p.relied = p.relied || a.known && !p.tellsRepositories(a.reads)
 		}
 	}
-	p.conclude()
 }
 
 // repositoryMember is a member that is the identity: on an attribute that the provider maps, or else on those of [GCPMappingFor].
-func (p *ProviderJudgement) repositoryMember(c oidc.Claims) (member string, mapped bool) {
+func (p *providerJudgement) repositoryMember(c oidc.Claims) (member string, mapped bool) {
 	name := p.name.known()
 	for _, value := range []string{bitbucket.Subject(c), c.Repository()} {
 		for _, key := range slices.Sorted(maps.Keys(p.attributes)) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/trust"
@@ -49,23 +51,45 @@ func mappingOf(pairs ...string) string {
 func judgeGCP(t testing.TB, provider, policy string, id bitbucket.Identity) (ofProvider, ofPolicy trust.Result) {
 	t.Helper()
 	o := trust.Options{Now: time.Date(2026, 9, 22, 0, 0, 0, 0, time.UTC)}
-	var sole *ProviderJudgement
+	var through *Provider
+	var beside []*Policy
 	if provider != "" {
-		judged, ok, err := Provider([]byte(provider), id, o)
+		p, ok, err := readProvider(provider)
 		if !ok || err != nil {
 			t.Fatalf("%s: %v, %v", provider, ok, err)
 		}
-		judged.Bind([]byte(policy))
-		sole, ofProvider = &judged, judged.Result
+		through = p
 	}
 	if policy != "" {
-		var ok bool
-		var err error
-		if ofPolicy, ok, err = Policy([]byte(policy), sole, id, o); !ok || err != nil {
+		p, ok, err := readPolicy(policy)
+		if !ok || err != nil {
 			t.Fatalf("%s: %v, %v", policy, ok, err)
 		}
+		p.Through(through)
+		beside = append(beside, p)
+		ofPolicy = p.Judge(id, o)
+	}
+	if through != nil {
+		through.Beside(beside)
+		ofProvider = through.Judge(id, o)
 	}
 	return ofProvider, ofPolicy
+}
+
+func readProvider(text string) (*Provider, bool, error) {
+	f, err := document.Read("", []byte(text))
+	if err != nil {
+		return nil, false, nil
+	}
+	return ReadProvider(f)
+}
+
+func readPolicy(text string) (*Policy, bool, error) {
+	f, err := document.Read("", []byte(text))
+	if err != nil {
+		return nil, false, nil
+	}
+	return ReadPolicy(f)
 }
 
 func TestGCPProvider(t *testing.T) {
@@ -108,7 +132,8 @@ func TestGCPProvider(t *testing.T) {
 		{"no google.subject", "", `{"attributeMapping":{"attribute.r":"assertion.repositoryUuid"}}`, trust.Deny, "gcp-mapping-invalid"},
 		{"no mapping", "", `{"attributeMapping":null}`, trust.Deny, "gcp-mapping-invalid"},
 		{"syntax", "", mappingOf("attribute.r", "assertion.repositoryUuid +"), trust.Deny, "gcp-mapping-invalid"},
-		{"an unknown function", "", mappingOf("attribute.r", "assertion.sub.upper()"), trust.Deny, "gcp-mapping-invalid"},
+		{"a function that only Google knows", "", mappingOf("attribute.r", "assertion.sub.upper()"), trust.Undecided, ""},
+		{"a variable that is none", "", mappingOf("attribute.r", "assertions.sub"), trust.Deny, "gcp-mapping-invalid"},
 		{"self-reference", "", mappingOf("attribute.sub", "attribute.sub"), trust.Deny, "gcp-mapping-invalid"},
 		{"reads google.subject", "", mappingOf("attribute.sub", "google.subject"), trust.Deny, "gcp-mapping-invalid"},
 		{"a number", "", mappingOf("attribute.exp", "assertion.exp"), trust.Deny, "gcp-mapping-invalid"},
@@ -320,19 +345,19 @@ func TestGCPPublished(t *testing.T) {
 }
 
 func TestGCPFixes(t *testing.T) {
-	find := func(r trust.Result, rule string) trust.Finding {
+	find := func(r trust.Result, rule string) finding.Finding {
 		for _, f := range r.Findings {
 			if f.Rule == rule {
 				return f
 			}
 		}
 		t.Errorf("no %s in %+v", rule, r)
-		return trust.Finding{}
+		return finding.Finding{}
 	}
 	id := trusttest.ClaimsWith(t, "")
 	provider, _ := judgeGCP(t, providerWith(t, mappingOf("attribute.env", "assertion.deploymentEnvironmentUuid", "attribute.x", "assertion.sub.split(':', 2)[0]")), "", id)
 	const update = "gcloud iam workload-identity-pools providers update-oidc projects/123456789012/locations/global/workloadIdentityPools/pipelines/providers/bitbucket "
-	if got, want := find(provider, "gcp-mapping-absent-claim").Fix, update+`--attribute-mapping="^;^attribute.env=has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none';attribute.x=assertion.sub.split(':', 2)[0];google.subject=assertion.sub"`; got != want {
+	if got, want := find(provider, "gcp-mapping-absent-claim").Fix.Text, update+`--attribute-mapping="^;^attribute.env=has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none';attribute.x=assertion.sub.split(':', 2)[0];google.subject=assertion.sub"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	for mapping, want := range map[string]string{
@@ -340,42 +365,41 @@ func TestGCPFixes(t *testing.T) {
 		mappingOf("google.groups", "[assertion.deploymentEnvironmentUuid]"):                           "google.groups=has(assertion.deploymentEnvironmentUuid) ? [assertion.deploymentEnvironmentUuid] : [],",
 	} {
 		provider, _ = judgeGCP(t, providerWith(t, mapping), "", id)
-		if got := find(provider, "gcp-mapping-absent-claim").Fix; !strings.Contains(got, want) {
+		if got := find(provider, "gcp-mapping-absent-claim").Fix.Text; !strings.Contains(got, want) {
 			t.Errorf("%s\nwant, in it,\n%s", got, want)
 		}
 	}
 	provider, _ = judgeGCP(t, providerWith(t, mappingOf("attribute.mine", "assertion.branchName", "attribute.Wrong", "assertion.sub", "google.subject", "5")), "", id)
-	if got := find(provider, "gcp-mapping-invalid").Fix; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "google.subject=assertion.sub") || strings.Contains(got, "Wrong") {
+	if got := find(provider, "gcp-mapping-invalid").Fix.Text; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "google.subject=assertion.sub") || strings.Contains(got, "Wrong") {
 		t.Errorf("a fix that does not keep what is right of the mapping: %s", got)
 	}
 	_, mapped := judgeGCP(t, providerWith(t, mappingOf("attribute.mine", "assertion.branchName", "google.subject", "assertion.branchName")), policyWith(trusttest.Set("attribute.nope/x")), id)
-	if got := find(mapped, "gcp-binding-unmapped").Fix; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "attribute.repository_uuid=assertion.repositoryUuid") || !strings.Contains(got, "google.subject=assertion.branchName") {
+	if got := find(mapped, "gcp-binding-unmapped").Fix.Text; !strings.Contains(got, "attribute.mine=assertion.branchName,") || !strings.Contains(got, "attribute.repository_uuid=assertion.repositoryUuid") || !strings.Contains(got, "google.subject=assertion.branchName") {
 		t.Errorf("a fix that does not keep the mapping beside what it needs: %s", got)
 	}
 	provider, _ = judgeGCP(t, providerWith(t, `{"attributeCondition":null}`), "", id)
-	if got, want := find(provider, "gcp-condition-missing").Fix, update+`--attribute-condition="assertion.repositoryUuid == '`+trusttest.Repository+`'"`; got != want {
+	if got, want := find(provider, "gcp-condition-missing").Fix.Text, update+`--attribute-condition="assertion.repositoryUuid == '`+trusttest.Repository+`'"`; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	_, policy := judgeGCP(t, providerWith(t, mappingOf("attribute.repo", "assertion.repositoryUuid")), policyWith(trusttest.Set("attribute.repo/x"), trusttest.Set("attribute.nope/x")), id)
-	if got, want := find(policy, "gcp-binding-unmapped").Fix, "gcloud iam service-accounts add-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+trusttest.Set("attribute.repo/"+trusttest.Repository)+"'"; got != want {
+	if got, want := find(policy, "gcp-binding-unmapped").Fix.Text, "gcloud iam service-accounts add-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+trusttest.Set("attribute.repo/"+trusttest.Repository)+"'"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	if got := find(policy, "gcp-binding-unmapped").Path; got != "bindings[0].members[1]" {
 		t.Errorf("path %s", got)
 	}
 	_, policy = judgeGCP(t, providerWith(t, ""), policyWith(trusttest.Set("*")), id)
-	if got, want := find(policy, "gcp-binding-pool-wide").Fix, "\ngcloud iam service-accounts remove-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+trusttest.Set("*")+"'"; !strings.HasSuffix(got, want) {
+	if got, want := find(policy, "gcp-binding-pool-wide").Fix.Text, "\ngcloud iam service-accounts remove-iam-policy-binding SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \\\n  --member='"+trusttest.Set("*")+"'"; !strings.HasSuffix(got, want) {
 		t.Errorf("%s\nwant, at its end,%s", got, want)
 	}
 	id.Claims.RepositoryUUID = "{$(x)}"
 	provider, _ = judgeGCP(t, providerWith(t, `{"attributeCondition":"false"}`), "", id)
-	if got := find(provider, "gcp-condition-rejects").Fix; !strings.HasSuffix(got, `--attribute-condition='assertion.repositoryUuid == '\''{$(x)}'\'''`) {
+	if got := find(provider, "gcp-condition-rejects").Fix.Text; !strings.HasSuffix(got, `--attribute-condition='assertion.repositoryUuid == '\''{$(x)}'\'''`) {
 		t.Errorf("a shell would expand %s", got)
 	}
 }
 
 func TestGCPKinds(t *testing.T) {
-	id := trusttest.ClaimsWith(t, "")
 	for _, c := range []struct {
 		document         string
 		provider, policy string
@@ -404,11 +428,11 @@ func TestGCPKinds(t *testing.T) {
 			}
 			return ""
 		}
-		_, ok, err := Provider([]byte(c.document), id, trust.Options{})
+		_, ok, err := readProvider(c.document)
 		if got := outcome(ok, err); got != c.provider {
 			t.Errorf("%s as a provider: %q (%v), want %q", c.document, got, err, c.provider)
 		}
-		_, ok, err = Policy([]byte(c.document), nil, id, trust.Options{})
+		_, ok, err = readPolicy(c.document)
 		if got := outcome(ok, err); got != c.policy {
 			t.Errorf("%s as a policy: %q (%v), want %q", c.document, got, err, c.policy)
 		}
@@ -447,16 +471,41 @@ func FuzzGCP(f *testing.F) {
 	f.Add(`{"oidc":null,"attributeMapping":{"":""}}`, `{"bindings":[null,{"condition":{"expression":"request.a['b']"},"members":["principal://"],"role":"roles/iam.workloadIdentityUser"}]}`)
 	id := trusttest.ClaimsWith(f, "")
 	f.Fuzz(func(t *testing.T, provider, policy string) {
-		judged, ok, err := Provider([]byte(provider), id, trust.Options{})
-		sole := &judged
-		if ok && err == nil {
-			judged.Bind([]byte(policy))
-			trusttest.RulesOf(t, judged.Result)
-		} else {
-			sole = nil
+		p, ok, err := readProvider(provider)
+		if !ok || err != nil {
+			p = nil
 		}
-		if r, ok, err := Policy([]byte(policy), sole, id, trust.Options{}); ok && err == nil {
-			trusttest.RulesOf(t, r)
+		var beside []*Policy
+		if q, ok, err := readPolicy(policy); ok && err == nil {
+			q.Through(p)
+			beside = append(beside, q)
+			trusttest.RulesOf(t, q.Judge(id, trust.Options{}))
+		}
+		if p != nil {
+			p.Beside(beside)
+			trusttest.RulesOf(t, p.Judge(id, trust.Options{}))
 		}
 	})
+}
+
+// Each expression is compiled once, for however many identities.
+func TestCompilesOnce(t *testing.T) {
+	provider, ok, err := readProvider(providerWith(t, ""))
+	policy, isPolicy, policyErr := readPolicy(`{"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": ["allUsers"], "condition": {"expression": "true"}}]}`)
+	if !ok || err != nil || !isPolicy || policyErr != nil {
+		t.Fatal(ok, err, isPolicy, policyErr)
+	}
+	provider.Beside([]*Policy{policy})
+	policy.Through(provider)
+	for _, claims := range []string{"", trusttest.Deployment, `{"branchName":"x"}`} {
+		id := trusttest.ClaimsWith(t, claims)
+		provider.Judge(id, trusttest.Options())
+		policy.Judge(id, trusttest.Options())
+	}
+	if got, want := provider.env.Compilations(), len(provider.file.AttributeMapping)+1; got != want {
+		t.Errorf("%d compilations of %d expressions", got, want)
+	}
+	if got := policy.env.Compilations(); got != 1 {
+		t.Errorf("%d compilations of one condition", got)
+	}
 }

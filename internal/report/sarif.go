@@ -1,6 +1,4 @@
-// Package sarif writes findings in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result;
-// verdicts, for which SARIF has no place, are in the run's properties.
-package sarif
+package report
 
 import (
 	"net/url"
@@ -45,6 +43,7 @@ type Driver struct {
 type Rule struct {
 	ID       string  `json:"id"`
 	Short    Message `json:"shortDescription"`
+	HelpURI  string  `json:"helpUri"`
 	Help     Message `json:"help"`
 	Defaults struct {
 		Level string `json:"level"`
@@ -63,6 +62,9 @@ type Result struct {
 	Level     string     `json:"level"`
 	Message   Message    `json:"message"`
 	Locations []Location `json:"locations"`
+
+	// Fingerprints let a scanner see that a finding is the one of an earlier run.
+	Fingerprints map[string]string `json:"partialFingerprints"`
 }
 
 // A Location is a place in a file, and the path of the finding in the document.
@@ -79,10 +81,12 @@ type Physical struct {
 	Region Region `json:"region"`
 }
 
-// A Region begins at a line and a column, both from 1.
+// A Region is a range. Lines and columns count from 1; the end is behind the last character.
 type Region struct {
 	StartLine   int `json:"startLine"`
 	StartColumn int `json:"startColumn"`
+	EndLine     int `json:"endLine"`
+	EndColumn   int `json:"endColumn"`
 }
 
 // Logical is a path in a document.
@@ -93,47 +97,45 @@ type Logical struct {
 // A Verdict is what a document decides.
 type Verdict struct {
 	File    string        `json:"file"`
-	Kind    string        `json:"kind"`
+	Kind    trust.Kind    `json:"kind"`
 	Name    string        `json:"name"`
 	Verdict trust.Verdict `json:"verdict"`
 	Reason  string        `json:"reason"`
 }
 
-// New is the log of a judgement of files by a version of the program. Braces in messages stand for themselves: they would be
+// sarif is the log of a judgement in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result;
+// verdicts, for which SARIF has no place, are in the run's properties. Braces in messages stand for themselves: they would be
 // doubled only where a message has arguments, and none has.
-func New(version string, files []trust.File, results []trust.Result) Log {
+func sarif(c Check) string {
 	run := Run{ColumnKind: "unicodeCodePoints", Results: []Result{}}
 	rules := judge.Rules()
-	run.Tool.Driver.Name, run.Tool.Driver.Version = "bitbucket-oidc", version
+	run.Tool.Driver.Name, run.Tool.Driver.Version = "bitbucket-oidc", c.Version
 	for _, rule := range rules {
-		r := Rule{ID: rule.Name, Short: Message{rule.Finds}, Help: Message{rule.Why + "\n\nFix: " + rule.Fix}}
+		r := Rule{ID: rule.Name, Short: Message{rule.Finds}, HelpURI: finding.Docs(rule.Name), Help: Message{rule.Why + "\n\nFix: " + rule.Fix}}
 		r.Defaults.Level = string(rule.Severity) // SARIF's levels have the same names
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, r)
 	}
 	run.Properties.Verdicts = []Verdict{}
-	indexes := map[string]document.Index{}
-	for _, file := range files {
-		indexes[file.Name] = document.NewIndex(file.Data)
-	}
-	for _, r := range results {
+	for _, r := range c.Results {
 		run.Properties.Verdicts = append(run.Properties.Verdicts, Verdict{r.File, r.Kind, r.Name, r.Verdict, r.Reason})
 		for _, f := range r.Findings {
 			run.Results = append(run.Results, Result{
-				RuleID:    f.Rule,
-				RuleIndex: slices.IndexFunc(rules, func(rule finding.Rule) bool { return rule.Name == f.Rule }),
-				Level:     string(f.Severity),
-				Message:   Message{f.Message + "\n\nFix: " + f.Fix},
-				Locations: []Location{locate(indexes[r.File], r, f)},
+				RuleID:       f.Rule,
+				RuleIndex:    slices.IndexFunc(rules, func(rule finding.Rule) bool { return rule.Name == f.Rule }),
+				Level:        string(f.Severity),
+				Message:      Message{f.Message + "\n\nFix: " + f.Fix.Text},
+				Locations:    []Location{location(f)},
+				Fingerprints: map[string]string{"bitbucketOidc/v1": f.ID},
 			})
 		}
 	}
-	return Log{Schema: Schema, Version: "2.1.0", Runs: []Run{run}}
+	return document.Indented(Log{Schema: Schema, Version: "2.1.0", Runs: []Run{run}})
 }
 
-func locate(file document.Index, r trust.Result, f trust.Finding) Location {
+func location(f finding.Finding) Location {
 	var l Location
-	l.Physical.Artifact.URI = uri(r.File)
-	l.Physical.Region.StartLine, l.Physical.Region.StartColumn = file.Locate(r.Name, f.Path)
+	l.Physical.Artifact.URI = uri(f.File)
+	l.Physical.Region = Region{f.Line, f.Column, f.End.Line, f.End.Column}
 	if f.Path != "" {
 		l.Logical = []Logical{{f.Path}}
 	}

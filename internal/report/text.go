@@ -1,4 +1,4 @@
-package advisor
+package report
 
 import (
 	"fmt"
@@ -8,47 +8,13 @@ import (
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/trust/iam"
 )
 
-// width is how wide a report is: what a CI log shows without breaking lines. What is there to be pasted may be wider.
-const width = 100
-
-// A report is text for people.
-type report struct{ lines []string }
-
-// say adds text, wrapped, indented by so many columns, the lines after the first by two more.
-func (r *report) say(indent int, text string) {
-	line := strings.Repeat(" ", indent)
-	room, empty := width-indent, true
-	for _, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		if !empty && n+1 > room {
-			r.lines = append(r.lines, line)
-			line, room, empty = strings.Repeat(" ", indent+2), width-indent-2, true
-		}
-		if !empty {
-			line += " "
-			room--
-		}
-		line += word
-		room -= n
-		empty = false
-	}
-	r.lines = append(r.lines, line)
-}
-
-// paste adds text as it is, indented.
-func (r *report) paste(indent int, text string) {
-	for _, line := range strings.Split(text, "\n") {
-		r.lines = append(r.lines, strings.Repeat(" ", indent)+line)
-	}
-}
-
-func (r *report) gap() { r.lines = append(r.lines, "") }
+// A page is the report of a judgement for people.
+type page struct{ Page }
 
 // marks begin the line of a verdict.
 func marks() map[trust.Verdict]string {
@@ -56,65 +22,65 @@ func marks() map[trust.Verdict]string {
 }
 
 // text is for each result the verdict, what decides it, and the findings.
-func (j judged) text() string {
-	var r report
-	for _, result := range j.results {
-		r.result(result, j.id)
-		r.gap()
+func text(c Check) string {
+	var p page
+	for _, result := range c.Results {
+		p.result(result, c.Identity)
+		p.Gap()
 	}
-	for _, file := range j.files {
-		if !slices.ContainsFunc(j.results, func(res trust.Result) bool { return res.File == file.Name }) {
-			r.say(0, file.Name+": nothing in it names an api.bitbucket.org provider, so that nothing was judged")
-			r.gap()
+	for _, file := range c.Files {
+		if !slices.ContainsFunc(c.Results, func(r trust.Result) bool { return r.File == file }) {
+			p.Say(0, file+": nothing in it names an api.bitbucket.org provider, so that nothing was judged")
+			p.Gap()
 		}
 	}
-	r.identity(j.id, j.now)
-	return strings.Join(r.lines, "\n")
+	p.identity(c.Identity, c.Now)
+	return p.String()
 }
 
-func (r *report) result(res trust.Result, id bitbucket.Identity) {
-	r.say(0, strings.TrimSpace(fmt.Sprintf("%s %s: %s: %s %s", marks()[res.Verdict], res.Verdict, res.File, res.Kind, res.Name)))
+func (p *page) result(res trust.Result, id bitbucket.Identity) {
+	p.Say(0, strings.TrimSpace(fmt.Sprintf("%s %s: %s: %s %s", marks()[res.Verdict], res.Verdict, res.File, res.Kind, res.Name)))
 	step, condition, found := iam.Obstacle(res)
 	if !found || res.Verdict != trust.Deny || step.Effect == "Deny" || !fits(condition) {
-		r.say(2, res.Reason) // else the condition says as much
+		p.Say(2, res.Reason) // else the condition says as much
 	}
 	switch {
 	case found:
-		r.obstacle(res.Verdict, step, condition, id)
+		p.obstacle(res.Verdict, step, condition, id)
 	case res.Verdict == trust.Deny && len(res.Findings) == 0:
-		r.paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
+		p.Paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
 	}
 	for _, f := range res.Findings {
-		r.gap()
+		p.Gap()
 		where := f.Path
 		if where != "" {
 			where = " at " + where
 		}
-		r.say(2, fmt.Sprintf("%s %s%s", f.Severity, f.Rule, where))
+		p.Say(2, fmt.Sprintf("%s %s%s", f.Severity, f.Rule, where))
 		if f.Message != res.Reason {
-			r.say(4, f.Message)
+			p.Say(4, f.Message)
 		}
-		if f.Fix != "" {
-			r.paste(4, "fix: "+strings.ReplaceAll(f.Fix, "\n", "\n     "))
+		if f.Fix.Text != "" {
+			p.Paste(4, "fix: "+strings.ReplaceAll(f.Fix.Text, "\n", "\n     "))
 		}
 	}
 }
 
 // identity says for whom all this was judged.
-func (r *report) identity(id bitbucket.Identity, now time.Time) {
-	r.say(0, "judged for the identity")
-	r.paste(2, "issuer    "+id.Claims.Issuer)
+func (p *page) identity(id bitbucket.Identity, now time.Time) {
+	p.Say(0, "judged for the identity")
+	p.Paste(2, "issuer    "+id.Claims.Issuer)
 	for _, a := range id.Claims.Audience {
-		r.paste(2, "audience  "+a)
+		p.Paste(2, "audience  "+a)
 	}
-	r.paste(2, "subject   "+id.Claims.Subject)
-	if e := identity.Expiry(id, now); e != "" {
-		r.paste(2, e)
+	p.Paste(2, "subject   "+id.Claims.Subject)
+	if e := id.Expired(now); e != "" {
+		p.Paste(2, e)
 	}
 }
 
 // obstacle shows a condition with what it wants and what the token has, one above the other, and marks where they differ.
-func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id bitbucket.Identity) {
+func (p *page) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id bitbucket.Identity) {
 	state := "does not hold"
 	switch {
 	case v == trust.Undecided:
@@ -122,8 +88,8 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id b
 	case s.Effect == "Deny":
 		state = "refuses"
 	}
-	r.say(2, fmt.Sprintf("%s %s:", c.Path, state))
-	r.say(4, c.Key)
+	p.Say(2, fmt.Sprintf("%s %s:", c.Path, state))
+	p.Say(4, c.Key)
 	operator := strings.ToLower(c.Operator)
 	wild := strings.Contains(operator, "like") || strings.Contains(operator, "arn") // to the others a * is a character
 	wants := "wants  "
@@ -133,24 +99,24 @@ func (r *report) obstacle(v trust.Verdict, s trust.Step, c trust.Condition, id b
 	want, has := closest(c.Expected, c.Actual, wild)
 	want, has = cli.Visible(want), cli.Visible(has)
 	if len(c.Actual) == 0 {
-		r.paste(4, wants+cli.Visible(few(c.Expected)))
+		p.Paste(4, wants+cli.Visible(few(c.Expected)))
 		if v != trust.Undecided {
-			r.paste(4, "has    nothing: AWS sees no such key")
+			p.Paste(4, "has    nothing: AWS sees no such key")
 		}
 	} else {
 		from, to := difference(want, has, wild)
 		want, has, from, to = window(want, has, from, to)
-		r.paste(4, wants+want)
-		r.paste(4, "has    "+has)
+		p.Paste(4, wants+want)
+		p.Paste(4, "has    "+has)
 		if to > from && v == trust.Deny && s.Effect != "Deny" {
-			r.paste(4, "       "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
+			p.Paste(4, "       "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
 		}
 		if others := len(c.Expected) - 1; others > 0 {
-			r.say(4, fmt.Sprintf("the closest of %d values", others+1))
+			p.Say(4, fmt.Sprintf("the closest of %d values", others+1))
 		}
 	}
 	if v == trust.Deny {
-		r.paste(4, "change to: "+cli.Visible(iam.Change(s.Effect, c, id)))
+		p.Paste(4, "change to: "+cli.Visible(iam.Change(s.Effect, c, id)))
 	}
 }
 
@@ -194,7 +160,7 @@ func difference(want, has string, wild bool) (from, to int) {
 }
 
 // room is what is left of a line for a condition's value.
-const room = width - 11
+const room = Width - 11
 
 // fits tells whether a condition's values can be shown whole.
 func fits(c trust.Condition) bool {

@@ -1,4 +1,4 @@
-package advisor
+package report
 
 import (
 	"strings"
@@ -47,10 +47,10 @@ func FuzzWindow(f *testing.F) {
 }
 
 func TestReportWraps(t *testing.T) {
-	var r report
-	r.say(2, strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end")
+	var r Page
+	r.Say(2, strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end")
 	for i, line := range r.lines {
-		if len(line) > width && !strings.Contains(line, "xxx") || i > 0 && !strings.HasPrefix(line, "    ") {
+		if len(line) > Width && !strings.Contains(line, "xxx") || i > 0 && !strings.HasPrefix(line, "    ") {
 			t.Errorf("line %d: %q", i, line)
 		}
 	}

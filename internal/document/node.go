@@ -1,0 +1,245 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep a document nests: what the clouds' tools print has about ten levels. maxNodes bounds how many values it
+// has: those of an account's 5,000 roles, the most that AWS grants, are half as many.
+const (
+	maxDepth = 100
+	maxNodes = 500_000
+)
+
+// A Kind is a kind of JSON value. The zero Kind is that of no value.
+type Kind byte
+
+// The kinds.
+const (
+	Null Kind = iota + 1
+	Bool
+	Number
+	String
+	List
+	Object
+)
+
+// String is the kind in words.
+func (k Kind) String() string {
+	return [...]string{"nothing", "null", "bool", "number", "string", "list", "object"}[k]
+}
+
+// A Node is a JSON value with its place.
+type Node struct {
+	Kind       Kind
+	Start, End int // in bytes
+	Members    []Member
+	Items      []*Node
+	Text       string // of a string; of a number or a boolean as written
+}
+
+// A Member is a name and a value of an object.
+type Member struct {
+	Name  string
+	Start int // of the name, in bytes
+	Value *Node
+}
+
+// Parse reads one JSON object. It refuses a name that stands twice in an object: which of the two counts depends on the reader,
+// so that no judgement would be certain. Its errors name the line and never quote a value.
+func Parse(data []byte) (*Node, error) {
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	}
+	if !utf8.Valid(data) {
+		return nil, errors.New("it is not text")
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return nil, errors.New("it is not a JSON object")
+	}
+	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), data: data}
+	r.dec.UseNumber()
+	root, err := r.value(0)
+	if err == nil {
+		if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
+			err = r.wrong("more after the end of the JSON object")
+		}
+	}
+	return root, err
+}
+
+type reader struct {
+	dec   *json.Decoder
+	data  []byte
+	nodes int // read so far
+}
+
+// wrong is an error at the place that was reached.
+func (r *reader) wrong(text string) error {
+	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.dec.InputOffset()], []byte("\n")), text)
+}
+
+// value reads the next value.
+func (r *reader) value(depth int) (*Node, error) {
+	if depth > maxDepth {
+		return nil, r.wrong(fmt.Sprintf("nested deeper than %d levels", maxDepth))
+	}
+	if r.nodes++; r.nodes > maxNodes {
+		return nil, r.wrong(fmt.Sprintf("more than %d values", maxNodes))
+	}
+	n := &Node{Start: r.next()}
+	token, err := r.dec.Token()
+	if err != nil {
+		return nil, r.wrong("not JSON")
+	}
+	switch token := token.(type) {
+	case string:
+		n.Kind, n.Text = String, token
+	case json.Number:
+		n.Kind, n.Text = Number, token.String()
+	case bool:
+		n.Kind, n.Text = Bool, strconv.FormatBool(token)
+	case json.Delim:
+		if token == '[' {
+			n.Kind, err = List, r.items(n, depth+1)
+		} else {
+			n.Kind, err = Object, r.members(n, depth+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.dec.Token(); err != nil { // the bracket at the end
+			return nil, r.wrong("not JSON")
+		}
+	default:
+		n.Kind = Null
+	}
+	n.End = int(r.dec.InputOffset())
+	return n, nil
+}
+
+func (r *reader) items(n *Node, depth int) error {
+	for r.dec.More() {
+		item, err := r.value(depth)
+		if err != nil {
+			return err
+		}
+		n.Items = append(n.Items, item)
+	}
+	return nil
+}
+
+func (r *reader) members(n *Node, depth int) error {
+	seen := map[string]bool{}
+	for r.dec.More() {
+		start := r.next()
+		token, err := r.dec.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return r.wrong("not JSON")
+		}
+		if seen[name] {
+			return r.wrong(strconv.Quote(name) + " stands twice in one object")
+		}
+		seen[name] = true
+		value, err := r.value(depth)
+		if err != nil {
+			return err
+		}
+		n.Members = append(n.Members, Member{name, start, value})
+	}
+	return nil
+}
+
+// next is where the next token begins.
+func (r *reader) next() int {
+	offset := int(r.dec.InputOffset())
+	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
+		offset++
+	}
+	return offset
+}
+
+// Get is an object's member, or nil.
+func (n *Node) Get(name string) *Node {
+	if n != nil {
+		for _, m := range n.Members {
+			if m.Name == name {
+				return m.Value
+			}
+		}
+	}
+	return nil
+}
+
+// Has reports whether an object has one of the members.
+func (n *Node) Has(names ...string) bool {
+	for _, name := range names {
+		if n.Get(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Is reports whether there is a value, of this kind.
+func (n *Node) Is(kind Kind) bool { return n != nil && n.Kind == kind }
+
+// Any is a value as package json has it, with numbers as [json.Number].
+func (n *Node) Any() any {
+	switch n.Kind {
+	case String:
+		return n.Text
+	case Number:
+		return json.Number(n.Text)
+	case Bool:
+		return n.Text == "true"
+	case List:
+		all := []any{}
+		for _, item := range n.Items {
+			all = append(all, item.Any())
+		}
+		return all
+	case Object:
+		all := map[string]any{}
+		for _, m := range n.Members {
+			all[m.Name] = m.Value.Any()
+		}
+		return all
+	}
+	return nil
+}
+
+// at finds what stands at a path such as Statement[0].Condition.StringLike, as far as the document has it: its range, and
+// whether anything of the path was found. A member's range begins at its name. Names may hold dots, so that the path is read
+// along the document.
+func (n *Node) at(path string) (start, end int, found bool) {
+	for _, m := range n.Members {
+		rest, ok := strings.CutPrefix(path, m.Name)
+		if !ok || rest != "" && rest[0] != '.' && rest[0] != '[' {
+			continue
+		}
+		if start, end, ok := m.Value.at(strings.TrimPrefix(rest, ".")); ok {
+			return start, end, true
+		}
+		return m.Start, m.Value.End, true
+	}
+	if rest, ok := strings.CutPrefix(path, "["); ok {
+		digits, rest, _ := strings.Cut(rest, "]")
+		if i, err := strconv.Atoi(digits); err == nil && i >= 0 && i < len(n.Items) {
+			item := n.Items[i]
+			if start, end, ok := item.at(strings.TrimPrefix(rest, ".")); ok {
+				return start, end, true
+			}
+			return item.Start, item.End, true
+		}
+	}
+	return n.Start, n.End, false
+}
