@@ -29,6 +29,8 @@ type Map struct {
 	Read         Read
 	Grants       []Grant
 	Accept       []Accept
+
+	byTarget map[string][]int // the indices of the grants that name a target
 }
 
 // A Workspace is the one that the map is about: its tokens have an issuer and an audience of their own.
@@ -141,6 +143,7 @@ func Parse(name string, data []byte) (*Map, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	p.m.index()
 	return p.m, nil
 }
 
@@ -153,12 +156,24 @@ func (m *Map) Repository(uuid string) (Repository, bool) {
 	return m.Repositories[i], true
 }
 
+// index makes the grants of a target quick to find: a map of an organisation has hundreds.
+func (m *Map) index() {
+	m.byTarget = map[string][]int{}
+	for i, g := range m.Grants {
+		for _, t := range g.Become {
+			m.byTarget[t.Name] = append(m.byTarget[t.Name], i)
+		}
+	}
+}
+
 // Targets returns every target of the map once, in the order of their text.
 func (m *Map) Targets() []Target {
 	var all []Target
+	seen := map[string]bool{}
 	for _, g := range m.Grants {
 		for _, t := range g.Become {
-			if !slices.ContainsFunc(all, func(o Target) bool { return o.Name == t.Name }) {
+			if !seen[t.Name] {
+				seen[t.Name] = true
 				all = append(all, t)
 			}
 		}
@@ -167,20 +182,21 @@ func (m *Map) Targets() []Target {
 	return all
 }
 
-// Names reports whether a grant names the target.
-func (m *Map) Names(target string) bool {
-	return slices.ContainsFunc(m.Targets(), func(t Target) bool { return t.Name == target })
+// Naming returns the grants that name a target, expired ones too, in the order of the file.
+func (m *Map) Naming(target string) []Grant {
+	var all []Grant
+	for _, i := range m.byTarget[target] {
+		all = append(all, m.Grants[i])
+	}
+	return all
 }
+
+// Names reports whether a grant names the target.
+func (m *Map) Names(target string) bool { return len(m.byTarget[target]) > 0 }
 
 // Of returns the grants of a target that are not expired at now.
 func (m *Map) Of(target string, now time.Time) []Grant {
-	var all []Grant
-	for _, g := range m.Grants {
-		if !g.Expired(now) && slices.ContainsFunc(g.Become, func(t Target) bool { return t.Name == target }) {
-			all = append(all, g)
-		}
-	}
-	return all
+	return slices.DeleteFunc(m.Naming(target), func(g Grant) bool { return g.Expired(now) })
 }
 
 // Granted returns who may become a target at now, each once, in the order of the map.

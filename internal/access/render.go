@@ -34,10 +34,7 @@ func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
 			errs = append(errs, fmt.Errorf("%s: %s: no grant names this target", m.File, name))
 		}
 	}
-	for _, t := range m.Targets() {
-		if len(names) > 0 && !slices.Contains(names, t.Name) {
-			continue
-		}
+	for _, t := range m.targets(names) {
 		grants := m.Of(t.Name, now)
 		if len(grants) == 0 {
 			continue // every grant has expired: nobody may become the target
@@ -52,6 +49,20 @@ func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
 	providers, err := m.providers(r.Policies, now)
 	r.Providers = providers
 	return r, errors.Join(append(errs, err)...)
+}
+
+// targets are those with these names, or all.
+func (m *Map) targets(names []string) []Target {
+	if len(names) == 0 {
+		return m.Targets()
+	}
+	var all []Target
+	for _, name := range names {
+		if t, ok := ParseTarget(name); ok && m.Names(name) {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func (m *Map) render(t Target, grants []Grant) (any, error) {
@@ -69,10 +80,8 @@ func (m *Map) render(t Target, grants []Grant) (any, error) {
 // Session is how long the map lets sessions of a target last, or zero where it does not say.
 func (m *Map) Session(target string) time.Duration {
 	var longest time.Duration
-	for _, g := range m.Grants {
-		if slices.ContainsFunc(g.Become, func(t Target) bool { return t.Name == target }) {
-			longest = max(longest, g.Session)
-		}
+	for _, g := range m.Naming(target) {
+		longest = max(longest, g.Session)
 	}
 	return longest
 }

@@ -25,6 +25,9 @@ type Universe struct {
 	// Claims are what tokens have beyond what Bitbucket documents, such as iat and exp.
 	Claims map[string]any
 
+	// Terse leaves out the cells of repositories that a document does not name and of which nobody gets in.
+	Terse bool
+
 	// Now is the time against which a provider's own expiry is compared.
 	Now time.Time
 }

@@ -15,11 +15,13 @@ import (
 )
 
 type comparison struct {
-	m     *access.Map
-	state State
-	now   time.Time
-	docs  string
-	all   []Difference
+	m        *access.Map
+	universe bitbucket.Universe
+	state    State
+	deployed map[string]int // where a target is among those of the state
+	now      time.Time
+	docs     string
+	all      []Difference
 }
 
 // add fills in what every difference has.
@@ -49,11 +51,8 @@ func (c *comparison) add(d Difference) {
 // at is where the map first names a target.
 func (c *comparison) at(target string) Difference {
 	d := Difference{Target: target}
-	for _, g := range c.m.Grants {
-		if slices.ContainsFunc(g.Become, func(t access.Target) bool { return t.Name == target }) {
-			d.Line, d.Column, d.Grant = g.Line, g.Column, fmt.Sprintf("grants[%d]", g.Index)
-			break
-		}
+	if grants := c.m.Naming(target); len(grants) > 0 {
+		d.Line, d.Column, d.Grant = grants[0].Line, grants[0].Column, fmt.Sprintf("grants[%d]", grants[0].Index)
 	}
 	return d
 }
@@ -61,16 +60,16 @@ func (c *comparison) at(target string) Difference {
 // target compares one target of the map with what is deployed under its name.
 func (c *comparison) target(t access.Target) {
 	granted := c.m.Granted(t.Name, c.now)
-	i := slices.IndexFunc(c.state.Targets, func(d Deployed) bool { return d.Target == t.Name })
+	i, found := c.deployed[t.Name]
 	switch {
-	case i < 0 && c.wasRead(t):
+	case !found && c.wasRead(t):
 		if len(granted) > 0 {
 			d := c.at(t.Name)
 			d.Kind, d.Message, d.Fix = Absent, t.Name+" does not exist.", c.rendered(t)
 			c.add(d)
 		}
 		return
-	case i < 0:
+	case !found:
 		d := c.at(t.Name)
 		d.Kind, d.Message = Unread, t.Name+" was in no input."
 		d.Fix.Text = "give the document of the target, or read " + source(t) + " as a whole"
@@ -92,7 +91,7 @@ func (c *comparison) target(t access.Target) {
 func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
 	found := map[Kind][]trust.Cell{}
 	why := ""
-	for _, cell := range is.Cells {
+	for _, cell := range c.whole(is.Cells, granted) {
 		kind, because := compareCell(cell, granted)
 		if kind != "" {
 			found[kind] = append(found[kind], cell)
@@ -123,6 +122,33 @@ func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
 		}
 		c.add(d)
 	}
+}
+
+// whole adds the cells of granted repositories that the document does not name: nobody of them gets in.
+func (c *comparison) whole(cells []trust.Cell, granted []access.Who) []trust.Cell {
+	all := slices.Clone(cells)
+	for _, w := range granted {
+		uuid := w.Repository.UUID
+		if slices.ContainsFunc(all, func(x trust.Cell) bool { return x.Repository == uuid }) {
+			continue
+		}
+		refused := func(environment string, deployment bool) {
+			cell := trust.NewCell(c.universe, uuid, environment, deployment)
+			made := bitbucket.MadeUpUUIDs()
+			if deployment && environment == "" {
+				environment = made[1]
+			}
+			id := c.universe.Member(bitbucket.Member{Repository: uuid, Environment: environment, Step: made[2], Audience: []string{c.universe.Audience}})
+			cell.Reach.Refused, cell.Usual.Refused = &id, &id
+			all = append(all, cell)
+		}
+		refused("", false)
+		for _, e := range w.Repository.Environments {
+			refused(e.UUID, true)
+		}
+		refused("", true)
+	}
+	return all
 }
 
 // compareCell returns what is wrong with one cell, and what it depends on where that is not known.

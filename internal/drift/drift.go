@@ -109,7 +109,10 @@ type Difference struct {
 
 // Compare returns every difference, in an order that does not depend on that of the documents.
 func Compare(m *access.Map, s State, now time.Time) []Difference {
-	c := comparison{m: m, state: s, now: now, docs: "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules.md#"}
+	c := comparison{m: m, universe: Universe(m, now).Normal(), state: s, deployed: map[string]int{}, now: now, docs: "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules.md#"}
+	for i, d := range s.Targets {
+		c.deployed[d.Target] = i
+	}
 	for _, t := range m.Targets() {
 		c.target(t)
 	}

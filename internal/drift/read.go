@@ -103,7 +103,7 @@ func unenforceable(t access.Target, g access.Grant) string {
 
 // Universe is the workspace of a map, with its names.
 func Universe(m *access.Map, now time.Time) bitbucket.Universe {
-	u := bitbucket.Universe{Issuer: m.Workspace.Issuer(), WorkspaceUUID: m.Workspace.UUID, Audience: m.Workspace.Audience(), Now: now}
+	u := bitbucket.Universe{Issuer: m.Workspace.Issuer(), WorkspaceUUID: m.Workspace.UUID, Audience: m.Workspace.Audience(), Terse: true, Now: now}
 	for _, r := range m.Repositories {
 		known := bitbucket.Repository{Name: r.Name, UUID: r.UUID}
 		for _, e := range r.Environments {

@@ -433,7 +433,9 @@ func (a *policyReach) cells() []trust.Cell {
 	var all []trust.Cell
 	for _, r := range a.u.Repositories {
 		if refused && !slices.Contains(named, r.UUID) {
-			all = append(all, a.refused(r)...)
+			if !a.u.Terse {
+				all = append(all, a.refused(r)...)
+			}
 			continue
 		}
 		all = append(all, a.repository(r.UUID, environments)...)
