@@ -49,7 +49,7 @@ func arrows() map[string][]string {
 		"guard":      {"hint"},
 
 		// the judgement
-		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust"},
+		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust"},
 		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -59,6 +59,7 @@ func arrows() map[string][]string {
 		"cel":             {},
 		"report":          {"bitbucket", "cli", "document", "finding", "judge", "trust", "trust/iam"},
 		"finding":         {},
+		"evidence":        {"hint", "nowait"},
 		"access":          {"document", "shell", "strictyaml"},
 		"audit":           {"finding", "pipelines", "script"},
 		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
@@ -223,6 +224,9 @@ func reach() map[string][]string {
 			"filepath.Abs", "os.Environ", "os.Getenv", "os.Lstat", "os.Setenv", "os.Unsetenv",
 		},
 		"transport": {"http.ProxyFromEnvironment"},
+		"evidence": { // the folder of the package
+			"os.CreateTemp", "os.File", "os.MkdirAll", "os.Open", "os.PathError", "os.ReadDir", "os.Remove", "os.Rename",
+		},
 		"handoff": { // its folder, by way of os.Root, and who it is
 			"os.File", "os.Getegid", "os.Geteuid", "os.Getgroups", "os.Getwd", "os.LinkError", "os.O_CREATE", "os.O_EXCL", "os.O_WRONLY",
 			"os.O_RDONLY", "os.Root", "os.SameFile", "os.Stat", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB", "syscall.Stat_t",

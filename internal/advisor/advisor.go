@@ -24,5 +24,6 @@ func Commands(version string) []cli.Command {
 		mapCommand(),
 		driftCommand(),
 		guardCommand(),
+		evidenceCommand(version),
 	}
 }

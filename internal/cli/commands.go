@@ -30,6 +30,7 @@ func Entries() []Entry {
 		{"audit", "judge the steps of bitbucket-pipelines.yml, offline", []string{Advisor}},
 		{"map", "check the access map, render its policies, or begin one from what is deployed", []string{Advisor}},
 		{"drift", "compare who gets in with who should, as the access map says", []string{Advisor}},
+		{"evidence", "turn records of logins into a package for an auditor", []string{Advisor}},
 		{"guard", "test guardrails, show what they see, and replay records against them", []string{Advisor, Pipe}},
 	}
 }

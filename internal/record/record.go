@@ -224,6 +224,10 @@ func (j *Journal) add(e Event) {
 	maps.DeleteFunc(e.Unmapped, func(_, value string) bool { return value == "" })
 	e.Metadata.Sequence = len(j.events) + 1
 	e.Metadata.UID = newUID()
+	e.Unmapped["command.uid"] = e.Metadata.UID // tells commands of one step apart, which number their records alike
+	if len(j.events) > 0 {
+		e.Unmapped["command.uid"] = j.events[0].Metadata.UID
+	}
 	j.events = append(j.events, e)
 }
 

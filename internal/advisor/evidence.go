@@ -1,0 +1,103 @@
+package advisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/evidence"
+	"bitbucket-oidc/internal/hint"
+)
+
+func evidenceCommand(version string) cli.Command {
+	return cli.Command{
+		Name: "evidence", Usage: evidenceUsage, Options: evidenceOptions(),
+		Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+			return runEvidence(ctx, c, a, version)
+		},
+	}
+}
+
+func evidenceOptions() []cli.Option {
+	const day, isDay = `[0-9]{4}-[0-9]{2}-[0-9]{2}`, "a day such as 2026-11-28"
+	return []cli.Option{
+		{Name: "records", Value: "FILE", Many: true, Usage: "records of logins, one JSON value a line, or that compressed by gzip"},
+		{Name: "from", Value: "DATE", Pattern: day, Expected: isDay, Usage: "the first day of the period, in UTC"},
+		{Name: "to", Value: "DATE", Pattern: day, Expected: isDay, Usage: "the last day of the period"},
+		{Name: "out", Value: "DIR", Usage: "the folder of the package: a new one, or one with an earlier package in it"},
+		{Name: "sample", Value: "N", Pattern: `[0-9]{1,6}`, Expected: "a number", Usage: "how many records to draw; 25 without it"},
+		{Name: "seed", Value: "TEXT", Usage: "what the draw depends on, chosen by the auditor; bitbucket-oidc without it"},
+		{Name: "cloudtrail", Value: "FILE", Many: true, Usage: "log files of CloudTrail: what only one of the two has is an exception"},
+	}
+}
+
+func evidenceUsage(program string) string {
+	return "Usage: " + program + ` evidence --records FILE… --from DATE --to DATE --out DIR [FLAG…]
+
+Turns records of logins into a package for an auditor: the population, samples, exceptions, how the information was
+produced, the controls that it supports evidence for, a report, assessment results of OSCAL, and a manifest. The same
+input gives the same bytes.
+
+Flags:
+
+` + cli.Describe(evidenceOptions()) + `
+Exit status: 0 the package is written, with exceptions too; 1 it could not be written; 2 a file cannot be read, or the
+command line is wrong. It never sends anything. TIMEOUT bounds it.
+`
+}
+
+func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version string) int {
+	config := evidence.Config{
+		Version: version, Records: append(a.Texts("records"), a.Files...), CloudTrail: a.Texts("cloudtrail"), Out: a.Text("out"), Seed: "bitbucket-oidc", Sample: 25,
+		From: dayOf(a, "from"), To: dayOf(a, "to"),
+	}
+	for _, name := range []string{"records", "from", "to", "out"} {
+		if !a.Given(name) {
+			a.Wrong(name, "missing")
+		}
+	}
+	if a.Given("seed") {
+		config.Seed = a.Text("seed")
+	}
+	if a.Given("sample") {
+		config.Sample, _ = strconv.Atoi(a.Text("sample"))
+	}
+	if config.To.Before(config.From) {
+		a.Wrong("to", "before --from")
+	}
+	if err := a.Err(); err != nil {
+		return c.Fail(err, cli.Misused)
+	}
+	summary, err := evidence.Write(ctx, config)
+	switch {
+	case ctx.Err() != nil:
+		return c.Fail(hint.New("evidence: not finished before TIMEOUT ran out", "raise TIMEOUT; no file was changed"), cli.Failed)
+	case errors.Is(err, evidence.ErrInput):
+		return c.Fail(err, cli.Misused)
+	case err != nil:
+		return c.Fail(err, cli.Failed)
+	}
+	c.Lines(fmt.Sprintf("✔ %d records and %d exceptions in %s", summary.Rows, summary.Exceptions, config.Out))
+	if summary.Malformed > 0 {
+		c.Warn(fmt.Sprintf("%d lines are no records: ipe.json says which", summary.Malformed))
+	}
+	if summary.Gaps > 0 {
+		c.Warn(fmt.Sprintf("%d commands have records whose numbers are missing: ipe.json says which", summary.Gaps))
+	}
+	return cli.Done
+}
+
+// dayOf is the beginning of a day in UTC.
+func dayOf(a *cli.Arguments, name string) time.Time {
+	if !a.Given(name) {
+		return time.Time{}
+	}
+	day, err := time.Parse(time.DateOnly, a.Text(name))
+	if err != nil {
+		a.Wrong(name, "expected a day that there is, such as 2026-11-28")
+	}
+	return day
+}

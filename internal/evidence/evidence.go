@@ -1,0 +1,80 @@
+// Package evidence turns many records of logins into what an auditor asks for: the whole population, a sample that can be drawn
+// again, the exceptions, how complete it all is, and which controls it supports. The same input gives the same bytes.
+//
+// What a record says is in package record. Records are read once and one line at a time: what is kept of each is an entry of an
+// index, and its row lies in a file until the rows are written in order.
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"bitbucket-oidc/internal/hint"
+)
+
+// Config says what is packed.
+type Config struct {
+	Version    string // of this program
+	Records    []string
+	CloudTrail []string
+	From, To   time.Time // days, both included, in UTC
+	Out        string    // the folder
+	Sample     int
+	Seed       string
+}
+
+// end is the first moment after the period.
+func (c Config) end() time.Time { return c.To.AddDate(0, 0, 1) }
+
+// ErrInput is wrapped by the error of what cannot be read.
+var ErrInput = errors.New("cannot be read")
+
+// A Summary is what a package holds.
+type Summary struct {
+	Rows, Exceptions, Malformed, Gaps int
+}
+
+// Write makes the package. An error leaves no package behind, or the one that was there as it was.
+func Write(ctx context.Context, c Config) (Summary, error) {
+	out, err := create(c.Out)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer out.close()
+	trail, err := readTrail(ctx, c.CloudTrail)
+	if err != nil {
+		return Summary{}, err
+	}
+	spool, err := out.spool()
+	if err != nil {
+		return Summary{}, err
+	}
+	p := &population{config: c, trail: trail, spool: spool}
+	for _, name := range c.Records {
+		if err := p.read(ctx, name); err != nil {
+			return Summary{}, err
+		}
+	}
+	if err := p.spool.flush(); err != nil {
+		return Summary{}, err
+	}
+	p.sort()
+	if err := p.write(ctx, out); err != nil {
+		return Summary{}, err
+	}
+	if err := out.commit(); err != nil {
+		return Summary{}, err
+	}
+	return Summary{Rows: len(p.order), Exceptions: p.exceptions(), Malformed: p.malformed, Gaps: len(p.gaps)}, nil
+}
+
+// unreadable is the error of an input.
+func unreadable(name string, err error) error {
+	if cause := (*os.PathError)(nil); errors.As(err, &cause) {
+		err = cause.Err
+	}
+	return hint.With(fmt.Errorf("%s: %w: %w", name, ErrInput, err), "give a file that can be read whole")
+}

@@ -1,0 +1,219 @@
+package evidence
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+)
+
+// A line is what a record's line says, as far as it is evidence.
+type line struct {
+	ClassUID   int    `json:"class_uid"`
+	ActivityID int    `json:"activity_id"`
+	Activity   string `json:"activity_name"`
+	Time       int64  `json:"time"`
+	StatusID   int    `json:"status_id"`
+	Status     string `json:"status"`
+	Code       string `json:"status_code"`
+	Detail     string `json:"status_detail"`
+	ActionID   int    `json:"action_id"`
+	Decision   string `json:"disposition"`
+	IsAlert    bool   `json:"is_alert"`
+	Metadata   struct {
+		UID         string `json:"uid"`
+		EventCode   string `json:"event_code"`
+		Correlation string `json:"correlation_uid"`
+		Sequence    int    `json:"sequence"`
+		Tenant      string `json:"tenant_uid"`
+		Product     struct {
+			Version string `json:"version"`
+			Feature struct {
+				Name string `json:"name"`
+			} `json:"feature"`
+		} `json:"product"`
+	} `json:"metadata"`
+	Actor struct {
+		AppUID string `json:"app_uid"`
+		IDP    struct {
+			Issuer string `json:"issuer"`
+		} `json:"idp"`
+		User struct {
+			Name   string `json:"name"`
+			UID    string `json:"uid"`
+			UIDAlt string `json:"uid_alt"`
+		} `json:"user"`
+	} `json:"actor"`
+	User struct {
+		Name    string `json:"name"`
+		UID     string `json:"uid"`
+		Account struct {
+			UID string `json:"uid"`
+		} `json:"account"`
+	} `json:"user"`
+	Session struct {
+		UID        string `json:"uid"`
+		Credential string `json:"credential_uid"`
+		Created    int64  `json:"created_time"`
+		Expires    int64  `json:"expiration_time"`
+		Reason     string `json:"expiration_reason"`
+	} `json:"session"`
+	Cloud struct {
+		Provider string `json:"provider"`
+		Region   string `json:"region"`
+	} `json:"cloud"`
+	API struct {
+		Operation string `json:"operation"`
+		Request   struct {
+			UID string `json:"uid"`
+		} `json:"request"`
+	} `json:"api"`
+	Policy *struct {
+		Name    string `json:"name"`
+		UID     string `json:"uid"`
+		Version string `json:"version"`
+		Applied bool   `json:"is_applied"`
+	} `json:"policy"`
+	Unmapped map[string]string `json:"unmapped"`
+}
+
+// parse reads a line and reports whether it is a record.
+func parse(data []byte) (*line, bool) {
+	var l line
+	if json.Unmarshal(data, &l) != nil {
+		return nil, false
+	}
+	return &l, l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0
+}
+
+// columns are those of population.csv, samples.csv and, after the exception, exceptions.csv.
+func columns() []string {
+	return []string{
+		"metadata.uid", "time", "event", "activity", "status", "disposition", "status_code", "status_detail",
+		"workspace_uuid", "repository", "repository_uuid", "environment_uuid", "environment", "branch", "commit", "pull_request", "build",
+		"triggerer_uuid", "pipeline_uuid", "step_uuid", "command", "sequence", "issuer", "subject", "audience", "token_sha256",
+		"became_uid", "became_name", "account", "provider", "region", "chain", "session", "credential_id", "expires",
+		"requested_seconds", "granted_seconds", "operation", "request_id",
+		"policy", "policy_digest", "policy_commit", "policy_applied", "guardrails_failed", "version",
+	}
+}
+
+// The columns that are read back.
+const (
+	timeColumn    = 1
+	stepColumn    = 19
+	commandColumn = 20
+)
+
+func (l *line) row() []string {
+	u := l.Unmapped
+	granted := ""
+	if l.Session.Created > 0 && l.Session.Expires > 0 {
+		granted = strconv.FormatInt((l.Session.Expires-l.Session.Created+500)/1000, 10)
+	}
+	policy := [4]string{}
+	if p := l.Policy; p != nil {
+		policy = [4]string{p.Name, p.UID, p.Version, strconv.FormatBool(p.Applied)}
+	}
+	branch := u["token.branch"] // which Bitbucket signed
+	if branch == "" {
+		branch = u["bitbucket.branch"]
+	}
+	return []string{
+		l.Metadata.UID, stamp(l.Time), l.Metadata.EventCode, l.Activity, l.Status, l.Decision, l.Code, l.Detail,
+		l.Metadata.Tenant, l.Actor.User.Name, l.Actor.User.UIDAlt, u["token.deployment_environment_uuid"], u["bitbucket.deployment_environment"],
+		branch, u["bitbucket.commit"], u["bitbucket.pull_request"], u["bitbucket.build_number"],
+		u["bitbucket.step_triggerer_uuid"], l.Actor.AppUID, l.Metadata.Correlation, l.Metadata.Product.Feature.Name,
+		strconv.Itoa(l.Metadata.Sequence), l.Actor.IDP.Issuer, l.Actor.User.UID, u["token.audience"], u["token.sha256"],
+		l.User.UID, l.User.Name, l.User.Account.UID, l.Cloud.Provider, l.Cloud.Region, u["aws.chain"], l.Session.UID, l.Session.Credential,
+		stamp(l.Session.Expires), u["requested.duration"], granted, l.API.Operation, l.API.Request.UID,
+		policy[0], policy[1], policy[2], policy[3], strings.Join(l.failed(), " "), l.Metadata.Product.Version,
+	}
+}
+
+// failed are the guardrails that were broken.
+func (l *line) failed() []string {
+	var names []string
+	for key, outcome := range l.Unmapped {
+		if name, ok := strings.CutPrefix(key, "guard."); ok && (outcome == "fail" || outcome == "error") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// odd is what an auditor asks about, as far as the record alone tells.
+func (l *line) odd() exception {
+	var e exception
+	granted := l.StatusID == 1 && l.ActivityID == 1
+	switch {
+	case l.Metadata.EventCode == "guardrail.denied":
+		e |= denied
+	case l.StatusID != 1:
+		e |= refused
+	}
+	if granted && len(l.failed()) > 0 {
+		e |= notEnforced
+	}
+	if granted && l.Policy != nil && !l.Policy.Applied {
+		e |= notApplied
+	}
+	const slack = 60 // between the cloud's clock and the runner's
+	asked, err := strconv.ParseInt(l.Unmapped["requested.duration"], 10, 64)
+	if granted && err == nil && l.Session.Created > 0 && (l.Session.Expires-l.Session.Created)/1000 > asked+slack {
+		e |= longer
+	}
+	return e
+}
+
+// stamp is a time in UTC, with milliseconds; empty if there is none.
+func stamp(millis int64) string {
+	if millis <= 0 {
+		return ""
+	}
+	return time.UnixMilli(millis).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// encode is a row of CSV. A cell that a spreadsheet would run begins with an apostrophe, and what does not print is made visible.
+func encode(b *bytes.Buffer, cells []string) {
+	safe := make([]string, len(cells))
+	for i, cell := range cells {
+		safe[i] = defuse(cell)
+	}
+	w := csv.NewWriter(b)
+	_ = w.Write(safe) // into memory
+	w.Flush()
+}
+
+func defuse(cell string) string {
+	cell = visible(cell)
+	if first := strings.TrimLeft(cell, " "); first != "" && strings.Contains("=+-@", first[:1]) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// visible writes what does not print as JSON writes it.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
