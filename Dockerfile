@@ -1,4 +1,4 @@
-# The pipe's image: one static binary, the public certificate authorities, and the pages that describe it.
+# The pipe's image: two static programs, the public certificate authorities, and the pages that describe them.
 #
 #   docker build --build-arg VERSION=1.0.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag ACCOUNT/bitbucket-oidc:1.0.0 .
 #
@@ -36,8 +36,8 @@ RUN --mount=type=cache,target=/cache \
 
 # One date, and modes that no umask decides.
 ARG SOURCE_DATE_EPOCH=0
-RUN for page in README.md LICENSE.txt pipe.yml; do \
-        if [ -f "$page" ]; then cp "$page" /image/; fi; \
+RUN for page in *.md LICENSE.txt pipe.yml docs; do \
+        if [ -e "$page" ]; then cp -r "$page" /image/; fi; \
     done && \
     chmod -R u=rwX,go=rX /image && \
     find /image -exec touch -d "@$SOURCE_DATE_EPOCH" {} +

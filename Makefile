@@ -25,14 +25,14 @@ docs:
 demo:
 	go run ./test/demo
 
-# Every fault at every request, every disk and every signal. It writes docs/chaos.md and takes some minutes; unit plays a part.
+# Every fault at every request, every disk and every signal. It writes docs/evidence/chaos.md and takes some minutes; unit plays a part.
 chaos:
 	test/install strace util-linux mount
-	go test -count=1 -timeout 30m ./test/chaos -full -write ../../docs/chaos.md
+	go test -count=1 -timeout 30m ./test/chaos -full -write ../../docs/evidence/chaos.md
 
-# Every story, searched for every secret. It writes docs/secrets.md.
+# Every story, searched for every secret. It writes docs/evidence/secrets.md.
 canary:
-	go test -count=1 ./test -run 'TestScripts|TestRecording|TestCrash|Print' -secrets ../docs/secrets.md
+	go test -count=1 ./test -run 'TestScripts|TestRecording|TestCrash|Print' -secrets ../docs/evidence/secrets.md
 
 # Real servers and clients that others wrote. What cannot be installed is skipped by name.
 peers:
@@ -43,17 +43,17 @@ peers:
 image:
 	test/image/run
 
-# What the image is made of. It writes docs/contents.md.
+# What the image is made of. It writes docs/evidence/contents.md.
 contents:
-	go test ./test -run TestContents -contents ../docs/contents.md
+	go test ./test -run TestContents -contents ../docs/evidence/contents.md
 
-# What a login costs beside what would be run in its place. It writes docs/performance.md; a quiet machine tells more.
+# What a login costs beside what would be run in its place. It writes docs/evidence/performance.md; a quiet machine tells more.
 bench:
-	go run ./test/bench -write docs
+	go run ./test/bench -write docs/evidence
 
-# 500 logins at once at an STS that throttles, simulated. It writes docs/herd.md.
+# 500 logins at once at an STS that throttles, simulated. It writes docs/evidence/herd.md.
 herd:
-	go test ./internal/transport -run TestHerd -write ../../docs/herd.md
+	go test ./internal/transport -run TestHerd -write ../../docs/evidence/herd.md
 
 # A minute for each fuzz target.
 fuzz:

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-var writeContents = flag.String("contents", "", "the file to write the page about the image's contents to, in place of comparing it with docs/contents.md")
+var writeContents = flag.String("contents", "", "the file to write the page about the image's contents to, in place of comparing it with docs/evidence/contents.md")
 
-// TestContents holds docs/contents.md to what the program is compiled from. test/image/run holds the image to it.
+// TestContents holds docs/evidence/contents.md to what the program is compiled from. test/image/run holds the image to it.
 func TestContents(t *testing.T) {
 	modules := map[string]string{} // by platform
 	for _, platform := range []string{"amd64", "arm64"} {
@@ -37,8 +37,8 @@ func TestContents(t *testing.T) {
 		}
 		return
 	}
-	if written, err := os.ReadFile("../docs/contents.md"); err != nil || string(written) != page {
-		t.Errorf("docs/contents.md is not what the program is made of (%v): make contents", err)
+	if written, err := os.ReadFile("../docs/evidence/contents.md"); err != nil || string(written) != page {
+		t.Errorf("docs/evidence/contents.md is not what the program is made of (%v): make contents", err)
 	}
 }
 
@@ -69,7 +69,7 @@ build arguments of ` + "`.ci/release`" + ` make the same image, to the digest: b
 | ` + "`/pipe`" + ` | 0755 | 0:0 | the program that signs in, static |
 | ` + "`/bitbucket-oidc`" + ` | 0755 | 0:0 | the program that decides who gets in, static |
 | ` + "`/etc/ssl/certs/ca-certificates.crt`" + ` | 0644 | 0:0 | the certificate authorities of the image that built it |
-| ` + "`/README.md`, `/pipe.yml`" + ` | 0644 | 0:0 | the pages that describe it |
+| ` + "`/README.md`, `/CHANGELOG.md`, `/CONTRIBUTING.md`, `/SECURITY.md`, `/docs`, `/pipe.yml`" + ` | 0644 | 0:0 | the pages that describe it |
 
 There is no shell, no package manager and no other program.
 

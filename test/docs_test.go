@@ -35,7 +35,7 @@ import (
 	"bitbucket-oidc/test/cloud"
 )
 
-// A pipe's users read the README, Bitbucket reads pipe.yml. These tests hold both to the code.
+// Users read the README and docs, Bitbucket reads pipe.yml. These tests hold them to the code.
 
 const checkout = ".."
 
@@ -48,30 +48,31 @@ func docPage(t *testing.T, name string) string {
 	return string(data)
 }
 
-// docChapter is what stands below a heading of the second level.
-func docChapter(t *testing.T, name, heading string) string {
+// pages are all that a reader of the repository or of the image can open.
+func pages(t *testing.T) []string {
 	t.Helper()
-	_, text, ok := strings.Cut(docPage(t, name), "\n## "+heading+"\n")
-	if !ok {
-		t.Fatalf("%s has no chapter %q", name, heading)
+	all := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+	err := filepath.WalkDir(filepath.Join(checkout, "docs"), func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			all = append(all, strings.TrimPrefix(path, checkout+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	text, _, _ = strings.Cut(text, "\n## ")
-	return text
+	return all
 }
 
 var codeFence = regexp.MustCompile("(?ms)^( *)```(\\w+)\n(.*?)\n *```$")
 
 // codeBlocks are the code blocks of one language, without the indentation of the list that they stand in.
-func codeBlocks(t *testing.T, text, language string) []string {
-	t.Helper()
+func codeBlocks(text, language string) []string {
 	var all []string
 	for _, m := range codeFence.FindAllStringSubmatch(text, -1) {
 		if m[2] == language {
 			all = append(all, strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n"))
 		}
-	}
-	if len(all) == 0 {
-		t.Fatalf("no block of %s", language)
 	}
 	return all
 }
@@ -85,13 +86,15 @@ func variables() []config.Variable {
 	return all
 }
 
+const troubleshooting = "docs/troubleshooting.md"
+
 // lookupKeys are the texts in the first column of the tables that are looked up by what the pipe printed.
 func lookupKeys(t *testing.T) []string {
 	t.Helper()
 	span := regexp.MustCompile("`([^`]+)`")
 	var all []string
 	inside := false
-	for line := range strings.Lines(docChapter(t, "README.md", "Troubleshooting")) {
+	for line := range strings.Lines(docPage(t, troubleshooting)) {
 		cells := strings.Split(line, " | ")
 		switch {
 		case !strings.HasPrefix(line, "|"):
@@ -105,7 +108,7 @@ func lookupKeys(t *testing.T) []string {
 		}
 	}
 	if len(all) == 0 {
-		t.Fatal("README.md: no table begins with `| After ✖`")
+		t.Fatal(troubleshooting + ": no table begins with `| After ✖`")
 	}
 	return all
 }
@@ -152,12 +155,12 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 	for _, key := range lookupKeys(t) {
 		pieces := strings.Split(strings.ReplaceAll(key, "…", ": "), ": ")
 		if longest := slices.MaxFunc(pieces, func(a, b string) int { return len(a) - len(b) }); len(longest) < 6 {
-			t.Errorf("README.md: %q says too little to be looked up", key)
+			t.Errorf("%s: %q says too little to be looked up", troubleshooting, key)
 		}
 		if !slices.ContainsFunc(files, func(strs string) bool {
 			return !slices.ContainsFunc(pieces, func(p string) bool { return !strings.Contains(strs, strings.TrimSpace(p)) })
 		}) {
-			t.Errorf("README.md: no file of the program has all of %q", key)
+			t.Errorf("%s: no file of the program has all of %q", troubleshooting, key)
 		}
 	}
 }
@@ -179,7 +182,7 @@ func TestTroubleshootingHasEveryRefusal(t *testing.T) {
 		for _, text := range said {
 			// A row may leave out the code: what is looked up is the end of a line.
 			if !slices.ContainsFunc(have, func(key string) bool { return key == text || strings.HasSuffix(text, ": "+key) }) {
-				t.Errorf("README.md: %s can print %q, which Troubleshooting lacks", name, text)
+				t.Errorf("%s lacks %q, which %s can print", troubleshooting, text, name)
 			}
 		}
 	}
@@ -203,9 +206,11 @@ func TestPipeYMLRunsTheNewestVersion(t *testing.T) {
 	if !strings.HasSuffix(pipe.Image, "/bitbucket-oidc:"+newestVersion(t)) {
 		t.Errorf("pipe.yml runs %s, the changelog's newest version is %s", pipe.Image, newestVersion(t))
 	}
-	for _, reference := range regexp.MustCompile(`/bitbucket-oidc:[^\s`+"`"+`]*`).FindAllString(docPage(t, "README.md"), -1) {
-		if reference != "/bitbucket-oidc:"+newestVersion(t) {
-			t.Errorf("README.md names %s, the changelog's newest version is %s", reference, newestVersion(t))
+	for _, name := range pages(t) {
+		for _, reference := range regexp.MustCompile(`ACCOUNT/bitbucket-oidc:[^\s`+"`"+`]*`).FindAllString(docPage(t, name), -1) {
+			if reference != "ACCOUNT/bitbucket-oidc:"+newestVersion(t) {
+				t.Errorf("%s names %s, the changelog's newest version is %s", name, reference, newestVersion(t))
+			}
 		}
 	}
 }
@@ -216,18 +221,42 @@ func TestExamplesParse(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	readme := docPage(t, "README.md")
-	for _, block := range codeBlocks(t, readme, "json") {
-		if !json.Valid([]byte(block)) {
-			t.Errorf("README.md: not JSON:%s", block)
+	for _, name := range pages(t) {
+		examplesParse(t, name)
+	}
+}
+
+// languages are those that a code block may name. The blocks of the others than the first four are for reading.
+var languages = []string{"json", "yaml", "sh", "console", "text", "diff", "hcl", "dockerfile", "toml"}
+
+func examplesParse(t *testing.T, name string) {
+	page := docPage(t, name)
+	inside := false
+	for line := range strings.Lines(page) {
+		if language, fence := strings.CutPrefix(strings.TrimSpace(line), "```"); fence {
+			if inside = !inside; inside && !slices.Contains(languages, language) {
+				t.Errorf("%s: a code block is in %q, which is none of %v", name, language, languages)
+			}
 		}
 	}
-	for _, block := range codeBlocks(t, readme, "yaml") {
+	for _, block := range codeBlocks(page, "json") {
+		if !json.Valid([]byte(block)) {
+			t.Errorf("%s: not JSON:%s", name, block)
+		}
+	}
+	for _, block := range codeBlocks(page, "yaml") {
 		var root yaml.Node
 		if err := wellFormed([]byte(block), &root); err != nil {
-			t.Errorf("README.md: %v:%s", err, block)
+			t.Errorf("%s: %v:%s", name, err, block)
 		} else if err := pipeCalls(&root); err != nil {
-			t.Errorf("README.md: %v:%s", err, block)
+			t.Errorf("%s: %v:%s", name, err, block)
+		}
+	}
+	for _, block := range codeBlocks(page, "sh") {
+		sh := exec.CommandContext(t.Context(), "sh", "-n")
+		sh.Stdin = strings.NewReader(block)
+		if said, err := sh.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s:%s", name, err, said, block)
 		}
 	}
 }
@@ -245,6 +274,8 @@ func wellFormed(data []byte, root *yaml.Node) error {
 	return root.Decode(&value)
 }
 
+var ourPipe = regexp.MustCompile(`/bitbucket-oidc(:|@|$)`)
+
 // pipeCalls checks that each call of the pipe gives it variables that it knows, as strings or lists of strings: Bitbucket takes
 // nothing else.
 func pipeCalls(n *yaml.Node) error {
@@ -252,7 +283,7 @@ func pipeCalls(n *yaml.Node) error {
 		Pipe      string
 		Variables map[string]yaml.Node
 	}
-	if n.Kind == yaml.MappingNode && n.Decode(&call) == nil && call.Pipe != "" {
+	if n.Kind == yaml.MappingNode && n.Decode(&call) == nil && ourPipe.MatchString(call.Pipe) {
 		for name, value := range call.Variables {
 			i := slices.IndexFunc(variables(), func(v config.Variable) bool { return v.Name == name })
 			switch {
@@ -293,7 +324,7 @@ func scriptItems(script *yaml.Node) error {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/rules.md"} {
+	for _, name := range pages(t) {
 		text := codeFence.ReplaceAllString(docPage(t, name), "")
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
@@ -309,7 +340,35 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			} else if anchored && !slices.Contains(anchors(docPage(t, target)), anchor) {
 				t.Errorf("%s: no heading for %s", name, m[1])
 			}
+			// The image has the pages and not the sources, which only CONTRIBUTING.md is about.
+			if top, _, _ := strings.Cut(target, "/"); name != "CONTRIBUTING.md" && top != "docs" && !slices.Contains(pages(t), top) {
+				t.Errorf("%s: %s is not in the image", name, m[1])
+			}
 		}
+	}
+}
+
+// TestREADMELeadsEverywhere: a page that no link leads to is read by nobody.
+func TestREADMELeadsEverywhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
+	seen, todo := map[string]bool{"README.md": true}, []string{"README.md"}
+	for len(todo) > 0 {
+		name := todo[0]
+		todo = todo[1:]
+		for _, m := range link.FindAllStringSubmatch(docPage(t, name), -1) {
+			if target := filepath.Join(filepath.Dir(name), m[1]); strings.HasSuffix(target, ".md") && !seen[target] && !strings.Contains(m[1], "://") {
+				seen[target] = true
+				todo = append(todo, target)
+			}
+		}
+	}
+	for _, name := range pages(t) {
+		if !seen[name] {
+			t.Errorf("no link leads from README.md to %s", name)
+		}
+	}
+	if lines := strings.Count(docPage(t, "README.md"), "\n"); lines > 300 {
+		t.Errorf("README.md has %d lines: what one task needs belongs into its page", lines)
 	}
 }
 
@@ -331,18 +390,16 @@ const cloudCommand = `#!/bin/sh
 case "$*" in "projects describe"*) echo 210987654321 ;; esac
 `
 
-// What a reader pastes from Prerequisites and Troubleshooting must tell the clouds, braces and quotes and all, what the
-// program holds to be the trust configuration of the step.
-func TestPrerequisitesAreWhatTheProgramPrints(t *testing.T) {
-	all := codeBlocks(t, docChapter(t, "README.md", "Prerequisites")+docChapter(t, "README.md", "Troubleshooting"), "sh")
-	narrow := slices.IndexFunc(all, func(b string) bool { return strings.Contains(b, "ENVIRONMENT_UUID=") })
-	if narrow < 0 {
-		t.Fatal("README.md: no block sets ENVIRONMENT_UUID")
+// What a reader pastes from the pages about AWS and Google Cloud, and from Troubleshooting, must tell the clouds, braces and quotes
+// and all, what the program holds to be the trust configuration of the step.
+func TestCommandsAreWhatTheProgramPrints(t *testing.T) {
+	all := codeBlocks(docPage(t, "docs/aws.md")+docPage(t, "docs/google-cloud.md")+docPage(t, troubleshooting), "sh")
+	narrows := func(b string) bool { return strings.Contains(b, "ENVIRONMENT_UUID=") }
+	if !slices.ContainsFunc(all, narrows) {
+		t.Fatal("no block sets ENVIRONMENT_UUID")
 	}
 	step := cloud.DefaultStep()
-	t.Run("repository", func(t *testing.T) {
-		pasteCommands(t, step, slices.Delete(slices.Clone(all), narrow, narrow+1))
-	})
+	t.Run("repository", func(t *testing.T) { pasteCommands(t, step, slices.DeleteFunc(slices.Clone(all), narrows)) })
 	step.EnvironmentUUID = cloud.EnvironmentUUID
 	t.Run("environment", func(t *testing.T) { pasteCommands(t, step, all) })
 }

@@ -1,9 +1,11 @@
 package test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bitbucket-oidc/internal/backends"
+	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/test/program"
 )
 
 // The tables of variables are written from the program's own list. `make docs` runs these tests with -generate.
@@ -22,9 +26,9 @@ var generate = flag.Bool("generate", false, "rewrite what is generated in the pa
 func generated(t *testing.T, page, begins, ends, want string) {
 	t.Helper()
 	text := docPage(t, page)
-	before, rest, ok := strings.Cut(text, begins+"\n")
-	got, after, ends2 := strings.Cut(rest, ends)
-	if !ok || !ends2 {
+	before, rest, begun := strings.Cut(text, begins+"\n")
+	got, after, ended := strings.Cut(rest, ends)
+	if !begun || !ended {
 		t.Fatalf("%s has no %q with %q after it", page, begins, ends)
 	}
 	switch {
@@ -38,22 +42,67 @@ func generated(t *testing.T, page, begins, ends, want string) {
 	}
 }
 
-// TestStaleREADME: each table below a marker has the group's variables, in the program's words.
-func TestStaleREADME(t *testing.T) {
-	for _, g := range backends.Variables() {
-		var b strings.Builder
-		b.WriteString("| Variable | Usage |\n|---|---|\n")
-		for _, v := range g.Variables {
-			main := ""
-			if v.Main {
-				main = " (*)"
-			}
-			if v.Context {
-				main += " (**)"
-			}
-			fmt.Fprintf(&b, "| `%s`%s | %s |\n", v.Name, main, v.Documentation())
+// variableTable has a row for each variable, in the program's words.
+func variableTable(all []config.Variable) string {
+	var b strings.Builder
+	b.WriteString("| Variable | Usage |\n|---|---|\n")
+	for _, v := range all {
+		marks := ""
+		if v.Main {
+			marks = " (*)"
 		}
-		generated(t, "README.md", "<!-- variables of "+g.Name+": written by make docs -->", "<!-- end -->", b.String())
+		if v.Context {
+			marks += " (**)"
+		}
+		fmt.Fprintf(&b, "| `%s`%s | %s |\n", v.Name, marks, v.Documentation())
+	}
+	return b.String()
+}
+
+// TestStaleVariables: each table below a marker has the group's variables.
+func TestStaleVariables(t *testing.T) {
+	for _, g := range backends.Variables() {
+		generated(t, "docs/variables.md", "<!-- variables of "+g.Name+": written by make docs -->", "<!-- end -->", variableTable(g.Variables))
+	}
+}
+
+// TestStaleREADME: the README has the variables that most steps need.
+func TestStaleREADME(t *testing.T) {
+	var most []config.Variable
+	for _, name := range []string{
+		"AWS_OIDC_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_OIDC_ROLES", "AWS_SESSION_DURATION", "AWS_ALLOWED_ACCOUNTS",
+		"GCP_WORKLOAD_IDENTITY_PROVIDER", "GCP_SERVICE_ACCOUNT", "GCP_PROJECT", "VAULT_ADDR", "VAULT_ROLE",
+		"MINIMUM_LIFETIME", "GUARD_FILE", "RECORD_FILE", "COMMAND", "ARGUMENTS", "DEBUG", "BITBUCKET_STEP_OIDC_TOKEN",
+	} {
+		i := slices.IndexFunc(variables(), func(v config.Variable) bool { return v.Name == name })
+		if i < 0 {
+			t.Fatalf("%s is no variable", name)
+		}
+		most = append(most, variables()[i])
+	}
+	generated(t, "README.md", "<!-- variables that most steps need: written by make docs -->", "<!-- end -->", variableTable(most))
+}
+
+// TestStaleConsole: what a page shows as a command's output is its output. The commands run in docs/samples.
+func TestStaleConsole(t *testing.T) {
+	bin := t.TempDir()
+	if _, err := program.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?ms)^```console\n(\\$ .*?[^\\\\]\n)(.*?)^```$")
+	for _, page := range pages(t) {
+		text := docPage(t, page)
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
+			command := exec.CommandContext(t.Context(), "sh", "-c", strings.TrimPrefix(m[1], "$ "))
+			command.Dir = filepath.Join(checkout, "docs", "samples")
+			command.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "LC_ALL=C"}
+			printed, err := command.CombinedOutput()
+			if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || exit != nil && exit.ExitCode() != 1 {
+				t.Errorf("%s: %s%v: %s", page, m[1], err, printed)
+				continue
+			}
+			generated(t, page, "```console\n"+strings.TrimSuffix(m[1], "\n"), "```", string(printed))
+		}
 	}
 }
 
@@ -100,7 +149,7 @@ func TestVariablesFromTheContext(t *testing.T) {
 	}
 }
 
-// TestVariablesAreSentences: what is said of a variable reads the same in help, in README and in pipe.yml.
+// TestVariablesAreSentences: what is said of a variable reads the same in help, in docs/variables.md and in pipe.yml.
 func TestVariablesAreSentences(t *testing.T) {
 	names := map[string]string{}
 	for _, g := range backends.Variables() {

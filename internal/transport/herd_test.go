@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-var write = flag.String("write", "", "the file to write the herd's page to, in place of comparing it with docs/herd.md")
+var write = flag.String("write", "", "the file to write the herd's page to, in place of comparing it with docs/evidence/herd.md")
 
 // A herd is many logins that start at once, as steps do that run side by side or on one schedule. Time is that of a
 // synctest bubble.
@@ -298,14 +298,14 @@ func (c cell) extra() int {
 	return median(all)
 }
 
-// TestHerd holds docs/herd.md to what the retry code does. With -write it also runs the other strategies, which take longer,
+// TestHerd holds docs/evidence/herd.md to what the retry code does. With -write it also runs the other strategies, which take longer,
 // and writes the page.
 func TestHerd(t *testing.T) {
 	t.Parallel()
 	var page string
 	compared := strategies()
 	if *write == "" {
-		have, err := os.ReadFile("../../docs/herd.md")
+		have, err := os.ReadFile("../../docs/evidence/herd.md")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +325,7 @@ func TestHerd(t *testing.T) {
 			}
 		}
 		if row := c.row(table[i][own]); *write == "" && !strings.Contains(page, row) {
-			t.Errorf("docs/herd.md lacks %s: go test ./internal/transport -run TestHerd -write ../../docs/herd.md", row)
+			t.Errorf("docs/evidence/herd.md lacks %s: go test ./internal/transport -run TestHerd -write ../../docs/evidence/herd.md", row)
 		}
 	}
 	if *write != "" {
@@ -387,7 +387,7 @@ func herdPage(t *testing.T, table []map[string]cell) string {
 	p("- If logins are throttled, let steps start one after the other, as slowly as the STS takes them: then none is.")
 	p("- If they must start at once, raise TIMEOUT: the pauses use the time.")
 	p("")
-	p("Written by `go test ./internal/transport -run TestHerd -write ../../docs/herd.md`. Without `-write` the test compares")
+	p("Written by `go test ./internal/transport -run TestHerd -write ../../docs/evidence/herd.md`. Without `-write` the test compares")
 	p("the column of `pipe login`.")
 	return page.String()
 }

@@ -42,7 +42,7 @@ const (
 	// Whom a server throttles is one of a crowd, and has few attempts to get through. After the first such answer the pause
 	// is up to firstThrottled, so that a lone client waits for a second; after the second, when the crowd is larger than
 	// what the server takes, up to nextThrottled, doubled with each one more: that spreads the crowd over the time it has,
-	// as no pause is longer than two thirds of that. docs/herd.md shows what it brings.
+	// as no pause is longer than two thirds of that. docs/evidence/herd.md shows what it brings.
 	firstThrottled = 2 * time.Second
 	nextThrottled  = 60 * time.Second
 

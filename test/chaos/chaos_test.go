@@ -3,7 +3,7 @@
 // attempt, or with a clean failure that changed and leaked nothing.
 //
 //	go test ./test/chaos                                   one or two cells of each row, and some of each column
-//	go test ./test/chaos -full -write ../../docs/chaos.md  all of them, and the page
+//	go test ./test/chaos -full -write ../../docs/evidence/chaos.md  all of them, and the page
 //	go test ./test/chaos -full -only 'Vault.*Proxy'        those whose name fits
 package chaos
 
