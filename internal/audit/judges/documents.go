@@ -28,6 +28,10 @@ type ruling struct {
 
 // Judge judges every step with a token against every document.
 func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
+	documents, err := judge.Read(d.Files)
+	if err != nil {
+		return nil // see Readable
+	}
 	var rulings []ruling
 	roles := map[string]bool{}
 	for _, s := range steps {
@@ -37,7 +41,7 @@ func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
 	}
 	for _, s := range steps {
 		if s.Token {
-			rulings = append(rulings, ruling{s, d.results(s)})
+			rulings = append(rulings, ruling{s, d.results(documents, s)})
 		}
 	}
 	only := ""
@@ -107,11 +111,11 @@ func others(key string, admitted []ruling, asked []*audit.Step) (audit.Judgement
 }
 
 // results are what the documents decide about a step, on all its branches.
-func (d Documents) results(s *audit.Step) []trust.Result {
+func (d Documents) results(documents judge.Documents, s *audit.Step) []trust.Result {
 	members, certain := d.members(s)
 	var all []trust.Result
 	for i, m := range members {
-		results := d.judge(s, m, certain)
+		results := d.judge(documents, s, m, certain)
 		if i == 0 {
 			all = results
 			continue
@@ -125,7 +129,7 @@ func (d Documents) results(s *audit.Step) []trust.Result {
 	return all
 }
 
-func (d Documents) judge(s *audit.Step, m member, certain bool) []trust.Result {
+func (d Documents) judge(documents judge.Documents, s *audit.Step, m member, certain bool) []trust.Result {
 	repository := d.Repository
 	if !repository.known() { // only to learn what the documents are about
 		repository.Workspace, repository.WorkspaceUUID, repository.RepositoryUUID = "unknown", madeUp(0), madeUp(0)
@@ -134,10 +138,7 @@ func (d Documents) judge(s *audit.Step, m member, certain bool) []trust.Result {
 	if err != nil {
 		return nil
 	}
-	results, err := judge.Judge(d.Files, id, trust.Options{Now: d.Now, Duration: time.Hour})
-	if err != nil {
-		return nil
-	}
+	results := documents.Judge(id, trust.Options{Now: d.Now, Duration: time.Hour})
 	for i := range results {
 		r := &results[i]
 		switch {
@@ -183,10 +184,6 @@ func sentence(text string) string {
 
 // Readable reports the documents whose kind is not known.
 func (d Documents) Readable() error {
-	id, err := Repository{Workspace: "unknown", WorkspaceUUID: madeUp(0), RepositoryUUID: madeUp(0), Now: d.Now}.identity(&audit.Step{}, member{})
-	if err != nil {
-		return err
-	}
-	_, err = judge.Judge(d.Files, id, trust.Options{Now: d.Now, Duration: time.Hour})
+	_, err := judge.Read(d.Files)
 	return err
 }
