@@ -144,7 +144,7 @@ func File(name string, data []byte, o Options) Result {
 }
 
 // rulePages is where the rules are explained.
-const rulePages = "https://bitbucket.org/bitbucket-oidc/pipe/src/main/docs/audit-rules.md#"
+const rulePages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/audit-rules.md#"
 
 // A run is one judgement of one file.
 type run struct {
