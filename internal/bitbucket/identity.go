@@ -28,7 +28,12 @@ type Parts struct {
 	EnvironmentUUID string // empty unless the step has `deployment:`
 	Branch          string // empty where there is none
 	Audiences       []string
-	Now             time.Time
+
+	// SomeEnvironment says that the step has a deployment environment of which only the name is known, and SomeBranch that it runs
+	// on a branch that is not known.
+	SomeEnvironment, SomeBranch bool
+
+	Now time.Time
 }
 
 // What differs in every step is made up, and looks like it.
@@ -45,6 +50,14 @@ func (p Parts) Identity() (Identity, error) {
 		if !slices.Contains(audience, a) {
 			audience = append(audience, a)
 		}
+	}
+	var unknown []string
+	if p.SomeEnvironment && environment == "" {
+		environment = UUIDForm
+		unknown = append(unknown, "deploymentEnvironmentUuid", "sub")
+	}
+	if p.SomeBranch && p.Branch == "" {
+		unknown = append(unknown, "branchName")
 	}
 	claims := map[string]any{
 		"iss":            "https://api.bitbucket.org/2.0/workspaces/" + p.Workspace + "/pipelines-config/identity/oidc",
@@ -70,7 +83,9 @@ func (p Parts) Identity() (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("claims: %w", err) // cannot be: texts and whole numbers
 	}
-	return FromClaims(data)
+	id, err := FromClaims(data)
+	id.Unknown = unknown
+	return id, err
 }
 
 // MadeUp tells whether the identity was put together, before any step had it.
@@ -80,7 +95,14 @@ func (id Identity) MadeUp() bool { return id.Claims.StepUUID == MadeUpStep }
 type Identity struct {
 	Claims oidc.Claims
 	All    map[string]any // every claim as JSON has it, numbers as json.Number
+
+	// Unknown names the claims whose values are not known: what depends on one of them is undecided. Such a claim has no value in
+	// Claims and All, or one in which [UUIDForm] stands for a UUID that is not known.
+	Unknown []string
 }
+
+// Knows reports whether the value of a claim, or that the token lacks it, is known.
+func (id Identity) Knows(claim string) bool { return !slices.Contains(id.Unknown, claim) }
 
 // Expired says since when the token is expired, or is empty.
 func (id Identity) Expired(now time.Time) string {

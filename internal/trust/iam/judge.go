@@ -224,6 +224,9 @@ func (r request) compare(c condition, actual []string, variables bool) (trust.Tr
 			switch state {
 			case trust.Yes:
 				match = max(match, c.match(want, have))
+				if strings.Contains(have, bitbucket.UUIDForm) {
+					why = "the UUID of the step's deployment environment, which is not known here"
+				}
 			case trust.Unknown:
 				match = max(match, trust.Unknown)
 				why = fmt.Sprintf("a policy variable in %.200q, whose value neither the policy nor the token says", value)

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -140,9 +142,17 @@ func ordered(relation string, compare func(have, want string) (int, bool)) (oper
 	}}, true
 }
 
-func matchText(want pattern, have string) trust.Truth { return trust.TruthOf(want.matches(have)) }
+func matchText(want pattern, have string) trust.Truth {
+	if strings.Contains(have, bitbucket.UUIDForm) {
+		return want.matchesForm(have, func(a, b rune) bool { return a == b })
+	}
+	return trust.TruthOf(want.matches(have))
+}
 
 func matchTextAnyCase(want pattern, have string) trust.Truth {
+	if strings.Contains(have, bitbucket.UUIDForm) {
+		return want.matchesForm(have, func(a, b rune) bool { return unicode.ToLower(a) == unicode.ToLower(b) })
+	}
 	return trust.TruthOf(want.matchesAnyCase(have))
 }
 
@@ -167,7 +177,7 @@ func matchARN(want pattern, have string) trust.Truth {
 // matchSomeARN is [matchARN] for an operator that wants a match: whatever AWS makes of a value, one that differs as a text is
 // none.
 func matchSomeARN(want pattern, have string) trust.Truth {
-	if !want.matches(have) {
+	if matchText(want, have) == trust.No {
 		return trust.No
 	}
 	return matchARN(want, have)

@@ -1,6 +1,12 @@
 package iam
 
-import "unicode"
+import (
+	"strings"
+	"unicode"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/trust"
+)
 
 // A pattern is a text with wildcards, already told apart from the characters that only look like them.
 type pattern []rune
@@ -44,6 +50,23 @@ func (p pattern) matches(text string) bool {
 func (p pattern) matchesAnyCase(text string) bool {
 	have := []rune(text)
 	return p.fits(len(have), func(i int, r rune) bool { return unicode.ToLower(have[i]) == unicode.ToLower(r) })
+}
+
+// matchesForm compares with a text in which [bitbucket.UUIDForm] stands for a UUID that is not known: the pattern matches where
+// wildcards take all of the UUID's digits, and may match where its own characters could be digits.
+func (p pattern) matchesForm(text string, same func(a, b rune) bool) trust.Truth {
+	have := []rune(text)
+	from := len([]rune(text[:strings.Index(text, bitbucket.UUIDForm)]))
+	digit := func(i int) bool { return i >= from && i < from+len(bitbucket.UUIDForm) && have[i] == 'x' }
+	if p.fits(len(have), func(i int, r rune) bool { return !digit(i) && same(have[i], r) }) {
+		return trust.Yes
+	}
+	return min(trust.Unknown, trust.TruthOf(p.fits(len(have), func(i int, r rune) bool {
+		if digit(i) {
+			return strings.ContainsRune("0123456789abcdefABCDEF", r)
+		}
+		return same(have[i], r)
+	})))
 }
 
 // fits tells whether the pattern can be laid over length characters, where may says if the character at i can be r.

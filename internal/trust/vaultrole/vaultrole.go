@@ -120,7 +120,9 @@ func (v *judgement) subject() {
 	if want == "" {
 		return
 	}
-	if want != has {
+	if want != has && !v.id.Knows("sub") {
+		v.Undecide("Undecided: the role has a bound_subject, and the token's subject is not known here.")
+	} else if want != has {
 		v.Deny(fmt.Sprintf("The role's bound_subject is %q and the token's subject is %q.", want, has))
 	}
 	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "Vault compares bound_subject with the whole subject, which ends in the step's UUID: it fits one step and then none.",
@@ -133,6 +135,10 @@ func (v *judgement) claims() {
 		want := v.role.BoundClaims[name]
 		has, there := claim(v.id.All, name, strings.HasPrefix(name, "/"))
 		switch {
+		case !v.id.Knows(strings.TrimPrefix(name, "/")):
+			if !there || !v.globs() || !v.fits(want, has) { // else a wildcard takes what is not known
+				v.Undecide(fmt.Sprintf("Undecided: the role binds the claim %s, and its value is not known here.", name))
+			}
 		case !there:
 			v.Deny(fmt.Sprintf("The role binds the claim %s, which the token does not have.", name))
 		case !v.fits(want, has):
@@ -218,7 +224,9 @@ func (v *judgement) user() {
 		return
 	}
 	value, there := claim(v.id.All, name, v.role.UserClaimPointer)
-	if _, text := value.(string); !there || !text {
+	if _, text := value.(string); !there && !v.id.Knows(strings.TrimPrefix(name, "/")) {
+		v.Undecide(fmt.Sprintf("Undecided: the role's user_claim is %s, and whether the token has it is not known here.", name))
+	} else if !there || !text {
 		v.Deny(fmt.Sprintf("The role's user_claim is %s, which is no text in this token.", name))
 	}
 	// pipelineUuid stays for one pipeline, which is a new entity each run as well.

@@ -93,7 +93,10 @@ func (p *providerJudgement) attribute(key string, assertion map[string]any, fix 
 	if assertion == nil {
 		return got
 	}
-	result := expression.Eval(map[string]any{"assertion": assertion})
+	result := expression.Eval(map[string]any{"assertion": assertion}, p.unknownClaims()...)
+	if result.Outcome == cel.Unknown && slices.ContainsFunc(got.reads, p.unknownField) {
+		return got // it has a value, which is not known here
+	}
 	switch result.Outcome {
 	case cel.Absent:
 		p.Undecide(fmt.Sprintf("Undecided: the mapping of %s reads %s, which the token does not have, and Google does not say what follows.", key, result.Detail))
@@ -188,4 +191,18 @@ func stringsOf(key string, value ref.Val) ([]string, bool) {
 	}
 	text, ok := value.Value().(string)
 	return []string{text}, ok
+}
+
+// unknownClaims are the fields of the assertion that are not known of the identity.
+func (p *providerJudgement) unknownClaims() [][]string {
+	var all [][]string
+	for _, claim := range p.id.Unknown {
+		all = append(all, []string{"assertion", claim})
+	}
+	return all
+}
+
+func (p *providerJudgement) unknownField(field string) bool {
+	claim, ok := strings.CutPrefix(field, "assertion.")
+	return ok && !p.id.Knows(claim)
 }

@@ -331,7 +331,7 @@ func (p *providerJudgement) variables() (known map[string]any, unknown [][]strin
 		unknown = append(unknown, []string{"assertion"})
 	}
 	known["assertion"] = assertion
-	return known, unknown
+	return known, append(unknown, p.unknownClaims()...)
 }
 
 // having shows what the token has for the fields that a condition reads.
