@@ -16,6 +16,7 @@ import (
 
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/test/program"
 )
 
@@ -127,6 +128,30 @@ func TestStalePipeYML(t *testing.T) {
 		}
 	}
 	generated(t, "pipe.yml", "# What follows is written by make docs.", "# End of what make docs writes.", b.String())
+}
+
+// TestStaleFiles: a sample that a page shows whole is the file that the commands of the pages run with.
+func TestStaleFiles(t *testing.T) {
+	marker := regexp.MustCompile(`<!-- file (samples/\S+\.(\w+)): written by make docs -->`)
+	for _, page := range pages(t) {
+		for _, m := range marker.FindAllStringSubmatch(docPage(t, page), -1) {
+			generated(t, page, m[0], "<!-- end -->", "```"+m[2]+"\n"+docPage(t, "docs/"+m[1])+"```\n")
+		}
+	}
+}
+
+// TestStaleDrift: each kind of difference is in the page about them.
+func TestStaleDrift(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("| Kind | Severity | Finds | Why | What to do |\n|---|---|---|---|---|\n")
+	for _, rule := range drift.Rules() {
+		severity := string(rule.Severity)
+		if rule.Milder != "" {
+			severity += ", or " + string(rule.Milder)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", strings.TrimPrefix(rule.Name, "drift-"), severity, rule.Finds, rule.Why, rule.Fix)
+	}
+	generated(t, "docs/access-map.md", "<!-- kinds of differences: written by make docs -->", "<!-- end -->", b.String())
 }
 
 // TestVariablesFromTheContext: a workspace variable of another tool reaches no pipe that did not ask for it.
