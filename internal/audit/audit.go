@@ -174,6 +174,7 @@ type report struct {
 	steps    []*step
 	message  string
 	fix      finding.Fix
+	replace  *finding.Edit
 	what     string // see key
 }
 
@@ -186,6 +187,7 @@ func (r *run) report(p report) {
 		for _, s := range p.steps {
 			if !slices.Contains(f.Steps, s.Path) {
 				f.Steps = append(f.Steps, s.Path)
+				f.Replace = nil // the edit is of one step
 			}
 		}
 		if rank(severity) > rank(f.Severity) {
@@ -195,7 +197,7 @@ func (r *run) report(p report) {
 	}
 	f := Finding{Steps: []string{}}
 	f.Rule, f.Severity, f.File, f.Line, f.Column = p.rule.Name, severity, r.file, p.at.Line, p.at.Column
-	f.Path, f.Message, f.Fix, f.Docs = p.path, p.message, p.fix, rulePages+p.rule.Name
+	f.Path, f.Message, f.Fix, f.Docs, f.Replace = p.path, p.message, p.fix, rulePages+p.rule.Name, p.replace
 	if f.Fix.Text == "" {
 		f.Fix = finding.Fix{Kind: finding.Advice, Text: p.rule.Fix}
 	}

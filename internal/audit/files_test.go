@@ -73,6 +73,22 @@ func TestIDsStay(t *testing.T) {
 	}
 }
 
+// TestEdits applies the edit of a finding: the finding is gone then.
+func TestEdits(t *testing.T) {
+	const file = "pipelines:\n  default:\n    - step:\n        name: Deploy\n        script:\n          - echo $BITBUCKET_STEP_OIDC_TOKEN > /tmp/t\n"
+	f := audit.File("x", []byte(file), audit.Options{}).Findings[0]
+	if f.Rule != "oidc-missing" || f.Replace == nil {
+		t.Fatalf("%+v", f)
+	}
+	lines := strings.Split(file, "\n")
+	at := f.Replace.At
+	lines[at.Line-1] = lines[at.Line-1][:at.Column-1] + f.Replace.Text + lines[at.Line-1][at.Column-1:]
+	mended := audit.File("x", []byte(strings.Join(lines, "\n")), audit.Options{})
+	if len(mended.Steps) != 1 || !mended.Steps[0].Token {
+		t.Errorf("not mended:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
 // TestLongFile holds a file of 4,000 lines to its promise of 50 ms, with room for a busy machine.
 func TestLongFile(t *testing.T) {
 	var file strings.Builder

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
@@ -32,6 +33,9 @@ var ignores = regexp.MustCompile(`#\s*bitbucket-oidc:\s*ignore\[([a-z0-9, -]+)\]
 // ignored sets apart what comments of the file accept.
 func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 	kept, accepted := append([]Finding{}, all...), []Accepted{}
+	if r.parsed == nil {
+		return kept, accepted // of a file that cannot be read, one finding says it all
+	}
 	for i, line := range r.source {
 		m := ignores.FindStringSubmatch(strings.TrimRight(line, "\r"))
 		if m == nil {
@@ -57,6 +61,7 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 			}
 			kept = rest
 			switch {
+			case !hit && len(r.options.Judges) == 0 && fromOutside(name): // not looked for in this run
 			case !hit:
 				kept = append(kept, r.comment(acceptUnused(), at, name, "The comment accepts "+name+", which is not found here."))
 			case why == "":
@@ -75,4 +80,9 @@ func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message strin
 	f.ID, f.Rule, f.Severity, f.File, f.Line, f.Column = finding.Identify("audit", r.file, rule.Name, name), rule.Name, rule.Severity, r.file, at.Line, at.Column
 	f.Message, f.Fix, f.Docs = message, finding.Fix{Kind: finding.Advice, Text: rule.Fix}, rulePages+rule.Name
 	return f
+}
+
+// fromOutside reports whether a rule is about more than the file.
+func fromOutside(rule string) bool {
+	return slices.Contains([]string{TrustRefuses().Name, TrustAdmitsOthers().Name, MapNotGranted().Name, GuardRefuses().Name}, rule)
 }

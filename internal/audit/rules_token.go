@@ -24,7 +24,7 @@ func (r *run) missing() {
 	add := func(s *step, at place, what string) {
 		r.report(report{
 			rule: oidcMissing(), at: at, about: what, steps: []*step{s}, fix: finding.Fix{Kind: finding.YAML, Text: "oidc: true"},
-			message: fmt.Sprintf("%s needs the step's token, and the step has no `oidc: true`.", what),
+			message: fmt.Sprintf("%s needs the step's token, and the step has no `oidc: true`.", what), replace: r.insert(s, "oidc: true"),
 		})
 	}
 	for _, s := range r.steps {
@@ -61,6 +61,24 @@ func (r *run) missing() {
 		}
 	}
 }
+
+// insert is the edit that gives a step a key, in front of its first one, or nil where the step is not written as a block of keys
+// in the place that runs it.
+func (r *run) insert(s *step, text string) *finding.Edit {
+	at := s.src.Defined
+	if s.src.Fields == nil || at.Line <= s.src.Line || at.Line > len(r.source) || at.Column > len(r.source[at.Line-1]) || s.src.OIDC != nil {
+		return nil
+	}
+	if before, rest := r.source[at.Line-1][:at.Column-1], r.source[at.Line-1][at.Column-1:]; strings.TrimSpace(before) != "" || !blockKey.MatchString(rest) {
+		return nil
+	}
+	return &finding.Edit{
+		At:   finding.Place{Line: at.Line, Column: at.Column, EndLine: at.Line, EndColumn: at.Column},
+		Text: text + "\n" + strings.Repeat(" ", at.Column-1),
+	}
+}
+
+var blockKey = regexp.MustCompile(`^[a-z-]+:(?: |$)`)
 
 func oidcUnused() finding.Rule {
 	return finding.Rule{

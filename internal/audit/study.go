@@ -197,7 +197,7 @@ func (s *step) follow() {
 				s.token = append(s.token, name)
 			}
 		}
-		if f := s.outputFile(i); f != "" && len(s.files) < maxFiles {
+		if f := s.resolve(s.outputFile(i)); f != "" && len(s.files) < maxFiles {
 			switch {
 			case s.tells(i):
 				s.files = append(s.files, written{f, c.at, true})
@@ -209,7 +209,7 @@ func (s *step) follow() {
 		}
 		text := c.Text()
 		if strings.Contains(text, "create-cred-config") {
-			if f := flag(c.Words, "--output-file"); f != "" {
+			if f := s.resolve(flag(c.Words, "--output-file")); f != "" {
 				s.files = append(s.files, written{f, c.at, false})
 			}
 		}
@@ -251,7 +251,24 @@ func (s *step) tells(i int) bool {
 
 // isFile reports whether a path is that of a file that the step has written the token, or credentials, to.
 func (s *step) isFile(path string, token bool) bool {
-	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == clean(path) })
+	path = clean(s.resolve(path))
+	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == path })
+}
+
+// resolve puts the value of a variable, which the step sets, in the place of the variable at the beginning of a path.
+func (s *step) resolve(path string) string {
+	if !strings.HasPrefix(path, "$") || strings.HasPrefix(path, "$()") {
+		return path
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "$"), "/")
+	value, _, ok := s.set(strings.Trim(name, "{}"))
+	if !ok || value == "" || strings.HasPrefix(value, path) {
+		return path
+	}
+	if rest != "" {
+		value += "/" + rest
+	}
+	return value
 }
 
 // clean makes two ways to write a path of the clone directory one.

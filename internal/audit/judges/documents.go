@@ -187,3 +187,23 @@ func (d Documents) Readable() error {
 	_, err := judge.Read(d.Files)
 	return err
 }
+
+// Unpaired names the documents that no step of the files asks for: nothing was judged against them.
+func (d Documents) Unpaired(files []audit.Result) []string {
+	documents, err := judge.Read(d.Files)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, r := range d.judge(documents, &audit.Step{}, member{}, true) {
+		paired := slices.ContainsFunc(files, func(f audit.Result) bool {
+			return slices.ContainsFunc(f.Steps, func(s audit.Step) bool {
+				return slices.ContainsFunc(s.Verdicts, func(v audit.Verdict) bool { return v.Document == r.File && v.Name == r.Name })
+			})
+		})
+		if !paired && r.Kind != "aws-provider" && r.Kind != "gcp-provider" {
+			all = append(all, strings.TrimSpace(r.File+": "+r.Name))
+		}
+	}
+	return all
+}
