@@ -88,7 +88,7 @@ func (p Parts) Identity() (Identity, error) {
 	return id, err
 }
 
-// MadeUp tells whether the identity was put together, before any step had it.
+// MadeUp reports whether the identity was put together, before any step had it.
 func (id Identity) MadeUp() bool { return id.Claims.StepUUID == MadeUpStep }
 
 // An Identity is whom a trust configuration is judged against.

@@ -37,7 +37,7 @@ func Slug(c oidc.Claims) string {
 	return cmp.Or(name, "workspace")
 }
 
-// LikeSubject tells whether a text has the form of the whole subject of some step, {repository}:{step} or
+// LikeSubject reports whether a text has the form of the whole subject of some step, {repository}:{step} or
 // {repository}:{environment}:{step}, with or without braces. {repository}:{environment} of this step is none.
 func LikeSubject(s string, c oidc.Claims) bool {
 	parts := strings.Split(Unbraced(s), ":")

@@ -9,7 +9,7 @@ import (
 // UUIDForm is a UUID as subjects have it, with an x for each hexadecimal digit.
 const UUIDForm = "{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}"
 
-// IsBraced tells whether a text is a UUID in braces and nothing else.
+// IsBraced reports whether a text is a UUID in braces and nothing else.
 func IsBraced(s string) bool {
 	return len(s) == len(UUIDForm) && s[0] == '{' && s[len(s)-1] == '}' && IsUUID(s[1:len(s)-1])
 }

@@ -229,7 +229,7 @@ func extract(text, template string) (value string, described bool) {
 	return before, true
 }
 
-// isIdentifier tells whether s can be an identifier of extract: letters, digits and underscores.
+// isIdentifier reports whether s can be an identifier of extract: letters, digits and underscores.
 func isIdentifier(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_'

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -270,4 +271,34 @@ func FuzzJudge(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A document can be made to break a rule without end. What is kept of that is bounded, and so is a fix that all of it has.
+func TestFindingsAreBounded(t *testing.T) {
+	id := trusttest.ClaimsWith(t, "")
+	var members []string
+	for i := range 3000 {
+		members = append(members, trusttest.Set(fmt.Sprintf("attribute.zz/%d", i)))
+	}
+	mapping := map[string]string{"google.subject": "assertion.sub"}
+	for i := range 40 {
+		mapping[fmt.Sprintf("attribute.a%d", i)] = "'" + strings.Repeat("x", 2000) + "'"
+	}
+	policy, _ := json.Marshal(map[string]any{"bindings": []any{map[string]any{"role": setup.WorkloadIdentityUser, "members": members}}})
+	provider, _ := json.Marshal(map[string]any{"name": trusttest.Pool + "/providers/bitbucket", "attributeMapping": mapping, "oidc": map[string]any{}})
+	results, err := Judge([]trust.File{{Name: "policy", Data: policy}, {Name: "provider", Data: provider}}, id, trusttest.Options())
+	if err != nil || len(results) != 2 {
+		t.Fatal(results, err)
+	}
+	size, last := 0, ""
+	for _, f := range results[0].Findings {
+		size += len(f.Fix.Text)
+		last = f.Message
+	}
+	if n := len(results[0].Findings); n != 100 || !strings.HasSuffix(last, " And 2900 more.") {
+		t.Errorf("%d findings, the last %q", n, last)
+	}
+	if size > 200_000 {
+		t.Errorf("%d bytes of fixes", size)
+	}
 }

@@ -162,7 +162,7 @@ func difference(want, has string, wild bool) (from, to int) {
 // room is what is left of a line for a condition's value.
 const room = Width - 11
 
-// fits tells whether a condition's values can be shown whole.
+// fits reports whether a condition's values can be shown whole.
 func fits(c trust.Condition) bool {
 	return !slices.ContainsFunc(slices.Concat(c.Expected, c.Actual), func(value string) bool { return len(value) > room })
 }

@@ -9,7 +9,7 @@ import (
 	"bitbucket-oidc/internal/shell"
 )
 
-// onlySubject tells whether claims have the repository or the deployment environment in the subject alone. A step's have each by
+// onlySubject reports whether claims have the repository or the deployment environment in the subject alone. A step's have each by
 // itself as well; those that someone wrote down may not.
 func onlySubject(c oidc.Claims) bool {
 	return c.RepositoryUUID == "" || c.DeploymentEnvironmentUUID != c.Environment()

@@ -47,8 +47,14 @@ func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severi
 	}
 }
 
-// Full reports whether no more findings of a rule are kept, so that their fixes need not be made.
-func (f *Findings) Full(rule string) bool { return f.count[rule] >= mostFindings }
+// Skip reports whether no more findings of a rule are kept, and counts one that is then left out, so that its fix need not be made.
+func (f *Findings) Skip(rule string) bool {
+	if f.count[rule] < mostFindings {
+		return false
+	}
+	f.count[rule]++
+	return true
+}
 
 // Found reports whether a rule was found.
 func (f *Findings) Found(rule string) bool { return f.count[rule] > 0 }

@@ -56,7 +56,7 @@ const (
 	VaultRole   Kind = "vault-role"
 )
 
-// A Verdict is never guessed: what hangs on something that neither the file nor the identity says is undecided.
+// A Verdict is never guessed: what depends on something that neither the file nor the identity says is undecided.
 type Verdict string
 
 // The verdicts.
@@ -92,5 +92,5 @@ type Condition struct {
 	Key      string   `json:"key"`
 	Expected []string `json:"expected"`
 	Actual   []string `json:"actual"` // empty where the identity has no such key
-	Holds    *bool    `json:"holds"`  // null where it hangs on something unknown
+	Holds    *bool    `json:"holds"`  // null where it depends on something unknown
 }

@@ -11,13 +11,13 @@ import (
 	"bitbucket-oidc/internal/setup"
 )
 
-// isPolicy tells whether an object is a policy by what every policy has.
+// isPolicy reports whether an object is a policy by what every policy has.
 func isPolicy(n *document.Node) bool {
 	version, _ := scalar(n.Get("Version"))
 	return n.Get("Statement") != nil || version == "2012-10-17" || version == "2008-10-17"
 }
 
-// canTrust tells whether the provider can be one of the role's own account: IAM takes no other. A placeholder stands for any
+// canTrust reports whether the provider can be one of the role's own account: IAM takes no other. A placeholder stands for any
 // account.
 func (r role) canTrust(p providerARN) bool {
 	partition := p.partition == "aws" || strings.HasPrefix(p.partition, "aws-")

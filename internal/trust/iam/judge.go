@@ -14,7 +14,7 @@ import (
 // assumeAction is the action that a step's login calls, in lower case: names of actions have no case.
 const assumeAction = "sts:assumerolewithwebidentity"
 
-// trustsBitbucket tells whether a policy names a provider of Bitbucket's, of this workspace or another.
+// trustsBitbucket reports whether a policy names a provider of Bitbucket's, of this workspace or another.
 func (p policy) trustsBitbucket(id bitbucket.Identity) bool {
 	host, _, _ := strings.Cut(setup.AWSProviderPath(id.Claims), "/")
 	for _, s := range p.statements {
@@ -100,7 +100,7 @@ func (j *roleJudgement) statement(s statement) judgedStatement {
 	return judged
 }
 
-// namesProvider tells whether a statement names the provider of the token's issuer: by its whole ARN, as IAM User Guide,
+// namesProvider reports whether a statement names the provider of the token's issuer: by its whole ARN, as IAM User Guide,
 // "AWS JSON policy elements: Principal", has it.
 func (j *roleJudgement) namesProvider(s statement) bool {
 	return slices.ContainsFunc(s.principals.federated, func(name string) bool {
@@ -112,7 +112,7 @@ func (j *roleJudgement) namesProvider(s statement) bool {
 // everyoneUnsaid is why a statement for everyone may or may not be about a web identity.
 const everyoneUnsaid = `whether AWS takes a web identity for the principal {"AWS": "*"}, which it does not say`
 
-// aboutWebIdentities tells whether a statement is about whoever the token's provider vouches for. Whether everyone is, AWS does not say.
+// aboutWebIdentities reports whether a statement is about whoever the token's provider vouches for. Whether everyone is, AWS does not say.
 func (s judgedStatement) aboutWebIdentities() trust.Truth {
 	switch {
 	case s.named:
@@ -143,7 +143,7 @@ func isAccount(s string) bool {
 	return s == setup.AccountID || len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
-// covers tells whether a statement is about AssumeRoleWithWebIdentity.
+// covers reports whether a statement is about AssumeRoleWithWebIdentity.
 func (s statement) covers() trust.Truth {
 	if len(s.actions) == 0 {
 		return trust.No
@@ -154,7 +154,7 @@ func (s statement) covers() trust.Truth {
 	return trust.TruthOf(listed != s.notAction)
 }
 
-// evaluate tells whether a condition holds.
+// evaluate reports whether a condition holds.
 // Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Creating a condition with multiple keys or
 // values".
 func (r request) evaluate(c condition, variables bool) judgedCondition {
@@ -185,7 +185,7 @@ func (r request) evaluate(c condition, variables bool) judgedCondition {
 	return judged
 }
 
-// nullHolds tells whether the key is missing, for "true", or there, for "false".
+// nullHolds reports whether the key is missing, for "true", or there, for "false".
 func (c condition) nullHolds(present trust.Truth) (trust.Truth, string) {
 	holds := trust.No
 	for _, value := range c.values {
@@ -212,7 +212,7 @@ func (c condition) holdsWithoutKey() trust.Truth {
 	return trust.TruthOf(c.negated)
 }
 
-// compare tells whether what the request has is as the condition's values say. Values count as "or", and with a negated operator
+// compare reports whether what the request has is as the condition's values say. Values count as "or", and with a negated operator
 // none may match.
 func (r request) compare(c condition, actual []string, variables bool) (trust.Truth, string) {
 	why := fmt.Sprintf("what %s makes of this value of %.200s, which AWS does not say", c.name, c.key)

@@ -40,7 +40,7 @@ func wildcard(r rune) rune {
 	return r
 }
 
-// matches tells whether the whole of text is as the pattern says.
+// matches reports whether the whole of text is as the pattern says.
 func (p pattern) matches(text string) bool {
 	have := []rune(text)
 	return p.fits(len(have), func(i int, r rune) bool { return have[i] == r })
@@ -69,7 +69,7 @@ func (p pattern) matchesForm(text string, same func(a, b rune) bool) trust.Truth
 	})))
 }
 
-// fits tells whether the pattern can be laid over length characters, where may says if the character at i can be r.
+// fits reports whether the pattern can be laid over length characters, where may says if the character at i can be r.
 //
 // It remembers the last * only: a text between two * is best met as early as possible, so that going back further never
 // helps, and the work is bounded by the product of the lengths however many * there are.
@@ -97,7 +97,7 @@ func (p pattern) fits(length int, may func(i int, r rune) bool) bool {
 	return j == len(p)
 }
 
-// wild tells whether the pattern has a wildcard.
+// wild reports whether the pattern has a wildcard.
 func (p pattern) wild() bool {
 	for _, r := range p {
 		if r < 0 {

@@ -47,7 +47,7 @@ func (r request) lookup(key string) ([]string, trust.Truth) {
 	return nil, trust.No
 }
 
-// isAbsentGlobalKey tells whether a request that is not signed, by no principal of AWS, and without tags lacks a global
+// isAbsentGlobalKey reports whether a request that is not signed, by no principal of AWS, and without tags lacks a global
 // key. The others are the caller's or the network's, or AWS does not say.
 // Source: IAM User Guide, "AWS global condition context keys", the paragraphs "Availability".
 func isAbsentGlobalKey(key string) bool {

@@ -123,7 +123,7 @@ func (j *roleJudgement) parseClaimKey(lower string) (claimKey, bool) {
 		claim == "sub" || claim == "aud" || prefix == "" && j.isTokenClaim(claim)
 }
 
-// isTokenClaim tells whether the token has a claim, named in lower case.
+// isTokenClaim reports whether the token has a claim, named in lower case.
 func (j *roleJudgement) isTokenClaim(lower string) bool {
 	for name := range j.id.All {
 		if strings.ToLower(name) == lower {
@@ -179,7 +179,7 @@ func (j *roleJudgement) key(claim string) string {
 	return strings.ToLower(j.request.issuer) + ":" + claim
 }
 
-// meets tells whether a value is one of the request's as it stands.
+// meets reports whether a value is one of the request's as it stands.
 func (c judgedCondition) meets(value string) bool { return slices.Contains(c.actual, value) }
 
 // subjectRules look at a value for the subject. Operators that do not compare strings are left to the steps.
@@ -214,7 +214,7 @@ func (j *roleJudgement) letsInTooMuch(c condition, value string, p pattern) []su
 	return nil
 }
 
-// isItself tells whether a value has a policy variable for the very key that it is compared with.
+// isItself reports whether a value has a policy variable for the very key that it is compared with.
 func (j *roleJudgement) isItself(c condition, value string) bool {
 	if !c.variable || !j.role.policy.variables {
 		return false
@@ -244,7 +244,7 @@ func (j *roleJudgement) audienceRule(c judgedCondition, value string) {
 	}
 }
 
-// isNeverCustom tells whether a value is AWS's own audience or means to be a workspace's.
+// isNeverCustom reports whether a value is AWS's own audience or means to be a workspace's.
 func isNeverCustom(audience string) bool {
 	lower := strings.ToLower(audience)
 	return lower == "sts.amazonaws.com" || strings.HasPrefix(lower, "ari:cloud:bitbucket:")
@@ -323,16 +323,16 @@ func (j *roleJudgement) guardRule(s judgedStatement, claim string) guard {
 	return best
 }
 
-// requiresKey tells whether a condition asks for nothing but that the key is there.
+// requiresKey reports whether a condition asks for nothing but that the key is there.
 func (c judgedCondition) requiresKey() bool {
 	return c.null && c.set == single && slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(v, "false") }) &&
 		!slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(v, "true") })
 }
 
-// matchesEverything tells whether a value is nothing but stars.
+// matchesEverything reports whether a value is nothing but stars.
 func matchesEverything(value string) bool { return value != "" && strings.Trim(value, "*") == "" }
 
-// deniesOthers tells whether a Deny statement guards a claim: it denies whoever has another one, on no other condition that
+// deniesOthers reports whether a Deny statement guards a claim: it denies whoever has another one, on no other condition that
 // could be false.
 func (j *roleJudgement) deniesOthers(claim string) bool {
 	return slices.ContainsFunc(j.statements, func(s judgedStatement) bool {
@@ -352,7 +352,7 @@ func (j *roleJudgement) deniesOthers(claim string) bool {
 	})
 }
 
-// spares tells whether a value of a Deny that denies all others spares too many to be a guard.
+// spares reports whether a value of a Deny that denies all others spares too many to be a guard.
 func (j *roleJudgement) spares(c condition, claim, value string) bool {
 	if claim == "aud" {
 		return j.isItself(c, value) || c.like && matchesEverything(value)
@@ -361,7 +361,7 @@ func (j *roleJudgement) spares(c condition, claim, value string) bool {
 	return state == trust.Yes && slices.ContainsFunc(j.letsInTooMuch(c, value, p), func(f subjectFault) bool { return f.severity == finding.Error })
 }
 
-// misspelt tells whether a statement has a condition on a claim under a key that no request has, so that it lets in nobody.
+// misspelt reports whether a statement has a condition on a claim under a key that no request has, so that it lets in nobody.
 func (j *roleJudgement) misspelt(s judgedStatement, claim string) bool {
 	return slices.ContainsFunc(s.conditions, func(c judgedCondition) bool {
 		_, ok := j.parseClaimKey(c.lower)
@@ -369,7 +369,7 @@ func (j *roleJudgement) misspelt(s judgedStatement, claim string) bool {
 	})
 }
 
-// onlyAddresses tells whether conditions are there and all on the caller's address.
+// onlyAddresses reports whether conditions are there and all on the caller's address.
 func onlyAddresses(conditions []judgedCondition) bool {
 	return len(conditions) > 0 && !slices.ContainsFunc(conditions, func(c judgedCondition) bool {
 		return c.lower != "aws:sourceip" && c.lower != "aws:vpcsourceip"

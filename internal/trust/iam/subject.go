@@ -9,10 +9,10 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// canBeSubject tells whether there is a subject that the pattern matches.
+// canBeSubject reports whether there is a subject that the pattern matches.
 func (p pattern) canBeSubject() bool { return p.canBeSubjectOf(bitbucket.UUIDForm) }
 
-// canBeSubjectOf tells whether there is a subject of a repository that the pattern matches: {repository}:{step}, or on a
+// canBeSubjectOf reports whether there is a subject of a repository that the pattern matches: {repository}:{step}, or on a
 // deployment step {repository}:{environment}:{step}. Digits may be of any case.
 // Source: Atlassian, "Integrate Pipelines with resource servers using OIDC".
 func (p pattern) canBeSubjectOf(repository string) bool {
@@ -27,7 +27,7 @@ func (p pattern) canBeSubjectOf(repository string) bool {
 	})
 }
 
-// matchesAnyRepository tells whether the pattern matches subjects of whatever repository, if only of some environments or
+// matchesAnyRepository reports whether the pattern matches subjects of whatever repository, if only of some environments or
 // steps; tried with UUIDs that have no digit in common beyond those that make them UUIDs of version 4. A whole UUID in the
 // pattern is of one repository or of its environment.
 func (p pattern) matchesAnyRepository() bool {
@@ -39,13 +39,13 @@ func (p pattern) matchesAnyRepository() bool {
 	}, func(repository string) bool { return !p.canBeSubjectOf(repository) })
 }
 
-// matchesWholeRepository tells whether the pattern matches steps of the repository both on and off deployments.
+// matchesWholeRepository reports whether the pattern matches steps of the repository both on and off deployments.
 func (p pattern) matchesWholeRepository(repository string) bool {
 	const other = ":{2b3c4d5e-6f70-4182-93a4-b5c6d7e8f901}"
 	return p.matches(repository+other) && p.matches(repository+other+other)
 }
 
-// subjectLacksBraces tells whether a text has a UUID that does not stand in exactly one pair of braces. A wildcard beside it can be
+// subjectLacksBraces reports whether a text has a UUID that does not stand in exactly one pair of braces. A wildcard beside it can be
 // its brace.
 func subjectLacksBraces(s string) bool {
 	return slices.ContainsFunc(bitbucket.UUIDs(s), func(u bitbucket.Span) bool {
@@ -60,7 +60,7 @@ func endsWild(s string) bool { return s != "" && strings.ContainsRune("*?", rune
 
 func beginsWild(s string) bool { return s != "" && strings.ContainsRune("*?", rune(s[0])) }
 
-// hasForeignCase tells whether a text has a UUID in another case than the subject's or, where the subject is in small letters
+// hasForeignCase reports whether a text has a UUID in another case than the subject's or, where the subject is in small letters
 // throughout, as Bitbucket writes it, in any other case.
 func hasForeignCase(s, subject string) bool {
 	small := subject == strings.ToLower(subject)
@@ -73,7 +73,7 @@ func hasForeignCase(s, subject string) bool {
 	})
 }
 
-// isMisplaced tells whether a subject's pattern has a UUID where Bitbucket never puts it: the workspace's or the pipeline's
+// isMisplaced reports whether a subject's pattern has a UUID where Bitbucket never puts it: the workspace's or the pipeline's
 // anywhere, the repository's behind a colon, the environment's at either end.
 func isMisplaced(s string, c oidc.Claims) bool {
 	parts := strings.Split(strings.ToLower(s), ":")

@@ -151,7 +151,7 @@ func (v *judgement) claims() {
 	}
 }
 
-// fits tells whether one of the wanted values is one of those that the token has.
+// fits reports whether one of the wanted values is one of those that the token has.
 func (v *judgement) fits(want, has any) bool {
 	for _, w := range items(want) {
 		for _, h := range items(has) {
@@ -176,12 +176,12 @@ func (v *judgement) fits(want, has any) bool {
 
 func (v *judgement) globs() bool { return v.role.BoundClaimsType == "glob" }
 
-// pinned tells whether one of a claim's bound values is of one step.
+// pinned reports whether one of a claim's bound values is of one step.
 func (v *judgement) pinned(name string, want any) bool {
 	return slices.ContainsFunc(texts(want), func(value string) bool { return v.pins(name, value) })
 }
 
-// pins tells whether a bound value is of one step.
+// pins reports whether a bound value is of one step.
 func (v *judgement) pins(name, value string) bool {
 	step := bitbucket.StepUUID(v.id.Claims)
 	switch {
@@ -211,7 +211,7 @@ func (v *judgement) repository() {
 		v.bind())
 }
 
-// wide tells whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
+// wide reports whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
 func (v *judgement) wide(value string) bool {
 	return v.globs() && strings.Contains(value, "*") && len(bitbucket.UUIDs(value)) == 0
 }
@@ -328,7 +328,7 @@ func items(value any) []any {
 	return []any{value}
 }
 
-// isScalar tells whether a value can be compared.
+// isScalar reports whether a value can be compared.
 func isScalar(value any) bool {
 	switch value.(type) {
 	case string, bool, json.Number:

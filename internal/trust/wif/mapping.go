@@ -167,7 +167,7 @@ func mappingFlag(mapping map[string]string) string {
 	return "^" + delimiter + "^" + strings.Join(entries, delimiter)
 }
 
-// mappable tells whether a mapping can have the key.
+// mappable reports whether a mapping can have the key.
 func mappable(key string) bool {
 	name, custom := strings.CutPrefix(key, "attribute.")
 	if !custom {

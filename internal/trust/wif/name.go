@@ -31,7 +31,7 @@ func parsePoolPath(s string) (name poolPath, rest string, ok bool) {
 	return name, rest, true
 }
 
-// fits tells whether two names can be of the same thing. A placeholder stands for any value, and so does what a file does not say.
+// fits reports whether two names can be of the same thing. A placeholder stands for any value, and so does what a file does not say.
 func (n poolPath) fits(other poolPath) bool {
 	same := func(a, b, placeholder string) bool {
 		return a == b || a == "" || b == "" || a == placeholder || b == placeholder
@@ -39,7 +39,7 @@ func (n poolPath) fits(other poolPath) bool {
 	return same(n.project, other.project, setup.ProjectNumber) && same(n.pool, other.pool, setup.Pool) && same(n.provider, other.provider, setup.Provider)
 }
 
-// numbered tells whether the project is a number, or the placeholder of one.
+// numbered reports whether the project is a number, or the placeholder of one.
 func (n poolPath) numbered() bool {
 	return n.project == setup.ProjectNumber || n.project != "" && strings.Trim(n.project, "0123456789") == ""
 }

@@ -28,7 +28,7 @@ type binding struct {
 	} `json:"condition"`
 }
 
-// grants tells whether the role lets its members impersonate the service account. What a custom role holds is not in a policy.
+// grants reports whether the role lets its members impersonate the service account. What a custom role holds is not in a policy.
 func (b binding) grants() trust.Verdict {
 	switch role, _, _ := strings.Cut(b.Role, "_withcond_"); {
 	case role == setup.WorkloadIdentityUser, role == setup.TokenCreator:
@@ -185,7 +185,7 @@ func (p *policyJudgement) binding(b binding, condition compiled, path string) {
 	}
 }
 
-// applies tells whether a binding's condition holds. It can read the request, the resource and the time, which are all unknown.
+// applies reports whether a binding's condition holds. It can read the request, the resource and the time, which are all unknown.
 func (p *policyJudgement) applies(b binding, condition compiled) (holds trust.Verdict, doubt string) {
 	const cannot = "depends on the request, which is not known"
 	if strings.Contains(b.Role, "_withcond_") {
@@ -215,7 +215,7 @@ func (p *policyJudgement) applies(b binding, condition compiled) (holds trust.Ve
 	return trust.Allow, ""
 }
 
-// is tells whether a member is the identity, and why it is not or why that cannot be told.
+// is reports whether a member is the identity, and why it is not or why that cannot be told.
 func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why string) {
 	switch {
 	case text == "allUsers":
@@ -267,7 +267,7 @@ func (p *policyJudgement) lint(role, text string, m member, path string, matches
 		{"gcp-binding-braces", p.bracesMessage(m, value, known),
 			ours && m.key != "" && m.kind != oneGroup && matches != trust.Allow && lacksBraces(m.value, value, known)},
 	} {
-		if !rule.found || p.Full(rule.name) {
+		if !rule.found || p.Skip(rule.name) {
 			continue
 		}
 		fix := p.fix(m)
@@ -278,7 +278,7 @@ func (p *policyJudgement) lint(role, text string, m member, path string, matches
 	}
 }
 
-// ours tells whether a member is of the provider's pool. A member without a project's number is told by its pool.
+// ours reports whether a member is of the provider's pool. A member without a project's number is told by its pool.
 func (p *policyJudgement) ours(m member) bool {
 	if p.through == nil {
 		return true
@@ -339,7 +339,7 @@ func (p *policyJudgement) fix(m member) string {
 	return command
 }
 
-// twoAttributes tells whether the value goes on with another attribute.
+// twoAttributes reports whether the value goes on with another attribute.
 func twoAttributes(m member) bool {
 	for _, separator := range []string{"/", "&", "&&", ",", ";", " "} {
 		if strings.Contains(m.value, separator+"attribute.") {
@@ -349,7 +349,7 @@ func twoAttributes(m member) bool {
 	return false
 }
 
-// pinsStep tells whether a member's value holds a step's UUID: this one's, or that of another run where this one's stands in the value
+// pinsStep reports whether a member's value holds a step's UUID: this one's, or that of another run where this one's stands in the value
 // that the token has.
 func pinsStep(m member, actual string, known bool, id bitbucket.Identity) bool {
 	step := bitbucket.StepUUID(id.Claims)
@@ -364,7 +364,7 @@ func pinsStep(m member, actual string, known bool, id bitbucket.Identity) bool {
 	return m.kind == oneSubject && bitbucket.LikeSubject(m.value, id.Claims) && len(bitbucket.UUIDs(actual)) < 2
 }
 
-// lacksBraces tells whether a value has a UUID without braces where the token's value has them. Where that is not known, a value that
+// lacksBraces reports whether a value has a UUID without braces where the token's value has them. Where that is not known, a value that
 // begins with a UUID is one of Bitbucket's claims.
 func lacksBraces(value, actual string, known bool) bool {
 	bare := func(span bitbucket.Span) bool { return !span.Braces }

@@ -351,7 +351,7 @@ func (p *providerJudgement) having(fields []string) string {
 	return ", which has " + strings.Join(shown, " and ")
 }
 
-// tellsRepositories tells whether fields hold the repository's or the environment's UUID, by themselves or through the mapping. The
+// tellsRepositories reports whether fields hold the repository's or the environment's UUID, by themselves or through the mapping. The
 // subject begins with the repository's.
 func (p *providerJudgement) tellsRepositories(fields []string) bool {
 	return slices.ContainsFunc(fields, func(field string) bool {
