@@ -19,6 +19,7 @@ import (
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
 )
 
@@ -198,7 +199,7 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Gr
 	}
 	grant.Files, grant.Env = b.files(token, sessions), b.env()
 	grant.Keys = &federation.Keys{
-		ID: sessions[0].accessKeyID, Region: b.Region, Secret: sessions[0].secretKey, Session: sessions[0].sessionToken,
+		ID: secret.New(sessions[0].accessKeyID), Region: b.Region, Secret: sessions[0].secretKey, Session: sessions[0].sessionToken,
 	}
 	for _, s := range sessions {
 		grant.Credentials = append(grant.Credentials, b.credential(token, s, grant.Files))

@@ -59,7 +59,7 @@ func (s *S3) take(ctx context.Context, b batch) error {
 		req.Header.Set("X-Amz-Object-Lock-Mode", "COMPLIANCE")
 		req.Header.Set("X-Amz-Object-Lock-Retain-Until-Date", time.Now().Add(s.Retention).UTC().Format("2006-01-02T15:04:05Z"))
 	}
-	keys := sdk.Credentials{AccessKeyID: b.keys.ID, SecretAccessKey: b.keys.Secret.Reveal(), SessionToken: b.keys.Session.Reveal()}
+	keys := sdk.Credentials{AccessKeyID: b.keys.ID.Reveal(), SecretAccessKey: b.keys.Secret.Reveal(), SessionToken: b.keys.Session.Reveal()}
 	// The path is signed as it is sent: S3 does not encode it a second time. It has no characters over which the two could differ.
 	err = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).
 		SignHTTP(ctx, keys, req, digest, "s3", b.keys.Region, time.Now())

@@ -246,7 +246,7 @@ func TestOneCloudEvent(t *testing.T) {
 }
 
 func TestS3(t *testing.T) {
-	keys := &federation.Keys{ID: "ASIAEXAMPLE", Region: "eu-west-1", Secret: secret.New("key"), Session: secret.New("session")}
+	keys := &federation.Keys{ID: secret.New("ASIAEXAMPLE"), Region: "eu-west-1", Secret: secret.New("key"), Session: secret.New("session")}
 	tests := map[string]struct {
 		keys   *federation.Keys
 		status int

@@ -129,7 +129,7 @@ func (h host) snapshot() (snapshot, error) {
 
 // What the report of a failure says that a disk or a host has caused: before a request is sent, or after.
 var (
-	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR): `)
+	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|guard: /etc/bitbucket-oidc/guard\.yaml): `)
 	undone   = regexp.MustCompile(`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (aws|gcp) default: .*: stopped$`)
 )
 

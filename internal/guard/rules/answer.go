@@ -81,17 +81,19 @@ func open(q guard.Question) ([]*File, *access.Map, error) {
 	}
 	if q.Baked != "" {
 		data, err := from(filepath.Dir(q.Baked), q.Baked, MaxFile)
-		read(q.Baked, data, err)
+		read(q.Baked, data, unreadable(q.Baked, err))
 	}
 	if q.File != "" {
+		name := named(q.Clone, q.File)
 		data, err := from(q.Clone, q.File, MaxFile)
-		read(named(q.Clone, q.File), data, err)
+		read(name, data, unreadable(name, err))
 	}
 	var m *access.Map
 	if q.Map != "" {
+		name := named(q.Clone, q.Map)
 		data, err := from(q.Clone, q.Map, access.MaxFile)
-		if err == nil {
-			m, err = access.Parse(named(q.Clone, q.Map), data)
+		if err = unreadable(name, err); err == nil {
+			m, err = access.Parse(name, data)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -112,24 +114,24 @@ func named(folder, path string) string {
 func from(folder, path string, most int64) ([]byte, error) {
 	inside, err := filepath.Rel(folder, path)
 	if err != nil || !filepath.IsLocal(inside) {
-		return nil, fmt.Errorf("%s: outside the build directory", path)
+		return nil, errors.New("outside the build directory")
 	}
 	root, err := nowait.Folder(folder)
 	if err != nil {
-		return nil, unreadable(inside, err)
+		return nil, err
 	}
 	defer root.Close()
-	data, err := nowait.ReadIn(root, inside, most)
-	return data, unreadable(inside, err)
+	return nowait.ReadIn(root, inside, most)
 }
 
+// unreadable says which file, without the operation that package os adds.
 func unreadable(name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
-	}
-	if err == nil {
-		return nil
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }
