@@ -52,6 +52,8 @@
 //	pick FROM PATH TO [NAME]   write a part of a JSON file to another file, in an object under NAME if there is one. PATH is
 //	                           such as differences/0/witness; kind=wider in it is the first item of a list whose kind is so
 //	mode FILE 0600             fail unless the file or folder has these permissions
+//	records FILE N             fail unless FILE has N lines, each a valid event of OCSF; taken.jsonl is written first: what the
+//	                           sink at $SINK took, with $SINK_TOKEN, as a collector, HEC, a receiver of events, or S3
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
 //	                           may not hold it or that others may read. The end of every story does so as well, for the
 //	                           output of all its runs, and for their command lines
@@ -75,6 +77,7 @@ import (
 	"testing"
 	"time"
 
+	"bitbucket-oidc/internal/record/ocsftest"
 	"bitbucket-oidc/test/cloud"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -106,6 +109,7 @@ func TestScripts(t *testing.T) {
 			"lifetime": cmdLifetime,
 			"mode":     cmdMode,
 			"provider": cmdProvider,
+			"records":  cmdRecords,
 			"requests": cmdRequests,
 			"role":     cmdRole,
 			"service":  cmdService,
@@ -230,6 +234,8 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 		"TLS_VAULT=" + others.Gateway.URL,
 		"PROXY=" + others.Gateway.Proxy,
 		"CA=" + authority,
+		"SINK=" + world.SinkServer.URL,
+		"SINK_TOKEN=" + world.Sink.Authorization,
 	}
 	env.Vars = append(env.Vars, world.Endpoints()...)
 	return nil
@@ -422,6 +428,28 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Logf("%s", r)
 		}
 		ts.Fatalf("%d requests to %s contain %q", got, args[0], text)
+	}
+}
+
+func cmdRecords(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "records")
+	if len(args) != 2 {
+		ts.Fatalf("usage: records FILE N")
+	}
+	if args[0] == "taken.jsonl" {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), worldOf(ts).Sink.Records(), 0o600))
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
+	if lines[0] == "" {
+		lines = nil
+	}
+	if want := number(ts, args[1]); len(lines) != want {
+		ts.Fatalf("%d records, want %d", len(lines), want)
+	}
+	for i, line := range lines {
+		for _, problem := range ocsftest.Problems([]byte(line)) {
+			ts.Fatalf("record %d: %s", i+1, problem)
+		}
 	}
 }
 
@@ -765,6 +793,8 @@ func server(ts *testscript.TestScript, name string) *cloud.Server {
 		return world.GoogleSTS
 	case "iam":
 		return world.IAMCredentials
+	case "sink":
+		return world.SinkServer
 	}
 	service, ok := othersOf(ts).Servers[name]
 	if !ok {

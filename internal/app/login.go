@@ -55,7 +55,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		return c.Fail(err, cli.Misused)
 	}
 	// What was handed out is recorded before it can be used, and what was refused leaves a record and nothing else.
-	if err := errors.Join(err, recs.deliver(ctx, grants)); err != nil {
+	if err := errors.Join(err, recs.deliver(ctx, grants, asked.Required && err == nil)); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
 	if err := dir.Write(ctx, token, grants); err != nil {

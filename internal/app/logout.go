@@ -32,9 +32,9 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	reportRemoval(c, dir, removal, err)
 	revoked, revokeErr := revoke(ctx, c, a, removal)
 	recs.LoggedOut(endings(removal.Credentials, revoked, errors.Join(err, revokeErr)))
-	recordErr := recs.deliver(ctx, nil)
+	_ = recs.deliver(ctx, nil, false) // RECORD_REQUIRED is for what becomes somebody: removing must not fail for it
 	wrong := a.Err()
-	switch err := errors.Join(wrong, err, revokeErr, recordErr); {
+	switch err := errors.Join(wrong, err, revokeErr); {
 	case wrong != nil:
 		return c.Fail(err, cli.Misused)
 	case err != nil:

@@ -19,14 +19,13 @@ import (
 // records are those of one command, and where they go.
 type records struct {
 	*record.Journal
-	sinks    record.Sinks
-	required bool
-	console  *cli.Console
+	sinks   record.Sinks
+	console *cli.Console
 }
 
 // begin opens the records of a command.
 func begin(c *cli.Console, command string, v *config.Vars, token oidc.Token, asked config.Record, dir *handoff.Dir) records {
-	r := records{console: c, required: asked.Required, sinks: sinks(asked, dir)}
+	r := records{console: c, sinks: sinks(asked, dir)}
 	r.sinks.Trace = c.Debug
 	r.Journal = record.Begin(record.Facts{
 		Command: command, Version: c.Version, Token: token,
@@ -77,8 +76,8 @@ func (r records) check() error {
 	return r.sinks.File.Check()
 }
 
-// deliver sends the records. A place that did not take them is an error where records are required, and else a warning.
-func (r records) deliver(ctx context.Context, grants []federation.Grant) error {
+// deliver sends the records. A place that did not take them is an error where they are required, and else a warning.
+func (r records) deliver(ctx context.Context, grants []federation.Grant, required bool) error {
 	if !r.sinks.Any() {
 		return nil
 	}
@@ -89,7 +88,7 @@ func (r records) deliver(ctx context.Context, grants []federation.Grant) error {
 		}
 	}
 	err := r.sinks.Deliver(ctx, r.Journal, keys)
-	if r.required {
+	if required {
 		return err
 	}
 	for _, failure := range hint.Failures(err) {

@@ -1,6 +1,9 @@
 package record
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // schemaVersion is the oldest OCSF with all that a record says (user.type_id 4 is new in it). The same bytes are valid in 1.7 to 1.9.
 const schemaVersion = "1.6.0"
@@ -224,6 +227,9 @@ type Observable struct {
 
 // Line is the event as one line of JSON, without the line break.
 func (e Event) Line() []byte {
-	line, _ := json.Marshal(e) // cannot fail: texts, numbers and lists of them; what is not UTF-8 is replaced
-	return line
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false) // people search for what they read
+	_ = enc.Encode(e)        // cannot fail: texts, numbers and lists of them; what is not UTF-8 is replaced
+	return bytes.TrimSuffix(line.Bytes(), []byte("\n"))
 }

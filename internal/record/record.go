@@ -195,6 +195,9 @@ func (j *Journal) LoggedOut(endings []Ending) {
 		e.Service = Named{programName}
 		e.DstEndpoint = nil
 		e.User = User{TypeID: serviceUser, Type: "Service", Name: ending.Principal, UID: ending.Principal}
+		if ending.Backend == "aws" {
+			e.User.Name = lastPart(ending.Principal)
+		}
 		e.Session = &Session{UID: ending.Principal, ExpirationTime: millis(ending.Expires), IsRemote: true,
 			ExpirationReason: "files removed; the session ends by itself"}
 		if ending.Revoked {

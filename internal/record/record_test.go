@@ -9,6 +9,7 @@ import (
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/record/ocsftest"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
 )
@@ -98,10 +99,9 @@ func sample(t *testing.T) []Event {
 }
 
 func TestRecordsFitTheSchema(t *testing.T) {
-	s := readSchema(t)
 	events := append(sample(t), Begin(Facts{Command: "logout"}).with(Ending{Backend: "okta", Name: "default", Principal: "team"})...)
 	for i, e := range events {
-		for _, problem := range s.problems(e.Line()) {
+		for _, problem := range ocsftest.Problems(e.Line()) {
 			t.Errorf("record %d, %s: %s", i, e.Metadata.EventCode, problem)
 		}
 	}
@@ -197,7 +197,7 @@ func TestOutcomes(t *testing.T) {
 				if e.Metadata.Sequence != i+1 {
 					t.Errorf("record %d has the sequence %d", i, e.Metadata.Sequence)
 				}
-				for _, problem := range readSchema(t).problems(e.Line()) {
+				for _, problem := range ocsftest.Problems(e.Line()) {
 					t.Error(problem)
 				}
 			}

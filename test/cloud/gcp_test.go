@@ -345,7 +345,7 @@ func TestKinds(t *testing.T) {
 	for _, secret := range world.Secrets() {
 		kinds[secret.Kind]++
 	}
-	want := map[SecretKind]int{StepToken: 2, AWSKeyID: 1, AWSKey: 2, FederatedToken: 1, AccessToken: 1}
+	want := map[SecretKind]int{StepToken: 2, AWSKeyID: 1, AWSKey: 2, SinkKey: 1, FederatedToken: 1, AccessToken: 1}
 	if !maps.Equal(kinds, want) {
 		t.Errorf("secrets = %v, want %v", kinds, want)
 	}

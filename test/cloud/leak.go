@@ -17,7 +17,7 @@ func (k SecretKind) MayHold() []string {
 	return map[SecretKind][]string{
 		StepToken:      {"aws/web-identity-token", "gcp/subject-token"},
 		AWSKey:         {"aws/credentials"},
-		AWSKeyID:       {"aws/credentials", "build/records.jsonl", "package/population.csv", "package/samples.csv", "package/exceptions.csv"},
+		AWSKeyID:       {"aws/credentials", "build/records.jsonl", "build/taken.jsonl", "package/population.csv", "package/samples.csv", "package/exceptions.csv"},
 		ECRPassword:    {"docker/config.json"},
 		FederatedToken: {"gcp/access-token", "docker/config.json"},
 		AccessToken:    {"gcp/access-token", "docker/config.json"},

@@ -25,6 +25,7 @@ type SecretKind string
 const (
 	StepToken      SecretKind = "step token"
 	AWSKey         SecretKind = "AWS key"
+	SinkKey        SecretKind = "records' authorization"
 	AWSKeyID       SecretKind = "AWS key's id" // no secret by itself: records hold it, and logs do not
 	ECRPassword    SecretKind = "ECR password"
 	FederatedToken SecretKind = "Google federated token"

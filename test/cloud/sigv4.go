@@ -105,7 +105,10 @@ func (s signature) canonical(r *http.Request, body []byte) string {
 	}
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
-		segments[i] = sigEscape(segment) // a second time: services other than S3 sign the path encoded twice
+		if s.service == "s3" { // which takes the path apart and encodes it once, as it wants it
+			segment, _ = url.PathUnescape(segment)
+		}
+		segments[i] = sigEscape(segment) // for the others a second time
 	}
 
 	var pairs []string

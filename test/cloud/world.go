@@ -33,6 +33,9 @@ type World struct {
 	STS            *Server // AWS, with ECR
 	GoogleSTS      *Server
 	IAMCredentials *Server // knows the tokens of GoogleSTS
+
+	Sink       *Sink // takes records
+	SinkServer *Server
 }
 
 // Start makes the default world. The issuer may be shared between worlds; Close leaves it alone.
@@ -53,11 +56,14 @@ func Start(issuer *Issuer) (*World, error) {
 		ServiceAccounts: []ServiceAccount{{Email: ServiceAccountEmail, Members: []string{RepositoryMember}}},
 	})
 
-	var err1, err2, err3 error
+	w.Sink = NewSink(w.AWS)
+
+	var err1, err2, err3, err4 error
 	w.STS, err1 = Serve(w.AWS)
 	w.GoogleSTS, err2 = Serve(w.GCP)
 	w.IAMCredentials, err3 = Serve(w.GCP)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	w.SinkServer, err4 = Serve(w.Sink)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		w.Close()
 		return nil, err
 	}
@@ -66,7 +72,7 @@ func Start(issuer *Issuer) (*World, error) {
 
 // Close ends the servers.
 func (w *World) Close() {
-	for _, s := range []*Server{w.STS, w.GoogleSTS, w.IAMCredentials} {
+	for _, s := range []*Server{w.STS, w.GoogleSTS, w.IAMCredentials, w.SinkServer} {
 		if s != nil {
 			s.Close()
 		}
@@ -75,7 +81,7 @@ func (w *World) Close() {
 
 // Secrets are all that anyone in this world handed out.
 func (w *World) Secrets() []Secret {
-	return append(append(w.Issuer.Secrets(), w.AWS.Secrets()...), w.GCP.Secrets()...)
+	return append(append(append(w.Issuer.Secrets(), w.AWS.Secrets()...), w.GCP.Secrets()...), w.Sink.Secrets()...)
 }
 
 // DefaultStep is a step of the default repository, without deployment, whose token was issued now.
