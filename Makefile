@@ -18,9 +18,10 @@ unit:
 	go test $(race) -shuffle=on ./...
 	go run ./test/bench -quick >/dev/null
 
-# What is generated in the pages: the tables of variables, and pipe.yml.
+# What is generated: the tables of variables, pipe.yml, the output of commands, and the pages of rules.
 docs:
 	go test -count=1 ./test -run TestStale -generate
+	go test -count=1 ./internal/audit -run TestPages -pages=../../docs/audit-rules.md
 
 demo:
 	go run ./test/demo

@@ -140,7 +140,7 @@ func quoted(e ast.Expr) string {
 
 // A message is put together from constant pieces, at colons and where something differs. Each piece of a key must stand in
 // a string of one and the same file. That finds a text that was reworded; it does not prove that the pieces meet.
-func TestTroubleshootingQuotesTheProgram(t *testing.T) {
+func TestDocsQuoteTheProgram(t *testing.T) {
 	var files []string
 	for _, file := range parsedSources(t) {
 		var all strings.Builder
@@ -166,7 +166,7 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 }
 
 // Every meaning of a refusal can be looked up, for each backend that has a table of them.
-func TestTroubleshootingHasEveryRefusal(t *testing.T) {
+func TestDocsHaveEveryRefusal(t *testing.T) {
 	tables := map[string][]string{
 		"aws": aws.Refusals(), "gcp": gcp.Refusals(), "oauth": oauth.Refusals(), "okta": okta.Refusals(), "vault": vault.Refusals(),
 	}
@@ -198,7 +198,7 @@ func newestVersion(t *testing.T) string {
 	return m[1]
 }
 
-func TestPipeYMLRunsTheNewestVersion(t *testing.T) {
+func TestDocsNameTheNewestVersion(t *testing.T) {
 	var pipe struct{ Image string }
 	if err := yaml.Unmarshal([]byte(docPage(t, "pipe.yml")), &pipe); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestPipeYMLRunsTheNewestVersion(t *testing.T) {
 	}
 }
 
-func TestExamplesParse(t *testing.T) {
+func TestDocsExamplesParse(t *testing.T) {
 	for _, name := range []string{"bitbucket-pipelines.yml", "pipe.yml"} {
 		if err := wellFormed([]byte(docPage(t, name)), &yaml.Node{}); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -245,6 +245,9 @@ func examplesParse(t *testing.T, name string) {
 		}
 	}
 	for _, block := range codeBlocks(page, "yaml") {
+		if name == "docs/audit-rules.md" {
+			break // files with mistakes on purpose: internal/audit reads each of them
+		}
 		var root yaml.Node
 		if err := wellFormed([]byte(block), &root); err != nil {
 			t.Errorf("%s: %v:%s", name, err, block)
@@ -312,11 +315,11 @@ func pipeCalls(n *yaml.Node) error {
 	return nil
 }
 
-// scriptItems checks that each item of a script is a command or a pipe: a colon in a command makes it a mapping.
+// scriptItems checks that each item of a script is a command, a pipe or an agent: a colon in a command makes it a mapping.
 func scriptItems(script *yaml.Node) error {
 	for _, item := range script.Content {
-		if item.Kind == yaml.MappingNode && item.Content[0].Value != "pipe" || item.Kind == yaml.SequenceNode {
-			return fmt.Errorf("line %d: neither a command nor a pipe", item.Line)
+		if item.Kind == yaml.MappingNode && !slices.Contains([]string{"pipe", "agent"}, item.Content[0].Value) || item.Kind == yaml.SequenceNode {
+			return fmt.Errorf("line %d: neither a command nor a pipe nor an agent", item.Line)
 		}
 	}
 	return nil
@@ -348,8 +351,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestREADMELeadsEverywhere: a page that no link leads to is read by nobody.
-func TestREADMELeadsEverywhere(t *testing.T) {
+// TestLinksLeadToEveryPage: a page that no link leads to is read by nobody.
+func TestLinksLeadToEveryPage(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
 	seen, todo := map[string]bool{"README.md": true}, []string{"README.md"}
 	for len(todo) > 0 {
@@ -369,6 +372,15 @@ func TestREADMELeadsEverywhere(t *testing.T) {
 	}
 	if lines := strings.Count(docPage(t, "README.md"), "\n"); lines > 300 {
 		t.Errorf("README.md has %d lines: what one task needs belongs into its page", lines)
+	}
+}
+
+// TestLinksLeadToWhatIsNotConfirmed: whoever reads of one such thing can look up all of them, and how to tell us.
+func TestLinksLeadToWhatIsNotConfirmed(t *testing.T) {
+	for _, name := range pages(t) {
+		if text := docPage(t, name); name != "CHANGELOG.md" && strings.Contains(text, "ot confirmed") && !strings.Contains(text, "not-confirmed.md") && filepath.Base(name) != "not-confirmed.md" {
+			t.Errorf("%s says that something is not confirmed, and has no link to docs/not-confirmed.md", name)
+		}
 	}
 }
 
@@ -392,7 +404,7 @@ case "$*" in "projects describe"*) echo 210987654321 ;; esac
 
 // What a reader pastes from the pages about AWS and Google Cloud, and from Troubleshooting, must tell the clouds, braces and quotes
 // and all, what the program holds to be the trust configuration of the step.
-func TestCommandsAreWhatTheProgramPrints(t *testing.T) {
+func TestDocsCommandsAreWhatTheProgramPrints(t *testing.T) {
 	all := codeBlocks(docPage(t, "docs/aws.md")+docPage(t, "docs/google-cloud.md")+docPage(t, troubleshooting), "sh")
 	narrows := func(b string) bool { return strings.Contains(b, "ENVIRONMENT_UUID=") }
 	if !slices.ContainsFunc(all, narrows) {

@@ -37,7 +37,7 @@ func render(t *testing.T) []byte {
 
 What ` + "`bitbucket-oidc audit`" + ` finds in bitbucket-pipelines.yml. An error ends it with status 1; with ` + "`--strict`" + ` a warning does as well.
 [audit.md](audit.md) says how to accept a finding. The examples are the tests of the rules: the rule finds the lines that end in
-` + "`#!`" + `, and nothing in the second file of each page.
+` + "`#!`" + `, and nothing in the second file of each page. What is not confirmed is [listed](not-confirmed.md).
 
 Written by: go test ./internal/audit -run TestPages -pages=../../docs/audit-rules.md
 
