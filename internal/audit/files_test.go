@@ -111,10 +111,11 @@ func TestLongFile(t *testing.T) {
 func TestBombs(t *testing.T) {
 	script := strings.Repeat("        - echo $BITBUCKET_STEP_OIDC_TOKEN > a\n", 8_000)
 	for name, file := range map[string]string{
-		"one script, many steps": "x: &s\n      oidc: true\n      script:\n" + script + "pipelines:\n  default: [" + strings.Repeat("{step: *s},", 3_000) + "]\n",
-		"many files of one step": "pipelines:\n  default:\n    - step:\n        oidc: true\n        script:\n" + strings.ReplaceAll(script, "        ", "         "),
-		"nested substitutions":   "pipelines: {default: [{step: {oidc: true, script: ['" + strings.Repeat("a $(", 20_000) + "']}}]}",
-		"open quotes":            "pipelines: {default: [{step: {oidc: true, script: [" + strings.Repeat("\"a ` $(\",", 20_000) + "]}}]}",
+		"one script, many steps":  "x: &s\n      oidc: true\n      script:\n" + script + "pipelines:\n  default: [" + strings.Repeat("{step: *s},", 3_000) + "]\n",
+		"many files of one step":  "pipelines:\n  default:\n    - step:\n        oidc: true\n        script:\n" + strings.ReplaceAll(script, "        ", "         "),
+		"many paths in variables": "pipelines:\n  default:\n    - step:\n        oidc: true\n        script:\n" + strings.Repeat("         - echo x > $X\n", 30_000),
+		"nested substitutions":    "pipelines: {default: [{step: {oidc: true, script: ['" + strings.Repeat("a $(", 20_000) + "']}}]}",
+		"open quotes":             "pipelines: {default: [{step: {oidc: true, script: [" + strings.Repeat("\"a ` $(\",", 20_000) + "]}}]}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()

@@ -36,24 +36,41 @@ func (s *step) ask(cloud, how, who string, at place) {
 	}
 }
 
-// set is where a script sets a variable, by export, in front of a command, or for a later one.
-func (s *step) set(name string) (value string, at place, ok bool) {
-	for _, c := range s.commands {
-		for _, w := range slices.Concat(c.Assign, c.Words) {
-			if v, found := strings.CutPrefix(w.Text, name+"="); found {
-				return v, c.at, true
-			}
-			if v, found := strings.CutPrefix(w.Text, "$env:"+name+"="); found {
-				return v, c.at, true
-			}
-		}
-		if c.Here != nil && strings.Contains(c.Here.Text, name+"=") {
-			_, rest, _ := strings.Cut(c.Here.Text, name+"=")
-			value, _, _ = strings.Cut(rest, "\n")
-			return strings.Trim(value, `"'`), c.at, true
+// An assigned variable is one that a script sets: by export, in front of a command, or for later ones.
+type assigned struct {
+	value string
+	at    place
+}
+
+// assign notes what the step's scripts set. The first value counts.
+func (s *step) assign() {
+	s.sets = map[string]assigned{}
+	note := func(text string, at place) {
+		name, value, ok := strings.Cut(strings.TrimPrefix(text, "$env:"), "=")
+		if _, known := s.sets[name]; ok && !known {
+			s.sets[name] = assigned{value, at}
 		}
 	}
-	return "", place{}, false
+	for _, c := range s.commands {
+		for _, w := range slices.Concat(c.Assign, c.Words) {
+			note(w.Text, c.at)
+		}
+		if c.Here == nil {
+			continue
+		}
+		for _, line := range strings.Split(c.Here.Text, "\n") {
+			name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+			if ok && !strings.Contains(name, " ") {
+				note(name+"="+strings.Trim(value, `"'`), c.at)
+			}
+		}
+	}
+}
+
+// set is the value that a script gives a variable, and where.
+func (s *step) set(name string) (value string, at place, ok bool) {
+	a, ok := s.sets[name]
+	return a.value, a.at, ok
 }
 
 // webIdentity finds a sign-in by the AWS SDKs: a file with the token, named by a variable or by a profile.

@@ -22,6 +22,7 @@ type step struct {
 	commands []command
 	pipes    []pipe
 
+	sets    map[string]assigned
 	token   []string  // names of variables that hold the token
 	files   []written // that the token or credentials are written to
 	opaque  []opaque  // what may sign in unseen
@@ -130,6 +131,7 @@ func (r *run) study() bool {
 				s.commands = append(s.commands, command{c, at, item.After, c.Text(), n, base})
 			}
 		}
+		s.assign()
 		s.follow()
 		s.signIns(r.options.OurPipes)
 		s.opaques()
