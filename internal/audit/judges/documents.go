@@ -134,7 +134,7 @@ func (d Documents) judge(documents judge.Documents, s *audit.Step, m member, cer
 	if !repository.known() { // only to learn what the documents are about
 		repository.Workspace, repository.WorkspaceUUID, repository.RepositoryUUID = "unknown", madeUp(0), madeUp(0)
 	}
-	id, err := repository.identity(s, m)
+	id, err := repository.partly(s, m)
 	if err != nil {
 		return nil
 	}
@@ -146,8 +146,6 @@ func (d Documents) judge(documents judge.Documents, s *audit.Step, m member, cer
 			r.Verdict, r.Reason = trust.Undecided, "The workspace or the repository is not known: give --workspace, --workspace-uuid and --repository."
 		case !certain:
 			r.Verdict, r.Reason = trust.Undecided, "It is not confirmed whether `environment:` without `deployment:` comes into the token."
-		case r.Verdict == trust.Deny && m.guessed && (m.environment != "" || r.Kind != "aws-role"):
-			r.Verdict, r.Reason = trust.Undecided, "It depends on the UUID of the environment, or on the branch, which is not known here."
 		}
 	}
 	return results

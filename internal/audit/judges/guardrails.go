@@ -46,6 +46,9 @@ func (g Guardrails) Judge(steps []*audit.Step) []audit.Judgement {
 					if d.Outcome != rules.Fail || d.Action != rules.Deny || g.unknown(d.Detail) || slices.Contains(told, d.Rule.Name) {
 						continue
 					}
+					if len(s.Branches) == 0 && strings.Contains(d.Detail, "branch") {
+						continue // of a tag it is not confirmed which branch the token names
+					}
 					told = append(told, d.Rule.Name)
 					where := ""
 					if m.branch == madeUpBranch {

@@ -28,7 +28,7 @@ func (r Repository) known() bool {
 type member struct {
 	branch      string
 	environment string // UUID; empty without one
-	guessed     bool   // whether the environment's UUID, or the branch, is made up
+	madeUp      bool   // whether the environment's UUID is made up
 }
 
 // madeUpBranch stands for the branches that a pattern takes.
@@ -41,19 +41,19 @@ func (r Repository) members(s *audit.Step) (all []member, certain bool) {
 	if s.Environment != nil {
 		m.environment = r.Environments[strings.ToLower(*s.Environment)]
 		if m.environment == "" {
-			m.environment, m.guessed = bitbucket.MadeUpUUIDs()[1], true
+			m.environment, m.madeUp = bitbucket.MadeUpUUIDs()[1], true
 		}
 	}
 	for _, b := range s.Branches {
 		one := m
 		one.branch = b
 		if strings.ContainsAny(b, "*?") {
-			one.branch, one.guessed = madeUpBranch, true
+			one.branch = madeUpBranch
 		}
 		all = append(all, one)
 	}
 	if len(all) == 0 {
-		m.guessed = true
+		m.branch = madeUpBranch // of a tag: not confirmed what the token says
 		all = []member{m}
 	}
 	return all, s.Environment == nil || s.Deploys
@@ -65,6 +65,21 @@ func (r Repository) identity(s *audit.Step, m member) (bitbucket.Identity, error
 		Workspace: r.Workspace, WorkspaceUUID: r.WorkspaceUUID, RepositoryUUID: r.RepositoryUUID, EnvironmentUUID: m.environment, Branch: m.branch,
 		Audiences: audiences(s), Now: r.Now,
 	}.Identity()
+}
+
+// partly puts an identity together that says what is not known: nothing in it is made up.
+func (r Repository) partly(s *audit.Step, m member) (bitbucket.Identity, error) {
+	p := bitbucket.Parts{
+		Workspace: r.Workspace, WorkspaceUUID: r.WorkspaceUUID, RepositoryUUID: r.RepositoryUUID, Audiences: audiences(s), Now: r.Now,
+		SomeBranch: m.branch == madeUpBranch, SomeEnvironment: m.madeUp,
+	}
+	if !p.SomeBranch {
+		p.Branch = m.branch
+	}
+	if !p.SomeEnvironment {
+		p.EnvironmentUUID = m.environment
+	}
+	return p.Identity()
 }
 
 // audiences are the step's own, without the workspace's.
