@@ -57,7 +57,7 @@ func arrows() map[string][]string {
 		"trust/vaultrole": {"bitbucket", "document", "finding", "setup", "shell", "trust"},
 		"trust":           {"bitbucket", "document", "finding"},
 		"trust/trusttest": {"bitbucket", "trust"},
-		"cel":             {},
+		"cel":             {"bitbucket"},
 		"report":          {"bitbucket", "cli", "document", "finding", "judge", "trust", "trust/iam"},
 		"finding":         {},
 		"evidence":        {"hint", "nowait"},

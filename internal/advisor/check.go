@@ -25,6 +25,7 @@ func check(version string) cli.Command {
 func checkOptions() []cli.Option {
 	return append([]cli.Option{
 		formatOption(),
+		reachOption(),
 	}, identity.Options()...)
 }
 
@@ -75,6 +76,9 @@ its kind told, or the command line is wrong. It never sends anything. Variables:
 }
 
 func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+	if a.Given("reach") {
+		return checkReach(ctx, c, a)
+	}
 	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
 	id := identity.Read(ctx, a, options.Now)
 	files := readFiles(ctx, a)

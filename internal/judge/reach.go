@@ -2,39 +2,39 @@ package judge
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"bitbucket-oidc/internal/bitbucket"
-	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/trust"
-	"bitbucket-oidc/internal/trust/iam"
 )
+
+// A reacher is a document that says who gets in. An OIDC provider of IAM's is none: it lets nobody in by itself.
+type reacher interface {
+	Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell
+}
 
 // Reach finds who gets in through every file, in their order. Where ctx ends or the work grows too large, cells are undecided. A file
 // that cannot be read as a document of a known kind is an error that names it; errors of all files are joined.
 func Reach(ctx context.Context, files []trust.File, u bitbucket.Universe) ([]trust.Reached, error) {
-	var all []trust.Reached
-	var errs []error
-	for _, file := range files {
-		reached, err := reach(ctx, file.Data, u)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", file.Name, err))
-		}
-		for _, r := range reached {
-			r.File = file.Name
-			all = append(all, r)
-		}
-	}
-	return all, errors.Join(errs...)
-}
-
-func reach(ctx context.Context, data []byte, u bitbucket.Universe) ([]trust.Reached, error) {
-	if _, err := document.Parse(data); err != nil {
+	documents, err := Read(files)
+	if err != nil {
 		return nil, err
 	}
-	if reached, ok, err := iam.Reach(ctx, data, u); ok || err != nil {
-		return reached, err
+	return documents.Reach(ctx, u), nil
+}
+
+// Reach finds who gets in through every document. Of a list of roles, those that trust no workspace that is asked about are left out.
+func (all Documents) Reach(ctx context.Context, u bitbucket.Universe) []trust.Reached {
+	var reached []trust.Reached
+	for _, d := range all {
+		document, ok := d.(reacher)
+		if l, partial := d.(interface{ Trusts(bitbucket.Universe) bool }); !ok || partial && !l.Trusts(u) {
+			continue
+		}
+		r := trust.Reached{File: d.File().Name, Kind: d.Kind(), Name: d.Name(), Cells: document.Reach(ctx, u)}
+		if t, ok := d.(interface{ Target() string }); ok {
+			r.Target = t.Target()
+		}
+		reached = append(reached, r)
 	}
-	return nil, errors.New("it is no document of a known kind")
+	return reached
 }

@@ -2,12 +2,51 @@ package trust
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/finding"
 )
+
+// FindOthers finds who else gets in through a document that lets an identity in: anybody who is not of the identity's repository is an
+// error, but repositories that the document names are notes.
+func (f *Findings) FindOthers(admits, names string, cells []Cell, id bitbucket.Identity, path string, fix finding.Fix) {
+	var foreign []Cell
+	named := map[string][]Cell{}
+	var order []string
+	for _, c := range cells {
+		switch {
+		case !c.Reach.Maybe || c.Repository == id.Claims.Repository():
+		case c.Repository == "":
+			foreign = append(foreign, c)
+		default:
+			if named[c.Repository] == nil {
+				order = append(order, c.Repository)
+			}
+			named[c.Repository] = append(named[c.Repository], c)
+		}
+	}
+	if len(foreign) > 0 {
+		Surest(foreign)
+		f.FindWith(foreign[0].Reach.Witness, finding.Error, admits, path, Admits(foreign), fix)
+	}
+	for _, repository := range order {
+		in := named[repository]
+		Surest(in)
+		f.FindWith(in[0].Reach.Witness, finding.Note, names, path, Names(in), fix)
+	}
+}
+
+// Surest puts cells of which somebody certainly gets in before those of which somebody may.
+func Surest(cells []Cell) {
+	rank := map[bool]int{true: 0, false: 1}
+	slices.SortStableFunc(cells, func(a, b Cell) int { return rank[a.Reach.Some] - rank[b.Reach.Some] })
+}
 
 // Admits says in a sentence who gets in who should not. The first of the cells has the witness that it shows.
 func Admits(cells []Cell) string {
-	return fmt.Sprintf("%s%s%s.", capital(listed(cells)), verb(cells[0]), SuchAs(cells[0]))
+	return fmt.Sprintf("%s%s%s.", capital(listed(cells)), verb(cells), SuchAs(cells[0]))
 }
 
 // Names says in a sentence who gets in beside the identity because the document names them.
@@ -31,12 +70,16 @@ func listed(cells []Cell) string {
 	return words[0]
 }
 
-// verb says how sure it is that a cell gets in, and how much of it.
-func verb(c Cell) string {
-	if c.Reach.Some {
-		return " gets in" + c.Reach.Portion()
+// verb says how sure it is that cells get in, and how much of the first.
+func verb(cells []Cell) string {
+	first := cells[0].Reach
+	switch {
+	case !first.Some:
+		return " may get in, which depends on " + first.Why
+	case len(cells) > 1:
+		return " get in" + first.Portion()
 	}
-	return " may get in, which depends on " + c.Reach.Why
+	return " gets in" + first.Portion()
 }
 
 // Portion says how much of a cell gets in, where it is not nearly all: 1 in so many of the possible UUIDs.
@@ -44,7 +87,19 @@ func (e Extent) Portion() string {
 	if e.Share <= 0 || e.Share > 0.75 {
 		return ""
 	}
-	return fmt.Sprintf(" (1 in %.4g of the possible UUIDs)", 1/e.Share)
+	return " (1 in " + grouped(1/e.Share) + " of the possible UUIDs)"
+}
+
+// grouped is a number with commas, or a power of ten where it has many digits.
+func grouped(n float64) string {
+	if n >= 1e12 {
+		return fmt.Sprintf("%.0e", n)
+	}
+	digits := fmt.Sprintf("%.0f", n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // SuchAs goes on a sentence with a cell's witness.

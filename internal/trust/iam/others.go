@@ -81,17 +81,18 @@ func (j *roleJudgement) ownRule(a *policyReach, environments []place) {
 		cells = cells[1:]
 	}
 	whole := !slices.ContainsFunc(cells, func(c trust.Cell) bool { return !c.Reach.All })
+	round := admitted(slices.Clone(cells)) // beside the environments that the policy names
 	for _, e := range environments {
 		if e.environment != environment && (e.repository == "" || e.repository == own) {
 			cells = append(cells, a.decide(own, e.environment, true))
 		}
 	}
-	in := admitted(slices.Clone(cells))
+	in := admitted(cells)
 	if len(in) == 0 {
 		return
 	}
 	path := j.letIn(in[0])
-	if environment != "" && j.namesEnvironment("", environment) && !j.grantsRepository(a, own, environment, whole) {
+	if environment != "" && len(round) > 0 && j.namesEnvironment("", environment) && !j.grantsRepository(a, own, environment, whole) {
 		grave := finding.Error
 		j.FindWith(in[0].Reach.Witness, grave, "aws-repository-wide", path,
 			fmt.Sprintf("The policy names the environment %s, and other steps of the repository get in all the same%s.", environment, trust.SuchAs(in[0])), j.subjectFix(false))

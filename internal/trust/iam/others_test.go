@@ -82,6 +82,7 @@ func TestAWSLetsInNobodyElse(t *testing.T) {
 		{"the repository", awsPolicy(awsTrust("Allow", repository)), awsBuild(), []string{"aws-repository-wide"}},
 		{"the repository, and the environment", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":"+awsEnv+":*", awsRepo+":*"))), awsDeployment(), []string{"aws-repository-wide"}},
 		{"the environment of whatever repository", awsPolicy(awsTrust("Allow", onSubject("StringLike", "*:"+awsEnv+":*"))), awsDeployment(), nil},
+		{"two environments", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":"+awsEnv+":*", awsRepo+":"+reachStaging+":*"))), awsDeployment(), []string{"aws-repository-wide"}},
 		{"another repository", awsPolicy(awsTrust("Allow", onSubject("StringLike", awsRepo+":"+awsEnv+":*", awsOther+":*"))), awsDeployment(), []string{"aws-names-others", "aws-repository-wide"}},
 		{"a Deny of all others", awsPolicy(awsTrust("Allow", `{"StringEquals": {"@:aud": "`+awsAudience+`"}}`), awsTrust("Deny", onSubject("StringNotLike", awsRepo+":"+awsEnv+":*"))), awsDeployment(), nil},
 		{"a Deny of everything but deployments of others", awsPolicy(awsTrust("Allow", repository), awsTrust("Deny", onSubject("StringNotLike", awsRepo+":"+awsEnv+":*"))), awsDeployment(), []string{"aws-repository-wide"}},

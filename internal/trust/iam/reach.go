@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
-	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -18,33 +17,16 @@ const (
 	searchRounds = 64      // of a search for a witness that is nobody known
 )
 
-// Reach finds who gets in through each role of a document, and reports whether the document is one of roles. Of a list, the roles
-// that trust no workspace that is asked about are left out.
-func Reach(ctx context.Context, data []byte, u bitbucket.Universe) ([]trust.Reached, bool, error) {
-	f, err := document.Read("", data)
-	if err != nil {
-		return nil, false, nil // of no kind at all
-	}
-	roles, ok, err := Read(f)
-	if !ok || err != nil {
-		return nil, ok, err
-	}
-	var all []trust.Reached
-	for _, role := range roles {
-		if reached, ok := role.Reach(ctx, u); ok {
-			all = append(all, reached)
-		}
-	}
-	return all, true, nil
+// Reach finds who gets in through the role.
+func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
+	return r.role.reach(ctx, u)
 }
 
-// Reach finds who gets in through the role. It returns false for a role of a list that trusts no workspace that is asked about.
-func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) (trust.Reached, bool) {
-	if r.listed && !r.role.trusts(u) {
-		return trust.Reached{}, false
-	}
-	return trust.Reached{File: r.In.Name, Kind: trust.AWSRole, Name: r.role.name, Target: r.role.arn, Cells: r.role.reach(ctx, u)}, true
-}
+// Trusts reports whether the role is worth a result: one of a list is only if it trusts the universe's workspace.
+func (r *Role) Trusts(u bitbucket.Universe) bool { return !r.listed || r.role.trusts(u) }
+
+// Target is the role's ARN, or empty.
+func (r *Role) Target() string { return r.role.arn }
 
 // trusts reports whether a role's policy names a provider of the universe's workspace, or of any.
 func (r role) trusts(u bitbucket.Universe) bool {

@@ -29,5 +29,17 @@ func Rules() []finding.Rule {
 			Why:   "Vault makes an entity for each value of the claim: a new one in each step, which count as clients.",
 			Fix:   "Write `\"user_claim\": \"repositoryUuid\"`.",
 		},
+		{
+			Name: "vault-admits-others", Severity: finding.Error,
+			Finds: "another repository's identity gets in, with a witness",
+			Why:   "The role lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. Somebody of them gets in, or is not refused for certain. The finding has the claims of one, which `check --claims` confirms.",
+			Fix:   "Bind `repositoryUuid` to the whole UUID, with braces.",
+		},
+		{
+			Name: "vault-names-others", Severity: finding.Note,
+			Finds: "another repository that the document names by its whole UUID",
+			Why:   "A role can be shared on purpose. Whoever may push to the other repository has the role too.",
+			Fix:   "Remove the UUID, or write a role for each repository.",
+		},
 	}
 }

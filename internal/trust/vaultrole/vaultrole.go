@@ -52,8 +52,9 @@ func (l *list) DecodeNode(n *document.Node) error {
 // A judgement is a role and what it makes of an identity.
 type judgement struct {
 	trust.Ruling
-	role role
-	id   bitbucket.Identity
+	role   role
+	id     bitbucket.Identity
+	chosen bool // what the author of a pipeline chooses is not known: the branch
 }
 
 // A Role is a role of Vault's JWT auth method. Whether Vault trusts the issuer is in the method's configuration, not in the role.
@@ -86,14 +87,23 @@ func (r *Role) Name() string { return "" }
 
 // Judge judges the role against an identity.
 func (r *Role) Judge(id bitbucket.Identity, _ trust.Options) trust.Result {
-	v := judgement{id: id, role: r.role}
+	v := r.judge(id, false)
+	if result := v.Result(trust.VaultRole, "", ""); result.Verdict == trust.Allow {
+		r.others(v)
+	}
+	return r.Place(v.Result(trust.VaultRole, "", "The role lets this token in: audience and bound claims fit."))
+}
+
+// judge judges the role, without what the author of a pipeline chooses if that is not known.
+func (r *Role) judge(id bitbucket.Identity, chosen bool) *judgement {
+	v := &judgement{id: id, role: r.role, chosen: chosen}
 	for _, check := range []func(*judgement){
 		(*judgement).kind, (*judgement).audience, (*judgement).subject, (*judgement).claims,
 		(*judgement).repository, (*judgement).user, (*judgement).rest,
 	} {
-		check(&v)
+		check(v)
 	}
-	return r.Place(v.Result(trust.VaultRole, "", "The role lets this token in: audience and bound claims fit."))
+	return v
 }
 
 func (v *judgement) kind() {
@@ -141,6 +151,8 @@ func (v *judgement) claims() {
 			}
 		case !there:
 			v.Deny(fmt.Sprintf("The role binds the claim %s, which the token does not have.", name))
+		case v.chosen && strings.TrimPrefix(name, "/") == "branchName":
+			v.Undecide("Undecided: the branch is not known.")
 		case !v.fits(want, has):
 			v.Deny(fmt.Sprintf("The role wants %s %s and the token has %s.", name, shown(want), shown(has)))
 		}

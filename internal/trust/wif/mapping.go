@@ -31,10 +31,13 @@ func (p *providerJudgement) mapped() {
 	if !ok {
 		p.Undecide(fmt.Sprintf("Undecided: the claims are larger than the %d bytes that are evaluated here.", cel.ClaimSize))
 	}
-	p.right = p.valid(assertion)
-	mended := setup.GCPAttributes(p.id.Claims)
-	maps.Copy(mended, p.right)
-	fix, total := p.mappingFix(mended), 0
+	if !p.bare {
+		p.right = p.valid(assertion)
+		mended := setup.GCPAttributes(p.id.Claims)
+		maps.Copy(mended, p.right)
+		fix = p.mappingFix(mended)
+	}
+	total := 0
 	for _, key := range slices.Sorted(maps.Keys(p.file.AttributeMapping)) {
 		attribute := p.attribute(key, assertion, fix)
 		p.attributes[key] = attribute
@@ -196,13 +199,21 @@ func stringsOf(key string, value ref.Val) ([]string, bool) {
 // unknownClaims are the fields of the assertion that are not known of the identity.
 func (p *providerJudgement) unknownClaims() [][]string {
 	var all [][]string
-	for _, claim := range p.id.Unknown {
+	for _, claim := range append(p.chosenClaims(), p.id.Unknown...) {
 		all = append(all, []string{"assertion", claim})
 	}
 	return all
 }
 
+// chosenClaims are what the author of a pipeline chooses, where that is not known.
+func (p *providerJudgement) chosenClaims() []string {
+	if p.chosen {
+		return []string{"branchName", "aud"}
+	}
+	return nil
+}
+
 func (p *providerJudgement) unknownField(field string) bool {
 	claim, ok := strings.CutPrefix(field, "assertion.")
-	return ok && !p.id.Knows(claim)
+	return ok && (!p.id.Knows(claim) || slices.Contains(p.chosenClaims(), claim))
 }

@@ -2,6 +2,7 @@ package wif
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,6 +112,7 @@ type policyJudgement struct {
 	*Policy
 	trust.Ruling
 	id      bitbucket.Identity
+	bare    bool               // decides, and finds nothing
 	through *providerJudgement // nil where no one file of the call is a provider
 	granted string             // the path of the first member that is the identity
 	unsure  string             // why a member may be the identity
@@ -121,15 +123,58 @@ type policyJudgement struct {
 //
 // A policy that does not grant says nothing of what the project, the folder or the organisation grants: those are other files.
 func (p *Policy) Judge(id bitbucket.Identity, o trust.Options) trust.Result {
-	j := &policyJudgement{Policy: p, id: id}
+	j := p.judgeAs(id, o, false, false)
+	if r := j.Result(trust.GCPPolicy, "", ""); r.Verdict == trust.Allow {
+		j.others(o)
+	}
+	return p.Place(j.Result(trust.GCPPolicy, "", fmt.Sprintf("%s is this identity, and the provider accepts its token.", j.granted)))
+}
+
+// judgeAs judges the policy, bare of all that only findings need, and without what the author of a pipeline chooses if that is not known.
+func (p *Policy) judgeAs(id bitbucket.Identity, o trust.Options, bare, chosen bool) *policyJudgement {
+	j := &policyJudgement{Policy: p, id: id, bare: bare}
 	if p.provider != nil {
-		j.through = p.provider.judge(id, o)
+		j.through = p.provider.judgeAs(id, o, bare, chosen)
 	}
 	for i, binding := range p.file.Bindings {
 		j.binding(binding, p.conditions[i], fmt.Sprintf("bindings[%d]", i))
 	}
 	j.decide()
-	return p.Place(j.Result(trust.GCPPolicy, "", fmt.Sprintf("%s is this identity, and the provider accepts its token.", j.granted)))
+	return j
+}
+
+// others finds who else gets in through the policy and its provider.
+func (p *policyJudgement) others(o trust.Options) {
+	at, _, _ := strings.Cut(p.granted, ".members")
+	fix := finding.Fix{Kind: finding.Shell, Text: p.fix(member{})}
+	u := bitbucket.Around(p.id)
+	u.Now = o.Now
+	cells := p.Policy.Reach(context.Background(), u)
+	p.FindOthers("gcp-admits-others", "gcp-names-others", cells, p.id, at, fix)
+	p.through.wayRound(&p.Findings, cells, at, fix)
+}
+
+// world finds members that are everyone, or everything in a pool, under whatever role.
+func (p *policyJudgement) world(b binding, path string) {
+	const rule = "gcp-binding-pool-wide"
+	for i, text := range b.Members {
+		m := parseMember(text)
+		message := ""
+		switch {
+		case m.kind == wholePool:
+			message = fmt.Sprintf("Everything in the pool has the role %.100s: every repository of the workspace.", b.Role)
+		case text == "allUsers":
+			message = fmt.Sprintf("Anyone on the internet has the role %.100s.", b.Role)
+		case text == "allAuthenticatedUsers":
+			message = fmt.Sprintf("Anyone with a Google account has the role %.100s.", b.Role)
+		case strings.HasPrefix(text, "principalSet://cloudresourcemanager."):
+			message = fmt.Sprintf("Everything in every pool of a project, a folder or an organisation has the role %.100s.", b.Role)
+		}
+		if message != "" && !p.Full(rule) {
+			fix := p.fix(m) + "\n" + setup.GCPRevoke(b.Role, text)
+			p.Find(finding.Error, rule, fmt.Sprintf("%s.members[%d]", path, i), message, finding.Fix{Kind: finding.Shell, Text: fix})
+		}
+	}
 }
 
 func (p *policyJudgement) decide() {
@@ -153,6 +198,9 @@ func (p *policyJudgement) decide() {
 
 // binding looks at the members of one binding.
 func (p *policyJudgement) binding(b binding, condition compiled, path string) {
+	if !p.bare {
+		p.world(b, path)
+	}
 	grants := b.grants()
 	if grants == trust.Deny {
 		return
@@ -168,7 +216,9 @@ func (p *policyJudgement) binding(b binding, condition compiled, path string) {
 		at := fmt.Sprintf("%s.members[%d]", path, i)
 		m := parseMember(text)
 		matches, doubt := p.is(text, m)
-		p.lint(b.Role, text, m, at, matches)
+		if !p.bare {
+			p.lint(b.Role, text, m, at, matches)
+		}
 		switch {
 		case matches == trust.Deny && doubt == "": // a user, a group
 		case matches == trust.Deny:
@@ -254,8 +304,6 @@ func (p *policyJudgement) lint(role, text string, m member, path string, matches
 		name, message string
 		found         bool
 	}{
-		{"gcp-binding-pool-wide", "Everything in the pool may impersonate the service account: every repository of the workspace.", m.kind == wholePool},
-		{"gcp-binding-pool-wide", "Anyone on the internet may impersonate the service account.", text == "allUsers"},
 		{"gcp-binding-project-id", fmt.Sprintf("The id %q stands where the project's number belongs, which never matches.", m.project),
 			m.kind != other && !m.numbered()},
 		{"gcp-binding-two-attributes", "The member has two attributes, and a member matches one: map an attribute that joins both.",

@@ -40,6 +40,7 @@ type providerFile struct {
 	OIDC               *struct {         // absent where the provider is for AWS, SAML or X.509
 		IssuerURI        string   `json:"issuerUri"`
 		AllowedAudiences []string `json:"allowedAudiences"` // where empty, the provider's own name
+		JwksJSON         string   `json:"jwksJson"`         // keys that count in place of the issuer's
 	} `json:"oidc"`
 }
 
@@ -64,7 +65,16 @@ type Provider struct {
 // A compiled is an expression, or why it is none.
 type compiled struct {
 	cel.Expression
-	err error
+	done bool
+	err  error
+}
+
+// readsOf are the fields that the expression reads, of one that compiled.
+func (c compiled) readsOf() []string {
+	if !c.done || c.err != nil {
+		return nil
+	}
+	return c.Reads()
 }
 
 // ReadProvider reads a provider, and reports whether a file is one.
@@ -109,7 +119,7 @@ func (p *Provider) compile() error {
 
 func compile(env *cel.Environment, source string) compiled {
 	expression, err := env.Compile(source)
-	return compiled{expression, err}
+	return compiled{expression, true, err}
 }
 
 // customAttributes counts the keys of the mapping that are not Google's own.
@@ -138,6 +148,9 @@ func (p *Provider) Judge(id bitbucket.Identity, o trust.Options) trust.Result {
 	for _, policy := range p.policies {
 		j.bind(policy)
 	}
+	if verdict, _ := j.verdict(); verdict == trust.Allow && !j.bound {
+		j.others(&j.Findings)
+	}
 	return p.Place(j.conclude())
 }
 
@@ -150,13 +163,21 @@ type providerJudgement struct {
 	right      map[string]string    // what is right of the mapping
 	attributes map[string]attribute // by key, such as google.subject
 	scoped     bool                 // the condition reads what only this repository's tokens have
+	bare       bool                 // decides, and finds nothing
+	chosen     bool                 // what the author of a pipeline chooses is not known: the branch, the audiences
+	bound      bool                 // a policy of the call is about the pool
 	narrowed   bool                 // a policy has a member that is narrower than the pool
 	relied     bool                 // a policy has a member that other repositories can be
 }
 
 // judge judges the provider by itself.
 func (p *Provider) judge(id bitbucket.Identity, o trust.Options) *providerJudgement {
-	j := &providerJudgement{Provider: p, id: id, now: o.Now, attributes: map[string]attribute{}}
+	return p.judgeAs(id, o, false, false)
+}
+
+// judgeAs judges the provider by itself, bare of all that only findings need, and without what the author of a pipeline chooses if that is not known.
+func (p *Provider) judgeAs(id bitbucket.Identity, o trust.Options, bare, chosen bool) *providerJudgement {
+	j := &providerJudgement{Provider: p, id: id, now: o.Now, attributes: map[string]attribute{}, bare: bare, chosen: chosen}
 	for _, check := range []func(*providerJudgement){
 		(*providerJudgement).state, (*providerJudgement).issuer, (*providerJudgement).audience,
 		(*providerJudgement).mapped, (*providerJudgement).conditioned,
@@ -216,6 +237,8 @@ func (p *providerJudgement) issuer() {
 	} else if p.file.OIDC.IssuerURI != want {
 		p.Refuse(rule, "oidc.issuerUri", fmt.Sprintf("The provider's issuer is %q and the token's is %q.", p.file.OIDC.IssuerURI, want),
 			p.name.command("update-oidc", "--issuer-uri="+shell.Word(want)))
+	} else if p.file.OIDC.JwksJSON != "" {
+		p.Undecide("Undecided: Google takes the keys in oidc.jwksJson in place of the issuer's, and whose they are is not known.")
 	}
 }
 
@@ -370,6 +393,7 @@ func (p *providerJudgement) bind(policy *Policy) {
 		if !p.name.fits(name.poolPath) {
 			continue
 		}
+		p.bound = true
 		switch {
 		case name.kind == wholePool:
 			p.relied = true

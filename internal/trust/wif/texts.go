@@ -95,5 +95,17 @@ func Rules() []finding.Rule {
 			Why:   "The CEL library has it, which is why it could be evaluated here. Whether Google's service takes it is not known.",
 			Fix:   "Use the documented ones: has, in, size, startsWith, endsWith, contains, matches, extract, split, join.",
 		},
+		{
+			Name: "gcp-admits-others", Severity: finding.Error,
+			Finds: "another repository's identity gets in, with a witness",
+			Why:   "Provider and policy let this identity in and are judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. Somebody of them gets in, or is not refused for certain. A condition that mentions the repository need not tell it from others. The finding has the claims of one, which `check --claims` confirms.",
+			Fix:   "Compare the repository's UUID as a whole: `assertion.repositoryUuid == '{2e9e429c-…}'`.",
+		},
+		{
+			Name: "gcp-names-others", Severity: finding.Note,
+			Finds: "another repository that the document names by its whole UUID",
+			Why:   "A provider and a service account can be shared on purpose. Whoever may push to the other repository gets in too.",
+			Fix:   "Remove the UUID, or bind a service account for each repository.",
+		},
 	}
 }

@@ -242,15 +242,15 @@ func TestGCPPolicy(t *testing.T) {
 		{"another pool", "", "", policyWith(strings.Replace(repository, "pipelines", "other", 1)), trust.Allow, trust.Deny, ""},
 		{"another project", "", "", policyWith(strings.Replace(repository, "123456789012", "210987654321", 1)), trust.Allow, trust.Deny, ""},
 		{"deleted", "", "", policyWith("deleted:" + repository), trust.Allow, trust.Deny, ""},
-		{"every Google account", "", "", policyWith("allAuthenticatedUsers"), trust.Allow, trust.Deny, ""}, // without federated identities
+		{"every Google account", "", "", policyWith("allAuthenticatedUsers"), trust.Allow, trust.Deny, "gcp-binding-pool-wide"}, // without federated identities
 		{"the internet", "", "", policyWith("allUsers"), trust.Allow, trust.Allow, "gcp-binding-pool-wide"},
-		{"a project's pools", "", "", policyWith("principalSet://cloudresourcemanager.googleapis.com/projects/1/type/WorkloadIdentityPool"), trust.Allow, trust.Undecided, ""},
+		{"a project's pools", "", "", policyWith("principalSet://cloudresourcemanager.googleapis.com/projects/1/type/WorkloadIdentityPool"), trust.Allow, trust.Undecided, "gcp-binding-pool-wide"},
 
 		// roles
 		{"the token creator", "", "", binding(setup.TokenCreator, "", repository), trust.Allow, trust.Allow, ""},
 		{"a custom role", "", "", binding("projects/p/roles/deployer", "", repository), trust.Allow, trust.Undecided, ""},
 		{"a custom role for others", "", "", binding("organizations/1/roles/deployer", "", trusttest.Set("attribute.repository_uuid/"+trusttest.Other)), trust.Allow, trust.Deny, ""},
-		{"another role", "", "", binding("roles/iam.serviceAccountUser", "", repository, trusttest.Set("*")), trust.Allow, trust.Deny, ""},
+		{"another role", "", "", binding("roles/iam.serviceAccountUser", "", repository, trusttest.Set("*")), trust.Allow, trust.Deny, "gcp-binding-pool-wide"},
 
 		// binding conditions see the request, which is not known
 		{"a time", "", "", binding(setup.WorkloadIdentityUser, "request.time < timestamp('2020-01-01T00:00:00Z')", repository), trust.Allow, trust.Undecided, ""},

@@ -1,0 +1,147 @@
+package cel
+
+import (
+	"regexp"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+
+	"bitbucket-oidc/internal/bitbucket"
+)
+
+// LooksInside names the first function with which the expression tells parts of UUIDs apart, or is empty. Where it is empty, exchanging
+// one UUID that no literal holds for another changes nothing: one UUID stands for all. tells reports whether a field, such as
+// assertion.sub, holds a repository's, an environment's or a step's UUID.
+func (e Expression) LooksInside(tells func(field string) bool) string {
+	found := ""
+	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.Kind() != ast.CallKind || found != "" {
+			return
+		}
+		call := x.AsCall()
+		operands := call.Args()
+		if call.IsMemberFunction() {
+			operands = append([]ast.Expr{call.Target()}, operands...)
+		}
+		for _, o := range operands {
+			if touches(o, tells) && !generic(call.FunctionName(), operands) {
+				found = strings.Trim(call.FunctionName(), "_@")
+				return
+			}
+		}
+	}))
+	return found
+}
+
+// touches reports whether a value can hold a UUID: by a field, by a variable of a comprehension, or by all claims at once.
+func touches(x ast.Expr, tells func(string) bool) bool {
+	found := false
+	inside := map[int64]bool{}
+	ast.PreOrderVisit(x, ast.NewExprVisitor(func(x ast.Expr) {
+		operand, field, ok := fieldOf(x)
+		switch {
+		case ok:
+			inside[operand.ID()] = true
+			name := operand.AsIdent()
+			if name != "assertion" && name != "attribute" && name != "google" || tells(name+"."+field) {
+				found = true
+			}
+		case x.Kind() == ast.IdentKind && !inside[x.ID()]:
+			found = true
+		}
+	}))
+	return found
+}
+
+// generic reports whether a function with these operands, the target first, treats all UUIDs alike that no literal holds.
+func generic(function string, operands []ast.Expr) bool {
+	switch function {
+	case "_==_", "_!=_", "@in", "_in_", "_&&_", "_||_", "!_", "_?_:_", "_+_", "_[_]", "size", "has", "join", "lowerAscii", "upperAscii", "string", "dyn", "@not_strictly_false":
+		return true
+	case "_-_", "_*_", "_/_", "_%_", "-_", "_<_", "_<=_", "_>_", "_>=_":
+		for _, o := range operands {
+			if !number(o) {
+				return false
+			}
+		}
+		return true
+	case "startsWith", "endsWith", "contains", "split", "extract", "matches":
+		if len(operands) < 2 || operands[1].Kind() != ast.LiteralKind {
+			return false
+		}
+		text, ok := operands[1].AsLiteral().Value().(string)
+		switch {
+		case !ok:
+			return false
+		case function == "matches":
+			return wholePattern(text)
+		case function == "split":
+			return text != "" && !strings.ContainsAny(text, "0123456789abcdefABCDEF-")
+		case function == "extract":
+			text = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(text, "")
+			return !strings.ContainsAny(text, "0123456789abcdefABCDEF-")
+		}
+		return wholeText(text)
+	}
+	return false
+}
+
+// number reports whether a value is a number whatever the UUIDs are: a literal, or a length.
+func number(x ast.Expr) bool {
+	switch x.Kind() {
+	case ast.LiteralKind:
+		_, text := x.AsLiteral().Value().(string)
+		return !text
+	case ast.CallKind:
+		return x.AsCall().FunctionName() == "size"
+	}
+	return false
+}
+
+// wholeText reports whether a literal holds no part of a UUID: what is left without whole UUIDs is no more than what stands around
+// them, or cannot be in one.
+func wholeText(text string) bool {
+	for _, span := range spans(text) {
+		text = text[:span.Start] + "#" + text[span.End:]
+	}
+	text = strings.NewReplacer("{#}", "", "#", "").Replace(text)
+	if regexp.MustCompile(`[0-9a-fA-F-]\}|\{[0-9a-fA-F-]`).MatchString(text) {
+		return false
+	}
+	return !strings.ContainsAny(text, "0123456789abcdefABCDEF") || strings.Trim(text, "0123456789abcdefABCDEF-{}:") != ""
+}
+
+// wholePattern is wholeText for a regular expression: beside whole UUIDs it has only what is the same for all characters.
+func wholePattern(text string) bool {
+	text = strings.NewReplacer(`\{`, "⟨", `\}`, "⟩", `\-`, "-", `\:`, ":").Replace(text)
+	for _, span := range spans(text) {
+		behind := text[span.End:]
+		if behind != "" && !strings.HasPrefix(behind, "⟩") && !strings.HasPrefix(behind, "}") && !strings.ContainsAny(behind[:1], "$:|)") {
+			return false
+		}
+		text = text[:span.Start] + text[span.End:]
+	}
+	return strings.Trim(text, "^$|():.*+⟨⟩{}") == ""
+}
+
+// spans are the UUIDs in a text, the last first.
+func spans(text string) []bitbucket.Span {
+	all := bitbucket.UUIDs(text)
+	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
+		all[i], all[j] = all[j], all[i]
+	}
+	return all
+}
+
+// Texts are the literals of the expression that are texts.
+func (e Expression) Texts() []string {
+	var all []string
+	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.Kind() == ast.LiteralKind {
+			if text, ok := x.AsLiteral().Value().(string); ok {
+				all = append(all, text)
+			}
+		}
+	}))
+	return all
+}

@@ -1,0 +1,132 @@
+package vaultrole
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/trust/trusttest"
+)
+
+// more asks for as many random roles as the search is worth.
+var more = flag.Bool("more", false, "judge many random roles")
+
+func roleOf(t testing.TB, data string) *Role {
+	t.Helper()
+	f, err := document.Read("role.json", []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, ok, err := Read(f)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	return r
+}
+
+func passes(r trust.Result) bool {
+	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
+}
+
+// strangers are somebody of each kind of another repository.
+func strangers() []bitbucket.Identity {
+	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace}
+	var all []bitbucket.Identity
+	for _, repository := range []string{"{5eed5eed-1234-4abc-8def-0123456789ab}", "{2e9e1111-1234-4abc-8def-0123456789ab}"} {
+		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
+			for _, branch := range []string{"main", "feature/x"} {
+				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
+					all = append(all, u.Member(bitbucket.Member{Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch}))
+				}
+			}
+		}
+	}
+	return all
+}
+
+// No role of the random search that check passes lets in a stranger.
+func TestVaultPassedRolesLetInNoStranger(t *testing.T) {
+	roles := 2000
+	if *more {
+		roles = 50_000
+	}
+	const r = trusttest.Repository
+	rnd := rand.New(rand.NewPCG(41, 42))
+	pick := func(from ...string) string { return from[rnd.IntN(len(from))] }
+	id := trusttest.ClaimsWith(t, "")
+	passed := 0
+	for range roles {
+		bound := map[string]any{}
+		for range 1 + rnd.IntN(3) {
+			name := pick("repositoryUuid", "repositoryUuid", "/repositoryUuid", "sub", "workspaceUuid", "branchName", "aud", "iss")
+			value := map[string]string{
+				"sub": pick(r+":*", r+"*", "*", "{2e9e*"), "workspaceUuid": "{7baee083-4f25-4a97-8a9a-0fde1b623b45}", "branchName": pick("main", "*", "m*"),
+				"aud": pick(trusttest.Workspace, "*"), "iss": trusttest.Issuer,
+			}[name]
+			if value == "" {
+				value = pick(r, r, "*", "{2e9e*", "{*}", strings.Trim(r, "{}"))
+			}
+			bound[name] = value
+			if rnd.IntN(3) == 0 {
+				bound[name] = []string{value, pick("x", r, "*", trusttest.Other)}
+			}
+		}
+		role := map[string]any{"user_claim": "repositoryUuid", "bound_audiences": []string{trusttest.Workspace}, "bound_claims": bound, "bound_claims_type": pick("string", "glob"), "role_type": "jwt"}
+		document := roleOf(t, document.Compact(role))
+		if !passes(document.Judge(id, trust.Options{})) {
+			continue
+		}
+		passed++
+		for _, stranger := range strangers() {
+			if got := document.Judge(stranger, trust.Options{}); got.Verdict != trust.Deny {
+				t.Fatalf("passed, and %s of %q is %s: %v", stranger.Claims.Subject, stranger.Claims.BranchName, got.Verdict, role)
+			}
+		}
+	}
+	t.Logf("%d of %d roles passed", passed, roles)
+	if passed < roles/50 {
+		t.Error("too few passed for the search to say much")
+	}
+}
+
+func TestVaultReach(t *testing.T) {
+	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace, Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository}}}
+	role := func(more string) string {
+		return `{"user_claim":"repositoryUuid","role_type":"jwt","bound_audiences":["` + trusttest.Workspace + `"],` + more + `}`
+	}
+	others := []string{"any other repository/none", "any other repository/any other environment"}
+	shop := []string{"shop/none", "shop/any other environment"}
+	for _, c := range []struct {
+		name, role string
+		want       []string
+	}{
+		{"the repository", role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}`), shop},
+		{"the workspace", role(`"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}`), slices.Concat(shop, others)},
+		{"another one too", role(`"bound_claims":{"repositoryUuid":["` + trusttest.Repository + `","` + trusttest.Other + `"]}`),
+			slices.Concat(shop, []string{"unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment"})},
+		{"an unlisted environment", role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `","deploymentEnvironmentUuid":"` + trusttest.Environment + `"}`),
+			[]string{"shop/unlisted environment " + trusttest.Environment}},
+		{"a part of a UUID", role(`"bound_claims_type":"glob","bound_claims":{"repositoryUuid":"{2e9e*"}`), slices.Concat(shop, []string{"any other repository/none", "any other repository/any other environment"})},
+		{"nobody's audience", `{"user_claim":"repositoryUuid","role_type":"jwt","bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}}`, nil},
+	} {
+		var got []string
+		for _, cell := range roleOf(t, c.role).Reach(context.Background(), u) {
+			switch {
+			case cell.Reach.Some:
+				got = append(got, cell.Who)
+			case cell.Reach.Maybe:
+				got = append(got, cell.Who+" (perhaps)")
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package wif
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/trust/trusttest"
+)
+
+// more asks for as many random configurations as the search is worth.
+var more = flag.Bool("more", false, "judge many random configurations")
+
+// pairOf reads a provider and, if there is one, a policy beside it.
+func pairOf(t testing.TB, provider, policy string) (*Provider, *Policy) {
+	t.Helper()
+	f, err := document.Read("provider.json", []byte(provider))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok, err := ReadProvider(f)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if policy == "" {
+		return p, nil
+	}
+	if f, err = document.Read("policy.json", []byte(policy)); err != nil {
+		t.Fatal(err)
+	}
+	q, ok, err := ReadPolicy(f)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	p.Beside([]*Policy{q})
+	q.Through(p)
+	return p, q
+}
+
+func failing(results ...trust.Result) []string {
+	var all []string
+	for _, r := range results {
+		for _, f := range r.Findings {
+			if f.Severity == finding.Error {
+				all = append(all, f.Rule)
+			}
+		}
+	}
+	return all
+}
+
+// Each condition mentions the repository, or means to, and lets in others.
+func TestGCPConditionsThatLetInOthers(t *testing.T) {
+	const r = trusttest.Repository
+	for condition, sound := range map[string]bool{
+		`assertion.repositoryUuid == '` + r + `'`:                                         true,
+		`assertion.sub.startsWith('` + r + `:')`:                                          true,
+		`assertion.repositoryUuid in ['` + r + `', '` + trusttest.Other + `']`:            true,
+		`assertion.sub.split(':')[0] == '` + r + `'`:                                      true,
+		`assertion.repositoryUuid.matches('^\\{` + strings.Trim(r, "{}") + `\\}$')`:       true,
+		`assertion.repositoryUuid == '` + r + `' && assertion.branchName == 'main'`:       true,
+		`assertion.repositoryUuid == '` + r + `' && assertion.branchName.startsWith('m')`: true,
+		`attribute.repository_uuid == '` + r + `'`:                                        true,
+
+		`true`:   false,
+		`1 == 1`: false,
+		`assertion.workspaceUuid == '{7baee083-4f25-4a97-8a9a-0fde1b623b45}'`:                 false,
+		`assertion.iss.startsWith('https://api.bitbucket.org')`:                               false,
+		`assertion.repositoryUuid == '` + r + `' || true`:                                     false,
+		`assertion.repositoryUuid == '` + r + `' ? true : true`:                               false,
+		`assertion.repositoryUuid != ''`:                                                      false,
+		`has(assertion.repositoryUuid) ? assertion.repositoryUuid != '' : true`:               false,
+		`size(assertion.repositoryUuid) > 0`:                                                  false,
+		`assertion.repositoryUuid.matches('.*')`:                                              false,
+		`assertion.repositoryUuid.contains('-')`:                                              false,
+		`assertion.repositoryUuid.startsWith('{')`:                                            false,
+		`assertion.repositoryUuid != '` + trusttest.Other + `'`:                               false,
+		`assertion.repositoryUuid.matches('2e9e')`:                                            false,
+		`assertion.repositoryUuid.startsWith('{2e9e')`:                                        false,
+		`assertion.repositoryUuid < '{3'`:                                                     false,
+		`attribute.repository_uuid != ''`:                                                     false,
+		`google.subject.contains(':')`:                                                        false,
+		`assertion.repositoryUuid == '` + r + `' || assertion.branchName == 'main'`:           false,
+		`assertion.repositoryUuid == '` + r + `' || 'x' in assertion.aud`:                     false,
+		`assertion.repositoryUuid == '` + r + `' || assertion.branchName == 'ma' + 'in'`:      false,
+		`assertion.repositoryUuid == '` + r + `' || has(assertion.deploymentEnvironmentUuid)`: false,
+	} {
+		provider, _ := pairOf(t, providerWith(t, `{"attributeCondition":`+document.Compact(condition)+`}`), "")
+		got := provider.Judge(trusttest.ClaimsWith(t, ""), trusttest.Options())
+		if got.Verdict != trust.Allow || sound != (len(failing(got)) == 0) {
+			t.Errorf("%s: %s %q (%s)", condition, got.Verdict, failing(got), got.Reason)
+		}
+		for _, f := range got.Findings {
+			if f.Rule != "gcp-admits-others" {
+				continue
+			}
+			witness, err := bitbucket.FromClaims([]byte(document.Compact(f.Witness)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := provider.Judge(witness, trusttest.Options()); again.Verdict != trust.Allow && !strings.Contains(f.Message, " may get in") {
+				t.Errorf("%s: the witness is %s: %s", condition, again.Verdict, again.Reason)
+			}
+		}
+	}
+}
+
+// Each pair looks bound, and lets in others.
+func TestGCPPoliciesThatLetInOthers(t *testing.T) {
+	for _, c := range []struct {
+		name, changes, policy, rule string
+	}{
+		{"the branch", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.branch":"assertion.branchName"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.branch/main")), "gcp-admits-others"},
+		{"a constant", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.all":"'all'"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.all/all")), "gcp-admits-others"},
+		{"a word for all", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.tenant":"assertion.repositoryUuid.startsWith('{') ? 'acme' : 'none'"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.tenant/acme")), "gcp-admits-others"},
+		{"a group", `{"attributeMapping":{"google.subject":"assertion.sub","google.groups":"[assertion.repositoryUuid, assertion.workspaceUuid]"},"attributeCondition":null}`, policyWith(trusttest.Set("group/{7baee083-4f25-4a97-8a9a-0fde1b623b45}")), "gcp-admits-others"},
+		{"every Google account beside it", "", policyWith(trusttest.Set("attribute.repository_uuid/"+trusttest.Repository), "allAuthenticatedUsers"), "gcp-binding-pool-wide"},
+		{"every pool beside it", "", policyWith(trusttest.Set("attribute.repository_uuid/"+trusttest.Repository), "principalSet://cloudresourcemanager.googleapis.com/projects/1/type/WorkloadIdentity"), "gcp-binding-pool-wide"},
+		{"the pool that makes keys", "", `{"bindings":[{"role":"roles/iam.workloadIdentityUser","members":["` + trusttest.Set("attribute.repository_uuid/"+trusttest.Repository) + `"]},{"role":"roles/iam.serviceAccountKeyAdmin","members":["` + trusttest.Set("*") + `"]}]}`, "gcp-binding-pool-wide"},
+		{"the repository", "", policyWith(trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)), ""},
+		{"no condition, the repository", `{"attributeCondition":null}`, policyWith(trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)), ""},
+	} {
+		provider, policy := pairOf(t, providerWith(t, c.changes), c.policy)
+		id := trusttest.ClaimsWith(t, "")
+		both := []trust.Result{provider.Judge(id, trusttest.Options()), policy.Judge(id, trusttest.Options())}
+		got := failing(both...)
+		if both[1].Verdict != trust.Allow || c.rule == "" && len(got) > 0 || c.rule != "" && !slices.Contains(got, c.rule) {
+			t.Errorf("%s: %s %q, want %q (%s)", c.name, both[1].Verdict, got, c.rule, both[1].Reason)
+		}
+	}
+	keys, _ := pairOf(t, providerWith(t, `{"oidc":{"issuerUri":"`+trusttest.Issuer+`","allowedAudiences":["`+trusttest.Workspace+`"],"jwksJson":"{}"}}`), "")
+	if got := keys.Judge(trusttest.ClaimsWith(t, ""), trusttest.Options()); got.Verdict != trust.Undecided {
+		t.Errorf("jwksJson: %s (%s)", got.Verdict, got.Reason)
+	}
+}
+
+// No pair of the random search that check passes lets in a stranger.
+func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
+	pairs := 400
+	if *more {
+		pairs = 8000
+	}
+	const r, e = trusttest.Repository, trusttest.Environment
+	rnd := rand.New(rand.NewPCG(31, 32))
+	pick := func(from ...string) string { return from[rnd.IntN(len(from))] }
+	term := func() string {
+		field := pick("assertion.repositoryUuid", "assertion.repositoryUuid", "assertion.sub", "assertion.branchName", "assertion.workspaceUuid", "attribute.repository_uuid", "attribute.x", "google.subject")
+		value := pick(r, r, r+":", "main", "{2e9e", "", trusttest.Other)
+		return pick(
+			fmt.Sprintf("%s == '%s'", field, value), fmt.Sprintf("%s == '%s'", field, value), fmt.Sprintf("%s != '%s'", field, value),
+			fmt.Sprintf("%s.startsWith('%s')", field, value), fmt.Sprintf("%s.contains('%s')", field, value), fmt.Sprintf("%s.matches('%s')", field, strings.NewReplacer("{", `\\{`, "}", `\\}`).Replace(value)),
+			fmt.Sprintf("%s in ['%s', '%s']", field, value, r), fmt.Sprintf("size(%s) > 3", field), "true", "'x' in assertion.aud", "has(assertion.deploymentEnvironmentUuid)",
+		)
+	}
+	passed := 0
+	for range pairs {
+		mapping := map[string]string{"google.subject": "assertion.sub", "attribute.repository_uuid": "assertion.repositoryUuid",
+			"attribute.x": pick("assertion.branchName", "'all'", "assertion.repositoryUuid", "assertion.sub.split(':')[0]", "assertion.repositoryUuid.startsWith('{') ? 'all' : 'no'", "assertion.repositoryUuid + ':' + assertion.branchName")}
+		condition := term()
+		for range rnd.IntN(3) {
+			condition = pick("(%s) && (%s)", "(%s) || (%s)", "!(%s) || (%s)", "(%s) ? (%s) : false")
+			condition = fmt.Sprintf(condition, term(), term())
+		}
+		if rnd.IntN(4) == 0 {
+			condition = ""
+		}
+		provider := providerWith(t, `{"attributeMapping":`+document.Compact(mapping)+`,"attributeCondition":`+document.Compact(condition)+`}`)
+		policy := ""
+		if rnd.IntN(3) > 0 {
+			policy = policyWith(trusttest.Set(pick("attribute.repository_uuid/"+r, "attribute.x/main", "attribute.x/all", "attribute.x/"+r, "attribute.x/"+r+":main", "*")))
+		}
+		a, b := pairOf(t, provider, policy)
+		id := trusttest.ClaimsWith(t, "")
+		results := []trust.Result{a.Judge(id, trusttest.Options())}
+		if b != nil {
+			results = append(results, b.Judge(id, trusttest.Options()))
+		}
+		if slices.ContainsFunc(results, func(r trust.Result) bool { return r.Verdict != trust.Allow }) || len(failing(results...)) > 0 {
+			continue
+		}
+		passed++
+		for _, stranger := range gcpStrangers() {
+			last := a.Judge(stranger, trusttest.Options())
+			if b != nil {
+				last = b.Judge(stranger, trusttest.Options())
+			}
+			if last.Verdict != trust.Deny {
+				t.Fatalf("passed, and %s of %q with %q is %s\n%s\n%s", stranger.Claims.Subject, stranger.Claims.BranchName, stranger.Claims.Audience, last.Verdict, provider, policy)
+			}
+		}
+	}
+	t.Logf("%d of %d pairs passed", passed, pairs)
+	if passed < pairs/20 {
+		t.Error("too few passed for the search to say much")
+	}
+	_ = e
+}
+
+// gcpStrangers are somebody of each kind of another repository.
+func gcpStrangers() []bitbucket.Identity {
+	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace}
+	var all []bitbucket.Identity
+	for _, repository := range []string{"{5eed5eed-1234-4abc-8def-0123456789ab}", "{2e9e1111-1234-4abc-8def-0123456789ab}"} {
+		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
+			for _, branch := range []string{"main", "feature/x"} {
+				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
+					all = append(all, u.Member(bitbucket.Member{Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch}))
+				}
+			}
+		}
+	}
+	return all
+}
+
+func TestGCPReach(t *testing.T) {
+	u := bitbucket.Universe{Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository, Environments: []bitbucket.Environment{{Name: "production", UUID: trusttest.Environment}}}}}
+	for _, c := range []struct {
+		name, changes, policy string
+		want                  []string
+	}{
+		{"as explain prints it", "", "", []string{"shop/none", "shop/production", "shop/any other environment"}},
+		{"one environment", "", policyWith(trusttest.Set("attribute.deployment/" + trusttest.Repository + ":" + trusttest.Environment)), []string{"shop/production"}},
+		{"nobody in particular", `{"attributeCondition":"true"}`, "", []string{"shop/none", "shop/production", "shop/any other environment", "any other repository/none", "any other repository/any other environment"}},
+		{"two repositories", `{"attributeCondition":"assertion.repositoryUuid in ['` + trusttest.Repository + `','` + trusttest.Other + `']"}`, "",
+			[]string{"shop/none", "shop/production", "shop/any other environment", "unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment"}},
+		{"a branch", `{"attributeCondition":"assertion.repositoryUuid == '` + trusttest.Repository + `' && assertion.branchName == 'main'"}`, "", []string{"shop/none (some)", "shop/production (some)", "shop/any other environment (some)"}},
+	} {
+		provider, policy := pairOf(t, providerWith(t, c.changes), c.policy)
+		cells := provider.Reach(context.Background(), u)
+		if policy != nil {
+			cells = policy.Reach(context.Background(), u)
+		}
+		var got []string
+		for _, cell := range cells {
+			switch {
+			case cell.Reach.All:
+				got = append(got, cell.Who)
+			case cell.Reach.Some:
+				got = append(got, cell.Who+" (some)")
+			case cell.Reach.Maybe:
+				got = append(got, cell.Who+" (perhaps)")
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
