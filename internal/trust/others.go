@@ -46,7 +46,8 @@ func Surest(cells []Cell) {
 
 // Admits says in a sentence who gets in who should not. The first of the cells has the witness that it shows.
 func Admits(cells []Cell) string {
-	return fmt.Sprintf("%s%s%s.", capital(listed(cells)), verb(cells), SuchAs(cells[0]))
+	who := listed(cells)
+	return fmt.Sprintf("%s%s%s.", capital(who), verb(cells[0], strings.Contains(who, " and ")), SuchAs(cells[0]))
 }
 
 // Names says in a sentence who gets in beside the identity because the document names them.
@@ -58,11 +59,21 @@ func Names(cells []Cell) string {
 	return fmt.Sprintf("The document names the repository %s, and steps of it %s too%s.", cells[0].Repository, in, SuchAs(cells[0]))
 }
 
-// listed names cells.
+// listed names cells. A repository's steps on and off deployments together are the repository's.
 func listed(cells []Cell) string {
-	words := make([]string, len(cells))
-	for i, c := range cells {
-		words[i] = c.Who
+	const off, on = "/none", "/any other environment"
+	has := func(who string) bool {
+		return slices.ContainsFunc(cells, func(c Cell) bool { return c.Who == who })
+	}
+	var words []string
+	for _, c := range cells {
+		repository := strings.TrimSuffix(strings.TrimSuffix(c.Who, off), on)
+		switch {
+		case !has(repository+off) || !has(repository+on):
+			words = append(words, c.Who)
+		case !slices.Contains(words, repository):
+			words = append(words, repository)
+		}
 	}
 	if last := len(words) - 1; last > 0 {
 		return strings.Join(words[:last], ", ") + " and " + words[last]
@@ -70,16 +81,15 @@ func listed(cells []Cell) string {
 	return words[0]
 }
 
-// verb says how sure it is that cells get in, and how much of the first.
-func verb(cells []Cell) string {
-	first := cells[0].Reach
+// verb says how sure it is that somebody of a cell gets in, and how much of it.
+func verb(c Cell, plural bool) string {
 	switch {
-	case !first.Some:
-		return " may get in, which depends on " + first.Why
-	case len(cells) > 1:
-		return " get in" + first.Portion()
+	case !c.Reach.Some:
+		return " may get in, which depends on " + c.Reach.Why
+	case plural:
+		return " get in" + c.Reach.Portion()
 	}
-	return " gets in" + first.Portion()
+	return " gets in" + c.Reach.Portion()
 }
 
 // Portion says how much of a cell gets in, where it is not nearly all: 1 in so many of the possible UUIDs.

@@ -170,7 +170,7 @@ func (p *policyJudgement) world(b binding, path string) {
 		case strings.HasPrefix(text, "principalSet://cloudresourcemanager."):
 			message = fmt.Sprintf("Everything in every pool of a project, a folder or an organisation has the role %.100s.", b.Role)
 		}
-		if message != "" && !p.Full(rule) {
+		if message != "" && !p.Skip(rule) {
 			fix := p.fix(m) + "\n" + setup.GCPRevoke(b.Role, text)
 			p.Find(finding.Error, rule, fmt.Sprintf("%s.members[%d]", path, i), message, finding.Fix{Kind: finding.Shell, Text: fix})
 		}
