@@ -64,6 +64,7 @@ func arrows() map[string][]string {
 		"access":          {"document", "shell", "strictyaml"},
 		"audit":           {"finding", "pipelines", "script"},
 		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
+		"diagnosis":       {"bitbucket", "oidc", "refusal"},
 		"drift":           {"access", "bitbucket", "document", "finding", "trust"},
 		"inventory":       {"access", "bitbucket", "drift", "judge", "trust"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/clock"
+	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/refusal"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/shell"
@@ -26,6 +27,34 @@ func Refusals() []string {
 	all := slices.Concat(sessionRefusals(false).Said(), sessionRefusals(true).Said(), registryRefusals().Said())
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// Meanings are the rows of each table by the call that it is about, for a step with these claims that asks for a role of which
+// nothing is known.
+func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
+	role := ARN{"aws", setup.AccountID, setup.RoleName}
+	of := func(r refusal.Row[request]) request {
+		about := request{claims: c, role: role, duration: time.Hour}
+		for _, text := range r.Texts {
+			if action, ok := strings.CutPrefix(text, "to perform: "); ok {
+				about.action = action
+			}
+		}
+		return about
+	}
+	chained := func(r refusal.Row[request]) request {
+		about := of(r)
+		about.from = &ARN{"aws", setup.AccountID, "FIRST_ROLE_NAME"}
+		return about
+	}
+	registry := func(r refusal.Row[request]) request {
+		about := of(r)
+		about.principal = role.String()
+		return about
+	}
+	return map[string][]refusal.Meaning{
+		"aws": sessionRefusals(false).Meanings(of), "aws-chain": sessionRefusals(true).Meanings(chained), "aws-registry": registryRefusals().Meanings(registry),
+	}
 }
 
 // sessionRefusals are the answers of STS, to the first call or to a chained one. The codes are those of STS's model; meanings and

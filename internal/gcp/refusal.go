@@ -16,6 +16,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/refusal"
+	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/transport"
 )
 
@@ -48,6 +49,14 @@ func iamCredentials() service {
 
 // Refusals are the messages of the table, from the code on.
 func Refusals() []string { return refusals().Said() }
+
+// Meanings are the rows of the table, for a step with these claims that asks for an account of which nothing is known.
+func Meanings(c oidc.Claims) []refusal.Meaning {
+	about := request{
+		claims: c, provider: Provider{setup.ProjectNumber, setup.Pool, setup.Provider}, account: setup.ServiceAccount, lifetime: time.Hour, api: iamCredentials(),
+	}
+	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+}
 
 // refusals is the table. STS has one code for many causes, so that a part of its text must tell them apart; the reasons are those of
 // google.api.ErrorReason. Source: Google Cloud, "Troubleshoot Workload Identity Federation", and the answers seen by users of

@@ -19,6 +19,12 @@ type request struct {
 // Refusals are the messages of the table, from the code on.
 func Refusals() []string { return refusals().Said() }
 
+// Meanings are the rows of the table, for a step with these claims at an endpoint of which nothing is known.
+func Meanings(c oidc.Claims) []refusal.Meaning {
+	about := request{Service{Name: Generic, Setup: trustTheToken}, c}
+	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+}
+
 // refusals are the error codes of RFC 6749 (section 5.2), RFC 8693 (section 2.2.2) and of servers in the field.
 func refusals() refusal.Table[request] {
 	row := func(code, means, atGeneric string) refusal.Row[request] {

@@ -18,6 +18,11 @@ type asked struct{ claims oidc.Claims }
 // Refusals are the messages of the table.
 func Refusals() []string { return refusals().Said() }
 
+// Meanings are the rows of the table, for a step with these claims.
+func Meanings(c oidc.Claims) []refusal.Meaning {
+	return refusals().Meanings(func(refusal.Row[asked]) asked { return asked{c} })
+}
+
 // refusals is the table: Okta's SDK knows statuses and no codes.
 func refusals() refusal.Table[asked] {
 	var table refusal.Table[asked]

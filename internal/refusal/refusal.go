@@ -71,11 +71,14 @@ func (r Row[T]) Bare(doing string, a Answer) *Error {
 	return &Error{Doing: doing, Status: a.Status, Code: r.Code, Reason: r.Reason, Means: r.Means, Clock: r.Clock, byStatus: r.Status != 0}
 }
 
+// Said is the row's message, from the code on.
+func (r Row[T]) Said() string { return r.Bare("", Answer{Status: r.Status}).said() }
+
 // Said are the rows' messages, from the code on, for a test that documentation has all of them.
 func (t Table[T]) Said() []string {
 	said := make([]string, len(t))
 	for i, r := range t {
-		said[i] = r.Bare("", Answer{Status: r.Status}).said()
+		said[i] = r.Said()
 	}
 	return said
 }
@@ -117,6 +120,9 @@ func TooNew() []string {
 
 // words is text in lower case, with one space in place of any white space.
 func words(text string) string { return strings.ToLower(strings.Join(strings.Fields(text), " ")) }
+
+// Says reports whether a text has a phrase as a row's Texts mean it: whole words, in any case, with any white space between them.
+func Says(text, phrase string) bool { return contains(words(text), words(phrase)) }
 
 // contains reports whether text has phrase with no letter, digit or hyphen directly beside it where phrase itself ends in one.
 func contains(text, phrase string) bool {

@@ -23,6 +23,12 @@ type request struct {
 // Refusals are the messages of the table.
 func Refusals() []string { return refusals().Said() }
 
+// Meanings are the rows of the table, for a step with these claims that asks for a role of which nothing is known.
+func Meanings(c oidc.Claims) []refusal.Meaning {
+	about := request{&Backend{Config: Config{Mount: "MOUNT", Role: "ROLE_NAME"}}, c}
+	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+}
+
 // refusals is the table. Vault has no codes, only texts. Source: hashicorp/vault-plugin-auth-jwt, path_login.go.
 func refusals() refusal.Table[request] {
 	return refusal.Table[request]{

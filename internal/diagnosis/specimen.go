@@ -1,0 +1,40 @@
+package diagnosis
+
+import (
+	"strings"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/oidc"
+)
+
+// What stands for a step's claims in the advice of the tables. The braces are there so that a shell's words are quoted as they will be.
+const (
+	issuerHost    = "api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
+	workspaceUUID = "WORKSPACE_UUID"
+	repository    = "{REPOSITORY_UUID}"
+	environment   = "{ENVIRONMENT_UUID}"
+	step          = "{STEP_UUID}"
+)
+
+// Specimen are the claims that stand for a step's, one of a deployment or one without.
+func Specimen(deployed bool) oidc.Claims {
+	c := oidc.Claims{
+		Issuer: "https://" + issuerHost, Audience: []string{bitbucket.WorkspaceARI + workspaceUUID},
+		WorkspaceUUID: "{" + workspaceUUID + "}", RepositoryUUID: repository, StepUUID: step,
+	}
+	if deployed {
+		c.DeploymentEnvironmentUUID = environment
+	}
+	c.Subject = bitbucket.Subject(c) + ":" + step
+	return c
+}
+
+// instead puts a step's claims in the place of the specimen's.
+func instead(c oidc.Claims) *strings.Replacer {
+	c = c.Pasteable()
+	_, last, _ := bitbucket.CutLast(c.Subject)
+	return strings.NewReplacer(
+		issuerHost, strings.TrimPrefix(c.Issuer, "https://"), bitbucket.WorkspaceARI+workspaceUUID, bitbucket.WorkspaceAudience(c),
+		repository, c.Repository(), environment, c.Environment(), step, last,
+	)
+}

@@ -1,0 +1,24 @@
+package refusal
+
+// A Meaning is a row without its request, for a program that sees no more than the text of a refusal. Its advice is about a request
+// that stands for any.
+type Meaning struct {
+	Status int      `json:"status,omitempty"`
+	Code   string   `json:"code,omitempty"`
+	Reason string   `json:"reason,omitempty"`
+	Texts  []string `json:"texts,omitempty"`
+	Means  string   `json:"means"`
+	Advice []string `json:"advice"`
+}
+
+// Meanings are the rows in their order. about is the request that stands for any of a row.
+func (t Table[T]) Meanings(about func(Row[T]) T) []Meaning {
+	all := make([]Meaning, len(t))
+	for i, r := range t {
+		all[i] = Meaning{r.Status, r.Code, r.Reason, r.Texts, r.Means, []string{}}
+		if r.Do != nil {
+			all[i].Advice = r.Do(about(r))
+		}
+	}
+	return all
+}
