@@ -117,7 +117,7 @@ type Judge interface {
 type Judgement struct {
 	Rule     finding.Rule
 	Severity finding.Severity
-	Steps    []*Step // the first one has the finding's line
+	Steps    []*Step // the first one has the finding's line; without one it is about the file
 	About    string  // what the finding is about beside the step: part of its id
 	Message  string
 	Fix      finding.Fix
@@ -280,7 +280,10 @@ func (r *run) judges() {
 			for _, s := range j.Steps {
 				p.steps = append(p.steps, r.steps[slices.Index(steps, s)])
 			}
-			p.at = p.steps[0].src.Place
+			p.at = place{Line: 1, Column: 1}
+			if len(p.steps) > 0 {
+				p.at = p.steps[0].src.Place
+			}
 			r.report(p)
 		}
 	}

@@ -84,5 +84,5 @@ func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message strin
 
 // fromOutside reports whether a rule is about more than the file.
 func fromOutside(rule string) bool {
-	return slices.Contains([]string{TrustRefuses().Name, TrustAdmitsOthers().Name, MapNotGranted().Name, GuardRefuses().Name}, rule)
+	return slices.Contains([]string{TrustRefuses().Name, TrustAdmitsOthers().Name, DocumentUnpaired().Name, MapNotGranted().Name, GuardRefuses().Name}, rule)
 }

@@ -26,7 +26,7 @@ func Rules() []finding.Rule {
 		tokenPrinted(), credentialsPrinted(), tokenKept(), tokenInClone(), tokenToThirdParty(), tokenAsArgument(),
 		pipeUnknown(), pipeUnpinned(), imageUnpinned(), importUnpinned(), remoteScript(), buildBesideToken(), agentBesideToken(),
 		keysInFile(), keysStored(), keysBesideToken(),
-		TrustRefuses(), TrustAdmitsOthers(), MapNotGranted(), GuardRefuses(),
+		TrustRefuses(), TrustAdmitsOthers(), DocumentUnpaired(), MapNotGranted(), GuardRefuses(),
 		acceptIncomplete(), acceptUnused(),
 	}
 }
@@ -48,6 +48,16 @@ func TrustAdmitsOthers() finding.Rule {
 		Finds: "a trust policy that also lets in steps that do not ask for the role",
 		Why:   "Whoever can change such a step can become the role. It is an error where pull requests are among them: their code is unreviewed.",
 		Fix:   "Give the step that needs the role an environment, and bind the policy to the environment's UUID.",
+	}
+}
+
+// DocumentUnpaired is of documents.
+func DocumentUnpaired() finding.Rule {
+	return finding.Rule{
+		Name: "document-unpaired", Severity: finding.Note,
+		Finds: "a trust configuration that nothing in the file asks for",
+		Why:   "No step names the role, or the policy has no name and the file asks for several. Nothing was judged against it.",
+		Fix:   "Give the role as `aws iam get-role` prints it, with its name, or leave the document out.",
 	}
 }
 

@@ -76,6 +76,7 @@ func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
 			}
 		}
 	}
+	all = append(all, d.unpaired(documents, asked)...)
 	for _, key := range order {
 		if j, found := others(key, admitted[key], asked[key]); found {
 			all = append(all, j)
@@ -186,21 +187,13 @@ func (d Documents) Readable() error {
 	return err
 }
 
-// Unpaired names the documents that no step of the files asks for: nothing was judged against them.
-func (d Documents) Unpaired(files []audit.Result) []string {
-	documents, err := judge.Read(d.Files)
-	if err != nil {
-		return nil
-	}
-	var all []string
+// unpaired finds the roles that no step asks for. A provider is no role: it stands beside them.
+func (d Documents) unpaired(documents judge.Documents, asked map[string][]*audit.Step) []audit.Judgement {
+	var all []audit.Judgement
 	for _, r := range d.judge(documents, &audit.Step{}, member{}, true) {
-		paired := slices.ContainsFunc(files, func(f audit.Result) bool {
-			return slices.ContainsFunc(f.Steps, func(s audit.Step) bool {
-				return slices.ContainsFunc(s.Verdicts, func(v audit.Verdict) bool { return v.Document == r.File && v.Name == r.Name })
-			})
-		})
-		if !paired && r.Kind != "aws-provider" && r.Kind != "gcp-provider" {
-			all = append(all, strings.TrimSpace(r.File+": "+r.Name))
+		key := r.File + "\x00" + r.Name
+		if asked[key] == nil && r.Kind != "aws-provider" && r.Kind != "gcp-provider" {
+			all = append(all, audit.Judgement{Rule: audit.DocumentUnpaired(), About: key, Message: title(r) + " is not judged: no step of the file asks for it."})
 		}
 	}
 	return all
