@@ -50,7 +50,7 @@ func arrows() map[string][]string {
 		"guard":           {"hint"},
 
 		// the judgement
-		"advisor":         {"access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust"},
+		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust", "trust/iam"},
 		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -58,9 +58,10 @@ func arrows() map[string][]string {
 		"trust":           {"bitbucket", "document", "finding"},
 		"trust/trusttest": {"bitbucket", "trust"},
 		"cel":             {"bitbucket"},
-		"report":          {"bitbucket", "cli", "document", "finding", "judge", "trust", "trust/iam"},
+		"accept":          {"finding", "strictyaml"},
 		"finding":         {},
 		"evidence":        {"hint", "nowait"},
+		"report":          {"accept", "cli", "document", "finding"},
 		"access":          {"document", "shell", "strictyaml"},
 		"audit":           {"finding", "pipelines", "script"},
 		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
@@ -236,9 +237,9 @@ func reach() map[string][]string {
 			"unix.O_PATH", "unix.Openat", "unix.S_IFLNK", "unix.S_IFMT", "unix.Stat_t",
 		},
 		"record": {"os.File", "os.Root", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB", "syscall.Stat_t"}, // the file of records
-		"nowait": { // whatever is read, and what is appended to
-			"os.File", "os.O_APPEND", "os.O_CREATE", "os.O_EXCL", "os.O_RDONLY", "os.O_RDWR", "os.OpenFile", "os.OpenRoot", "os.Root",
-			"os.SameFile", "syscall.O_DIRECTORY", "syscall.O_NONBLOCK",
+		"nowait": { // whatever is read, what is appended to, and reports
+			"os.File", "os.O_APPEND", "os.O_CREATE", "os.O_EXCL", "os.O_RDONLY", "os.O_RDWR", "os.O_TRUNC", "os.O_WRONLY", "os.OpenFile",
+			"os.OpenRoot", "os.Root", "os.SameFile", "syscall.O_DIRECTORY", "syscall.O_NOFOLLOW", "syscall.O_NONBLOCK",
 		},
 	}
 }

@@ -20,7 +20,7 @@ func Commands(version string) []cli.Command {
 	return []cli.Command{
 		explain.Command(),
 		check(version),
-		auditCommand(),
+		auditCommand(version),
 		mapCommand(),
 		driftCommand(),
 		guardCommand(),

@@ -3,8 +3,6 @@ package advisor
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,22 +10,22 @@ import (
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/document"
-	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/guard/rules"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/pipelines"
+	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
 
-func auditCommand() cli.Command {
-	return cli.Command{Name: "audit", Usage: auditUsage, Options: auditOptions(), Run: runAudit}
+func auditCommand(version string) cli.Command {
+	return cli.Command{Name: "audit", Usage: auditUsage, Options: auditOptions(), Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+		return runAudit(ctx, version, c, a)
+	}}
 }
 
 func auditOptions() []cli.Option {
 	const uuid, isUUID = `(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?`, "a UUID, with or without braces"
-	return []cli.Option{
-		{Name: "format", Value: "FORMAT", Pattern: "text|json", Expected: "text or json", Usage: "text (the default) or json"},
+	return append([]cli.Option{
 		{Name: "document", Value: "FILE", Many: true, File: true, Usage: "a trust configuration, as for check: judge each step against it"},
 		{Name: "map", Value: "FILE", File: true, Usage: "an access map: report what steps ask for and the map does not grant"},
 		{Name: "guard", Value: "FILE", File: true, Usage: "guardrails: report which of them refuse a step"},
@@ -37,9 +35,7 @@ func auditOptions() []cli.Option {
 		{Name: "environment", Value: "NAME=UUID", Many: true, Pattern: `(?s).+=` + uuid, Expected: "NAME=UUID", Usage: "the UUID of a deployment environment"},
 		{Name: "our-pipe", Value: "NAME", Many: true, Usage: "this pipe under another name, such as acme/sign-in"},
 		{Name: "now", Value: "TIME", Usage: "the time to judge at, such as 2026-11-22T23:00:00Z; without it: now"},
-		{Name: "strict", Usage: "warnings and undecided verdicts count as errors"},
-		{Name: "no-exit-code", Usage: "exit 0 also where there are errors"},
-	}
+	}, outputOptions()...)
 }
 
 func auditUsage(program string) string {
@@ -62,7 +58,7 @@ type audited struct {
 	data []byte
 }
 
-func runAudit(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
+func runAudit(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
 	if len(a.Files) == 0 {
 		a.Files = []string{pipelines.FileName}
 	}
@@ -74,42 +70,32 @@ func runAudit(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 		}
 		files = append(files, audited{audit.Result{File: name}, data})
 	}
-	options := audit.Options{OurPipes: a.Texts("our-pipe"), Judges: auditJudges(ctx, a)}
+	now := a.Moment("now", time.Now())
+	options := audit.Options{OurPipes: a.Texts("our-pipe"), Judges: auditJudges(ctx, a, now)}
+	out := readOutput(ctx, a)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	type outcome struct {
-		files []audited
-		text  string
-	}
-	got := make(chan outcome, 1)
+	got := make(chan *report.Report, 1)
 	go func() { // a small file can be made to take long
 		for i := range files {
 			files[i].Result = audit.File(files[i].File, files[i].data, options)
 		}
-		if a.Text("format") == "json" {
-			got <- outcome{files, auditJSON(files)}
-		} else {
-			got <- outcome{files, auditText(files, c.Colours(a.Vars))}
-		}
+		got <- auditReport(files, version, now)
 	}()
 	select {
-	case o := <-got:
-		c.Print(o.text)
-		if a.Given("no-exit-code") {
-			return cli.Done
-		}
-		return auditStatus(o.files, a.Given("strict"))
+	case r := <-got:
+		return out.put(ctx, c, r)
 	case <-ctx.Done():
 		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
 	}
 }
 
 // auditJudges reads what steps are judged against beside the file.
-func auditJudges(ctx context.Context, a *cli.Arguments) []audit.Judge {
+func auditJudges(ctx context.Context, a *cli.Arguments, now time.Time) []audit.Judge {
 	r := judges.Repository{
 		Workspace: either(a.Text("workspace"), a.Vars.Workspace), WorkspaceUUID: either(a.Text("workspace-uuid"), a.Vars.RepositoryOwner),
-		RepositoryUUID: either(a.Text("repository"), a.Vars.RepositoryUUID), Environments: map[string]string{}, Now: a.Moment("now", time.Now()),
+		RepositoryUUID: either(a.Text("repository"), a.Vars.RepositoryUUID), Environments: map[string]string{}, Now: now,
 	}
 	var granted *access.Map
 	if name := a.Text("map"); name != "" {
@@ -168,52 +154,4 @@ func either(a, b string) string {
 		return a
 	}
 	return b
-}
-
-// auditStatus depends on findings alone, whatever they are printed as.
-func auditStatus(files []audited, strict bool) int {
-	for _, f := range files {
-		if slices.ContainsFunc(f.Findings, func(f audit.Finding) bool {
-			return f.Severity == finding.Error || strict && f.Severity == finding.Warning
-		}) {
-			return cli.Failed
-		}
-		for _, s := range f.Steps {
-			if strict && slices.ContainsFunc(s.Verdicts, func(v audit.Verdict) bool { return v.Verdict == string(trust.Undecided) }) {
-				return cli.Failed
-			}
-		}
-	}
-	return cli.Done
-}
-
-// auditJSON is one object for a file, and for several one that lists them, with all findings beside.
-func auditJSON(files []audited) string {
-	type one struct {
-		Version int `json:"version"`
-		audit.Result
-	}
-	if len(files) == 1 {
-		return document.Indented(one{1, files[0].Result})
-	}
-	all := struct {
-		Version  int              `json:"version"`
-		Files    []audit.Result   `json:"files"`
-		Findings []audit.Finding  `json:"findings"`
-		Accepted []audit.Accepted `json:"accepted"`
-	}{1, []audit.Result{}, []audit.Finding{}, []audit.Accepted{}}
-	for _, f := range files {
-		all.Files = append(all.Files, f.Result)
-		all.Findings = append(all.Findings, f.Findings...)
-		all.Accepted = append(all.Accepted, f.Accepted...)
-	}
-	return document.Indented(all)
-}
-
-// counted is so many of a thing.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

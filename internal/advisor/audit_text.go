@@ -2,105 +2,138 @@ package advisor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"bitbucket-oidc/internal/audit"
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/report"
+	"bitbucket-oidc/internal/trust"
 )
 
-// auditText is for each file the verdict and the counts, the classes of identity, and the findings.
-func auditText(files []audited, colours bool) string {
-	p := &paint{on: colours}
-	var r auditPage
-	for i, f := range files {
-		if i > 0 {
-			r.Gap()
+// auditReport is for each file the classes of identity and the findings.
+func auditReport(files []audited, version string, now time.Time) *report.Report {
+	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: audit.Rules()}
+	steps, tokens := 0, 0
+	for _, f := range files {
+		r.Inputs = append(r.Inputs, report.Input{Name: f.File, Data: f.data})
+		section := report.Section{Body: classes(f.Classes, f.Steps)}
+		signedIn := 0
+		for _, s := range f.Steps {
+			r.Verdicts = append(r.Verdicts, auditVerdicts(f.File, s)...)
+			if s.Token {
+				signedIn++
+			}
 		}
-		r.auditHead(f, p)
-		r.classes(f.Classes, f.Steps)
-		source := strings.Split(string(f.data), "\n")
+		steps, tokens = steps+len(f.Steps), tokens+signedIn
+		if len(files) > 1 {
+			section.Title = fmt.Sprintf("%s: %s, %d with a token", f.File, report.Count(len(f.Steps), "step"), signedIn)
+		}
 		for _, one := range f.Findings {
-			r.Gap()
-			r.finding(one, source, p)
+			one.Shared = one.Steps
+			section.Findings = append(section.Findings, one.Finding)
 		}
-		r.accepted(f.Accepted)
+		for _, one := range f.Accepted {
+			r.Accepted = append(r.Accepted, report.Accepted{Finding: one.Finding.Finding, Why: one.Why, Until: one.Until, Comment: true})
+		}
+		r.Sections = append(r.Sections, section)
 	}
-	return r.String()
+	r.Headline = fmt.Sprintf("%s, %d with a token", report.Count(steps, "step"), tokens)
+	if len(files) > 1 {
+		r.Headline = report.Count(len(files), "file") + ", " + r.Headline
+	} else {
+		r.Headline += " in " + files[0].File
+	}
+	r.JSON = func(r *report.Report) any { return auditJSON(r, files) }
+	return r
 }
 
-// paint colours text for a terminal.
-type paint struct{ on bool }
-
-func (p *paint) severity(s finding.Severity, text string) string {
-	if !p.on {
-		return text
+// auditVerdicts are what documents decide about a step. What they refuse is a finding as well; what is undecided counts as a warning.
+func auditVerdicts(file string, s audit.Step) []report.Verdict {
+	var all []report.Verdict
+	for _, v := range s.Verdicts {
+		one := report.Verdict{File: file, Kind: v.Document, Name: s.Path + " " + v.Name, Verdict: v.Verdict, Reason: v.Reason}
+		if v.Verdict == string(trust.Undecided) {
+			one.Counts = finding.Warning
+		}
+		all = append(all, one)
 	}
-	code := map[finding.Severity]string{finding.Error: "31", finding.Warning: "33", finding.Note: "36"}[s]
-	return "\x1b[1;" + code + "m" + text + "\x1b[0m"
+	return all
 }
 
-// An auditPage is the report of an audit for people.
-type auditPage struct{ report.Page }
-
-func (r *auditPage) auditHead(f audited, p *paint) {
-	counts := map[finding.Severity]int{}
-	for _, one := range f.Findings {
-		counts[one.Severity]++
+// auditJSON is one object for a file, and for several one that lists them, with all findings beside.
+func auditJSON(r *report.Report, files []audited) any {
+	type result struct {
+		audit.Result
+		Findings []audit.Finding `json:"findings"`
+		Accepted []any           `json:"accepted"`
 	}
-	tokens := 0
-	for _, s := range f.Steps {
-		if s.Token {
-			tokens++
+	settled := make([]result, 0, len(files))
+	findings, accepted := []audit.Finding{}, []any{}
+	for _, f := range files {
+		whole := slices.Clone(f.Findings)
+		for _, one := range f.Accepted {
+			whole = append(whole, one.Finding)
 		}
+		one := result{Result: f.Result}
+		one.Findings, one.Accepted = report.Split(r, whole)
+		settled = append(settled, one)
+		findings, accepted = append(findings, one.Findings...), append(accepted, one.Accepted...)
 	}
-	mark, worst := "✔", finding.Note
-	if counts[finding.Error] > 0 {
-		mark, worst = "✖", finding.Error
-	} else if counts[finding.Warning] > 0 {
-		worst = finding.Warning
+	for _, f := range r.AboutAccepting() {
+		findings = append(findings, audit.Finding{Finding: f, Steps: []string{}})
 	}
-	r.Paste(0, p.severity(worst, mark)+fmt.Sprintf(" %s: %s, %s, %s; %s, %d with a token", cli.Visible(f.File),
-		counted(counts[finding.Error], "error"), counted(counts[finding.Warning], "warning"), counted(counts[finding.Note], "note"), counted(len(f.Steps), "step"), tokens))
+	if len(files) == 1 {
+		settled[0].Findings = findings
+		return struct {
+			Version int `json:"version"`
+			result
+		}{1, settled[0]}
+	}
+	return struct {
+		Version  int             `json:"version"`
+		Files    []result        `json:"files"`
+		Findings []audit.Finding `json:"findings"`
+		Accepted []any           `json:"accepted"`
+	}{1, settled, findings, accepted}
 }
 
 // mostSteps is how many steps of a class are listed.
 const mostSteps = 8
 
 // classes lists the identities that clouds can tell apart.
-func (r *auditPage) classes(classes []audit.Class, steps []audit.Step) {
+func classes(classes []audit.Class, steps []audit.Step) (t report.Text) {
 	if len(classes) == 0 {
-		return
+		return t
 	}
-	r.Gap()
-	r.Say(0, "Identities that the clouds can tell apart by the token's subject:")
+	t.Say(0, "Identities that the clouds can tell apart by the token's subject:")
 	names := map[string]string{}
 	for _, s := range steps {
 		names[s.Path] = fmt.Sprintf("line %d  %s", s.Line, strings.TrimSpace(s.Path+" "+quoted(s.Name)))
 	}
 	for _, c := range classes {
-		title := cli.Visible(c.Subject)
+		title := c.Subject
 		if c.Undecided {
 			title += "  undecided: it is not confirmed whether `environment:` without `deployment:` comes into the token"
 		}
-		r.Say(2, title)
+		t.Say(2, title)
 		for i, path := range c.Steps {
 			if i == mostSteps {
-				r.Say(4, fmt.Sprintf("and %d more", len(c.Steps)-mostSteps))
+				t.Say(4, fmt.Sprintf("and %d more", len(c.Steps)-mostSteps))
 				break
 			}
-			r.Say(4, cli.Visible(names[path]))
+			t.Say(4, names[path])
 		}
 		for _, a := range c.Asks {
 			who := "an identity that the file does not say"
 			if a.Who != nil {
-				who = cli.Visible(*a.Who)
+				who = *a.Who
 			}
-			r.Say(4, "asks  "+a.Cloud+"  "+who)
+			t.Say(4, "asks  "+a.Cloud+"  "+who)
 		}
 	}
+	return t
 }
 
 func quoted(name string) string {
@@ -108,71 +141,4 @@ func quoted(name string) string {
 		return ""
 	}
 	return `"` + name + `"`
-}
-
-// finding shows a finding: where, the line with carets, what is wrong, and what to do.
-func (r *auditPage) finding(f audit.Finding, source []string, p *paint) {
-	r.Paste(0, fmt.Sprintf("%s:%d:%d: %s", cli.Visible(f.File), f.Line, f.Column, p.severity(f.Severity, string(f.Severity)+" "+f.Rule)))
-	if f.Line >= 1 && f.Line <= len(source) && f.Rule != "keys-in-file" {
-		r.excerpt(f, strings.TrimRight(source[f.Line-1], "\r"), p)
-	}
-	r.Say(2, cli.Visible(f.Message))
-	for i, path := range f.Steps {
-		if i == mostSteps {
-			r.Say(2, fmt.Sprintf("and %d more steps", len(f.Steps)-mostSteps))
-			break
-		}
-		r.Say(2, "in "+cli.Visible(path))
-	}
-	if f.Fix.Kind == finding.Advice {
-		r.Say(2, "fix: "+cli.Visible(f.Fix.Text))
-	} else {
-		r.Paste(2, "fix: "+strings.ReplaceAll(cli.VisibleLines(f.Fix.Text), "\n", "\n     "))
-	}
-}
-
-// excerpt shows the source line, cut around what is meant.
-func (r *auditPage) excerpt(f audit.Finding, line string, p *paint) {
-	text := []rune(strings.ReplaceAll(line, "\t", " "))
-	from := min(max(f.Column-1, 0), len(text))
-	to := from
-	for to < len(text) && text[to] != ' ' {
-		to++
-	}
-	number := fmt.Sprint(f.Line)
-	room := report.Width - len(number) - 5
-	indent := 0
-	for indent < from && text[indent] == ' ' {
-		indent++
-	}
-	if len(text) > room { // the indentation goes first
-		cutAt := min(indent, len(text)-room)
-		text, from, to = text[cutAt:], from-cutAt, to-cutAt
-	}
-	if from > room/2 && len(text) > room {
-		skip := from - room/4
-		text, from, to = append([]rune("…"), text[skip:]...), from-skip+1, to-skip+1
-	}
-	if len(text) > room {
-		text = append(append([]rune{}, text[:room-1]...), '…')
-	}
-	to = max(min(to, len(text)), from+1)
-	shown := cli.Visible(string(text))
-	if utf8.RuneCountInString(shown) != len(text) { // control characters were written out: columns would lie
-		r.Paste(2, number+" | "+shown)
-		return
-	}
-	r.Paste(2, number+" | "+strings.TrimRight(shown, " "))
-	r.Paste(2, strings.Repeat(" ", len(number))+" | "+strings.Repeat(" ", from)+p.severity(f.Severity, strings.Repeat("^", to-from)))
-}
-
-func (r *auditPage) accepted(all []audit.Accepted) {
-	if len(all) == 0 {
-		return
-	}
-	r.Gap()
-	r.Say(0, counted(len(all), "accepted finding")+":")
-	for _, a := range all {
-		r.Say(2, fmt.Sprintf("%s:%d: %s %s: %s", cli.Visible(a.File), a.Line, a.Severity, a.Rule, cli.Visible(a.Why)))
-	}
 }

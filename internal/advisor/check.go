@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/judge"
-	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -23,34 +21,7 @@ func check(version string) cli.Command {
 }
 
 func checkOptions() []cli.Option {
-	return append([]cli.Option{
-		formatOption(),
-		reachOption(),
-	}, identity.Options()...)
-}
-
-// formatOption is the flag that chooses among [report.Formats].
-func formatOption() cli.Option {
-	var names, says []string
-	for _, f := range report.Formats() {
-		names = append(names, f.Name)
-		if f.Says != "" {
-			f.Name += " (" + f.Says + ")"
-		}
-		says = append(says, f.Name)
-	}
-	last := len(names) - 1
-	return cli.Option{
-		Name: "format", Value: "FORMAT", Pattern: strings.Join(names, "|"),
-		Expected: strings.Join(names[:last], ", ") + " or " + names[last],
-		Usage:    strings.Join(says[:last], ", ") + ", or " + says[last],
-	}
-}
-
-// chosenFormat is the format that the command line asks for.
-func chosenFormat(a *cli.Arguments) report.Format {
-	all := report.Formats()
-	return all[max(0, slices.IndexFunc(all, func(f report.Format) bool { return f.Name == a.Text("format") }))]
+	return slices.Concat(outputOptions(), []cli.Option{reachOption()}, identity.Options())
 }
 
 // documentKinds are what check judges, with the commands that print them.
@@ -77,37 +48,32 @@ its kind told, or the command line is wrong. It never sends anything. Variables:
 
 func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
 	if a.Given("reach") {
-		return checkReach(ctx, c, a)
+		return checkReach(ctx, version, c, a)
 	}
 	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
 	id := identity.Read(ctx, a, options.Now)
 	files := readFiles(ctx, a)
+	out := readOutput(ctx, a)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
 	// A small document can be made to take long.
 	type outcome struct {
 		results []trust.Result
-		text    string
 		err     error
 	}
 	got := make(chan outcome, 1)
 	go func() {
 		results, err := judge.Judge(files, id, options)
-		if err != nil {
-			got <- outcome{err: unknownKinds(err)}
-			return
-		}
-		got <- outcome{results: results, text: chosenFormat(a).Write(report.Check{Version: version, Identity: id, Files: a.Files, Results: results, Now: options.Now})}
+		got <- outcome{results, err}
 	}()
 	select {
 	case o := <-got:
 		if o.err != nil {
-			return c.Fail(o.err, cli.Misused)
+			return c.Fail(unknownKinds(o.err), cli.Misused)
 		}
 		identity.WarnExpired(c, id, options.Now)
-		c.Lines(o.text)
-		return status(o.results)
+		return out.put(ctx, c, checked{id, files, o.results, options.Now}.report(version))
 	case <-ctx.Done():
 		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
 	}
@@ -134,14 +100,4 @@ func unknownKinds(err error) error {
 		all = append(all, hint.New(cli.Visible(failure.Error()), "give files as these tools print them:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	return errors.Join(all...)
-}
-
-// status is 0 only if everything lets the identity in and nothing is badly wrong.
-func status(results []trust.Result) int {
-	for _, r := range results {
-		if r.Verdict != trust.Allow || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error }) {
-			return cli.Failed
-		}
-	}
-	return cli.Done
 }

@@ -240,6 +240,13 @@ func (r *run) result() Result {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.Rule, b.Rule))
 	})
 	res.Findings, res.Accepted = r.ignored(r.all)
+	secret := map[int]bool{}
+	for _, f := range r.all {
+		secret[f.Line] = secret[f.Line] || f.Rule == keysInFile().Name
+	}
+	for i := range res.Findings {
+		res.Findings[i].Secret = secret[res.Findings[i].Line]
+	}
 	return res
 }
 

@@ -33,8 +33,12 @@ type Arguments struct {
 
 	program, command string
 	values           map[string][]string
+	given            []Flag
 	problems         []error
 }
+
+// A Flag is a flag as it was given.
+type Flag struct{ Name, Value string }
 
 // refuseTokens refuses a command line with a token in it: every process of the machine can read the command line, and errors
 // would repeat the token.
@@ -58,6 +62,7 @@ func parseArguments(program string, command Command, args []string) (*Arguments,
 	for _, o := range command.Options {
 		add := func(value string) error {
 			a.values[o.Name] = append(a.values[o.Name], value)
+			a.given = append(a.given, Flag{o.Name, value})
 			return nil
 		}
 		if o.Value == "" {
@@ -166,6 +171,11 @@ func (a *Arguments) Text(name string) string {
 
 // Texts are the values of a flag that may be given several times.
 func (a *Arguments) Texts(name string) []string { return a.values[name] }
+
+// Sequence is the flags of these names in the order in which they were given.
+func (a *Arguments) Sequence(names ...string) []Flag {
+	return slices.DeleteFunc(slices.Clone(a.given), func(f Flag) bool { return !slices.Contains(names, f.Name) })
+}
 
 // Moment is the time that the flag names.
 func (a *Arguments) Moment(name string, otherwise time.Time) time.Time {

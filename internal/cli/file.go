@@ -39,6 +39,33 @@ func ReadFile(ctx context.Context, name string) ([]byte, error) {
 	}
 }
 
+// WriteFile writes a file that the command line names, in place of what stands there. Whoever reads the file while it is written
+// may see a part of it. ctx bounds the wait for a pipe that nobody reads from.
+func WriteFile(ctx context.Context, name, text string) error {
+	done := make(chan error, 1)
+	go func() {
+		f, err := nowait.Create(name)
+		if err == nil {
+			_, err = io.WriteString(f, text)
+			err = errors.Join(err, f.Close())
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return unwritable(name, err)
+	case <-ctx.Done():
+		return unwritable(name, errors.New(Ended(ctx, "writing it did not finish within TIMEOUT")))
+	}
+}
+
+func unwritable(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return hint.With(fmt.Errorf("--output %s: %w", Visible(name), reason(err)), "give a file in a folder that exists and that this user may write to")
+}
+
 // Ended says what ended a context: that the time is over, in the caller's words, or that a signal stopped the program.
 func Ended(ctx context.Context, late string) string {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
@@ -69,16 +96,21 @@ func readAll(name string) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
 }
 
-// unreadable says which file, and why, without the operation and the name that package os adds.
+// unreadable says which file, and why.
 func unreadable(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		err = path.Err
-	}
 	if name == "-" {
 		name = "standard input"
 	}
-	return hint.With(fmt.Errorf("%s: %w", Visible(name), err), "give a file that can be read whole, or - for standard input")
+	return hint.With(fmt.Errorf("%s: %w", Visible(name), reason(err)), "give a file that can be read whole, or - for standard input")
+}
+
+// reason is an error without the operation and the name that package os adds.
+func reason(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }

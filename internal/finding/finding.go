@@ -25,6 +25,7 @@ type Rule struct {
 	Name     string // kebab-case
 	Severity Severity
 	Milder   Severity // in the cases that Why names; empty where there are none
+	Anyone   bool     // whether everybody in the workspace gets in who can write a pipeline
 	Finds    string   // one line: what the rule finds
 	Why      string
 	Fix      string
@@ -73,9 +74,18 @@ type Finding struct {
 	// End is where the range that begins at Line and Column ends, behind its last character; zero where it is not known.
 	End Place `json:"-"`
 
+	// Shared is what shares the finding, such as steps by their paths; empty where Path says it.
+	Shared []string `json:"-"`
+
+	// Secret reports that the line holds a secret, so that no format shows the line.
+	Secret bool `json:"-"`
+
 	// Replace is the exact edit that mends the finding, where one is known.
 	Replace *Edit `json:"-"`
 }
+
+// Base is the finding in whatever embeds it.
+func (f *Finding) Base() *Finding { return f }
 
 // An Edit replaces a range of the finding's file.
 type Edit struct {

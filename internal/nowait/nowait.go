@@ -22,6 +22,19 @@ var ErrSize = errors.New("too large")
 // Open opens anything: reading from a pipe or a device may still wait.
 func Open(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
+// Create opens a file to be written anew, in place of what it holds. Its name must not be a link: in a checkout it could lead to any
+// file of whoever runs the program.
+func Create(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return nil, errors.New("a link")
+	case errors.Is(err, syscall.ENXIO):
+		return nil, errors.New("a pipe that nobody reads from")
+	}
+	return f, err
+}
+
 // Read reads a regular file of at most so many bytes. It follows links.
 func Read(path string, most int64) ([]byte, error) {
 	f, err := Open(path)

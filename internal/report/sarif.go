@@ -1,154 +1,206 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
+	"path"
 	"slices"
+	"strings"
+	"time"
+	"unicode"
 
-	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
-	"bitbucket-oidc/internal/judge"
-	"bitbucket-oidc/internal/trust"
 )
 
-// Schema is where the form is described. The log names it, nothing fetches it.
-const Schema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+// schema is where SARIF is described. The log names it, nothing fetches it.
+const schema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-// A Log is what a SARIF file holds.
-type Log struct {
-	Schema  string `json:"$schema"`
-	Version string `json:"version"`
-	Runs    []Run  `json:"runs"`
-}
+// sourceRoot names the root of the repository, to which the paths of files are relative.
+const sourceRoot = "SRCROOT"
 
-// A Run is one call of a tool.
-type Run struct {
-	Tool struct {
-		Driver Driver `json:"driver"`
-	} `json:"tool"`
-	ColumnKind string   `json:"columnKind"`
-	Results    []Result `json:"results"`
-	Properties struct {
-		Verdicts []Verdict `json:"verdicts"`
-	} `json:"properties"`
-}
+// object is a JSON object. SARIF has so many small ones, each used once, that types of their own would say less.
+type object = map[string]any
 
-// A Driver is the tool and its rules.
-type Driver struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Rules   []Rule `json:"rules"`
-}
+// text is a SARIF message. Braces stand for themselves: they would be doubled only in a message with arguments. A link that others
+// wrote into it is taken apart, because viewers would show it as one.
+func text(s string) object { return object{"text": strings.ReplaceAll(s, "](", "] (")} }
 
-// A Rule is described where its findings are shown.
-type Rule struct {
-	ID       string  `json:"id"`
-	Short    Message `json:"shortDescription"`
-	HelpURI  string  `json:"helpUri"`
-	Help     Message `json:"help"`
-	Defaults struct {
-		Level string `json:"level"`
-	} `json:"defaultConfiguration"`
-}
-
-// A Message is text.
-type Message struct {
-	Text string `json:"text"`
-}
-
-// A Result is one finding.
-type Result struct {
-	RuleID    string     `json:"ruleId"`
-	RuleIndex int        `json:"ruleIndex"`
-	Level     string     `json:"level"`
-	Message   Message    `json:"message"`
-	Locations []Location `json:"locations"`
-
-	// Fingerprints let a scanner see that a finding is the one of an earlier run.
-	Fingerprints map[string]string `json:"partialFingerprints"`
-}
-
-// A Location is a place in a file, and the path of the finding in the document.
-type Location struct {
-	Physical Physical  `json:"physicalLocation"`
-	Logical  []Logical `json:"logicalLocations,omitempty"`
-}
-
-// Physical is a place in a file.
-type Physical struct {
-	Artifact struct {
-		URI string `json:"uri"`
-	} `json:"artifactLocation"`
-	Region Region `json:"region"`
-}
-
-// A Region is a range. Lines and columns count from 1; the end is behind the last character.
-type Region struct {
-	StartLine   int `json:"startLine"`
-	StartColumn int `json:"startColumn"`
-	EndLine     int `json:"endLine"`
-	EndColumn   int `json:"endColumn"`
-}
-
-// Logical is a path in a document.
-type Logical struct {
-	Name string `json:"fullyQualifiedName"`
-}
-
-// A Verdict is what a document decides.
-type Verdict struct {
-	File    string        `json:"file"`
-	Kind    trust.Kind    `json:"kind"`
-	Name    string        `json:"name"`
-	Verdict trust.Verdict `json:"verdict"`
-	Reason  string        `json:"reason"`
-}
-
-// sarif is the log of a judgement in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result;
-// verdicts, for which SARIF has no place, are in the run's properties. Braces in messages stand for themselves: they would be
-// doubled only where a message has arguments, and none has.
-func sarif(c Check) string {
-	run := Run{ColumnKind: "unicodeCodePoints", Results: []Result{}}
-	rules := judge.Rules()
-	run.Tool.Driver.Name, run.Tool.Driver.Version = "bitbucket-oidc", c.Version
-	for _, rule := range rules {
-		r := Rule{ID: rule.Name, Short: Message{rule.Finds}, HelpURI: finding.Docs(rule.Name), Help: Message{rule.Why + "\n\nFix: " + rule.Fix}}
-		r.Defaults.Level = string(rule.Severity) // SARIF's levels have the same names
-		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, r)
+// writeSARIF is the report in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result; verdicts, for which
+// SARIF has no place, are in the run's properties: a result of kind pass would be shown as an alert.
+func writeSARIF(r *Report, _ bool) string {
+	rules := slices.Concat(r.Rules, missing(AcceptRules(), r.Rules))
+	index := map[string]int{}
+	described := []object{}
+	for i, rule := range rules {
+		index[rule.Name] = i
+		described = append(described, describe(rule))
 	}
-	run.Properties.Verdicts = []Verdict{}
-	for _, r := range c.Results {
-		run.Properties.Verdicts = append(run.Properties.Verdicts, Verdict{r.File, r.Kind, r.Name, r.Verdict, r.Reason})
-		for _, f := range r.Findings {
-			run.Results = append(run.Results, Result{
-				RuleID:       f.Rule,
-				RuleIndex:    slices.IndexFunc(rules, func(rule finding.Rule) bool { return rule.Name == f.Rule }),
-				Level:        string(f.Severity),
-				Message:      Message{f.Message + "\n\nFix: " + f.Fix.Text},
-				Locations:    []Location{location(f)},
-				Fingerprints: map[string]string{"bitbucketOidc/v1": f.ID},
-			})
+	results := []object{}
+	for _, f := range r.Findings() {
+		results = append(results, result(f, index))
+	}
+	for _, a := range r.Accepted {
+		one := result(a.Finding, index)
+		kind := "external"
+		if a.Comment {
+			kind = "inSource"
 		}
+		one["suppressions"] = []object{{"kind": kind, "status": "accepted", "justification": a.Why}}
+		results = append(results, one)
 	}
-	return document.Indented(Log{Schema: Schema, Version: "2.1.0", Runs: []Run{run}})
+	verdicts := []object{}
+	for _, v := range r.Verdicts {
+		verdicts = append(verdicts, object{"file": v.File, "kind": v.Kind, "name": v.Name, "verdict": v.Verdict, "reason": v.Reason})
+	}
+	run := object{
+		"tool":               object{"driver": driver(r.Version, described)},
+		"automationDetails":  object{"id": "bitbucket-oidc/" + r.Command + "/"},
+		"invocations":        []object{{"executionSuccessful": true, "endTimeUtc": r.Now.UTC().Format(time.RFC3339)}},
+		"originalUriBaseIds": object{sourceRoot: object{"description": object{"text": "The root of the repository."}}},
+		"columnKind":         "unicodeCodePoints",
+		"results":            results,
+		"properties":         object{"verdicts": verdicts},
+	}
+	if p := r.Origin.provenance(); p != nil {
+		run["versionControlProvenance"] = []object{p}
+	}
+	return visibleJSON(object{"$schema": schema, "version": "2.1.0", "runs": []object{run}})
 }
 
-func location(f finding.Finding) Location {
-	var l Location
-	l.Physical.Artifact.URI = uri(f.File)
-	l.Physical.Region = Region{f.Line, f.Column, f.End.Line, f.End.Column}
+// missing are the rules of all that have does not have.
+func missing(all, have []finding.Rule) []finding.Rule {
+	return slices.DeleteFunc(all, func(rule finding.Rule) bool {
+		return slices.ContainsFunc(have, func(h finding.Rule) bool { return h.Name == rule.Name })
+	})
+}
+
+func driver(version string, rules []object) object {
+	d := object{
+		"name": "bitbucket-oidc", "fullName": "bitbucket-oidc " + version, "organization": "bitbucket-oidc", "version": version,
+		"informationUri": "https://bitbucket.org/ACCOUNT/bitbucket-oidc", "rules": rules,
+	}
+	if version != "" && unicode.IsDigit(rune(version[0])) {
+		d["semanticVersion"] = version
+	}
+	return d
+}
+
+// describe is a rule. GitHub shows name, descriptions and help, and ranks by security-severity; DefectDojo takes its CWE from the tags.
+func describe(rule finding.Rule) object {
+	severity := map[finding.Severity]string{finding.Error: "8.1", finding.Warning: "5.5", finding.Note: "2.0"}[rule.Severity]
+	if rule.Anyone {
+		severity = "9.1"
+	}
+	help := rule.Why + "\n\nFix: " + rule.Fix
+	return object{
+		"id": rule.Name, "name": pascal(rule.Name), "helpUri": finding.Docs(rule.Name),
+		"shortDescription":     object{"text": sentence(rule.Finds)},
+		"fullDescription":      object{"text": rule.Why},
+		"help":                 object{"text": help, "markdown": help},
+		"defaultConfiguration": object{"level": rule.Severity}, // SARIF's levels have the same names
+		"properties": object{
+			"tags": []string{"security", "oidc", "external/cwe/cwe-284"}, "precision": "high", "security-severity": severity,
+			"problem.severity": map[finding.Severity]string{finding.Error: "error", finding.Warning: "warning", finding.Note: "recommendation"}[rule.Severity],
+		},
+	}
+}
+
+// pascal is a rule's name without its hyphens.
+func pascal(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "-") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
+	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
+}
+
+func result(f finding.Finding, index map[string]int) object {
+	message := f.Message
+	if f.Replace == nil && f.Fix.Text != "" {
+		message += "\n\nFix: " + f.Fix.Text
+	}
+	one := object{
+		"ruleId": f.Rule, "ruleIndex": index[f.Rule], "level": f.Severity, "kind": "fail", "message": text(message),
+		"locations": []object{location(f)},
+		"partialFingerprints": object{
+			"primaryLocationLineHash": lineHash(f), // the only one that GitHub looks at
+			"bitbucketOidcFinding/v1": f.ID,
+		},
+	}
+	if f.New != nil {
+		one["baselineState"] = map[bool]string{true: "new", false: "unchanged"}[*f.New]
+	}
+	if f.Replace != nil {
+		one["fixes"] = []object{{
+			"description": text(f.Fix.Text), // DefectDojo refuses a fix without one
+			"artifactChanges": []object{{
+				"artifactLocation": artifact(f.File),
+				"replacements":     []object{{"deletedRegion": region(f.Replace.At), "insertedContent": object{"text": f.Replace.Text}}},
+			}},
+		}}
+	}
+	return one
+}
+
+// lineHash is in the form in which GitHub computes such a hash by itself.
+func lineHash(f finding.Finding) string {
+	sum := sha256.Sum256([]byte(f.Rule + "\x00" + f.File + "\x00" + f.ID))
+	return hex.EncodeToString(sum[:8]) + ":1"
+}
+
+func location(f finding.Finding) object {
+	physical := object{"artifactLocation": artifact(f.File)}
+	if f.Line > 0 {
+		physical["region"] = region(finding.Place{Line: f.Line, Column: f.Column, EndLine: f.End.Line, EndColumn: f.End.Column})
+	}
+	l := object{"physicalLocation": physical}
 	if f.Path != "" {
-		l.Logical = []Logical{{f.Path}}
+		l["logicalLocations"] = []object{{"fullyQualifiedName": f.Path}}
 	}
 	return l
 }
 
-// uri is a file's name as SARIF wants it. Standard input has none, and is named after what it is.
-func uri(file string) string {
+// region is a range; where its end is not known, it ends with its line. GitHub wants all four numbers.
+func region(p finding.Place) object {
+	one := object{"startLine": p.Line}
+	if p.Column > 0 {
+		one["startColumn"] = p.Column
+	}
+	if p.EndLine > 0 && p.EndColumn > 0 {
+		one["endLine"], one["endColumn"] = p.EndLine, p.EndColumn
+	}
+	return one
+}
+
+// artifact is a file. Standard input has no name, and is named after what it is. A file below the working directory is relative to
+// the root of the repository, where steps run.
+func artifact(file string) object {
+	clean := path.Clean(file)
 	switch {
 	case file == "-":
-		return "stdin"
-	case file != "" && file[0] == '/':
-		return (&url.URL{Scheme: "file", Path: file}).String()
+		return object{"uri": "stdin"}
+	case path.IsAbs(clean):
+		return object{"uri": (&url.URL{Scheme: "file", Path: clean}).String()}
+	case strings.HasPrefix(clean, "../"):
+		return object{"uri": (&url.URL{Path: clean}).String()}
 	}
-	return (&url.URL{Path: file}).String()
+	return object{"uri": (&url.URL{Path: clean}).String(), "uriBaseId": sourceRoot}
+}
+
+// provenance is where the files are kept, or nil.
+func (o Origin) provenance() object {
+	if o.Repository == "" || o.Commit == "" {
+		return nil
+	}
+	p := object{"repositoryUri": o.Repository, "revisionId": o.Commit, "mappedTo": object{"uriBaseId": sourceRoot}}
+	if o.Branch != "" {
+		p["branch"] = o.Branch
+	}
+	return p
 }

@@ -1,4 +1,4 @@
-package report
+package advisor
 
 import (
 	"strings"
@@ -44,17 +44,4 @@ func FuzzWindow(f *testing.F) {
 			t.Errorf("%q, %q: %q, %q, %d to %d", want, has, w, h, from, to)
 		}
 	})
-}
-
-func TestReportWraps(t *testing.T) {
-	var r Page
-	r.Say(2, strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end")
-	for i, line := range r.lines {
-		if len(line) > Width && !strings.Contains(line, "xxx") || i > 0 && !strings.HasPrefix(line, "    ") {
-			t.Errorf("line %d: %q", i, line)
-		}
-	}
-	if text := strings.Join(strings.Fields(strings.Join(r.lines, " ")), " "); text != strings.Repeat("word ", 60)+strings.Repeat("x", 150)+" end" {
-		t.Errorf("the words are now %q", text)
-	}
 }

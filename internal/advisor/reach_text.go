@@ -1,42 +1,44 @@
-package report
+package advisor
 
 import (
 	"fmt"
 	"strings"
+	"time"
 
-	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
 
-// ReachText says for people who gets in through documents.
-func ReachText(files []string, all []trust.Reached) string {
-	var p page
+// reachReport is who gets in through documents.
+func reachReport(version string, now time.Time, files []trust.File, all []trust.Reached) *report.Report {
+	r := &report.Report{Command: "check", Version: version, Now: now, Headline: "who gets in through " + report.Count(len(all), "document")}
 	held := map[string]bool{}
-	for _, r := range all {
-		held[r.File] = true
-		p.Say(0, strings.TrimSpace(fmt.Sprintf("%s: %s %s", r.File, r.Kind, r.Name)))
+	for _, one := range all {
+		held[one.File] = true
+		s := report.Section{Title: strings.TrimSpace(fmt.Sprintf("%s: %s %s", one.File, one.Kind, one.Name))}
 		nobody := true
-		for _, c := range r.Cells {
+		for _, c := range one.Cells {
 			if c.Reach.Maybe {
-				p.cell(c)
+				cell(&s.Body, c)
 				nobody = false
 			}
 		}
 		if nobody {
-			p.Say(2, "nobody of Bitbucket gets in")
+			s.Body.Say(2, "nobody of Bitbucket gets in")
 		}
-		p.Gap()
+		r.Sections = append(r.Sections, s)
 	}
 	for _, file := range files {
-		if !held[file] {
-			p.Say(0, file+": nothing in it names an api.bitbucket.org provider, so that nothing was judged")
-			p.Gap()
+		r.Inputs = append(r.Inputs, report.Input{Name: file.Name, Data: file.Data})
+		if !held[file.Name] {
+			r.Sections = append(r.Sections, unjudged(file))
 		}
 	}
-	return strings.TrimSuffix(p.String(), "\n")
+	r.JSON = func(*report.Report) any { return reachJSON(all) }
+	return r
 }
 
-func (p *page) cell(c trust.Cell) {
+func cell(t *report.Text, c trust.Cell) {
 	line := marks()[c.Reach.Verdict()] + " " + c.Who + c.Reach.Portion()
 	switch {
 	case !c.Reach.Some:
@@ -46,20 +48,20 @@ func (p *page) cell(c trust.Cell) {
 	case !c.Reach.All && c.Reach.Share > 0.75:
 		line += ": some of its steps"
 	}
-	p.Say(2, line)
+	t.Say(2, line)
 	if w := c.Reach.Witness; w != nil {
-		p.Paste(6, "such as "+w.Claims.Subject)
+		t.Paste(6, "such as "+w.Claims.Subject)
 		for _, audience := range w.Claims.Audience[1:] {
-			p.Paste(6, "with the audience "+audience)
+			t.Paste(6, "with the audience "+audience)
 		}
 		if w.Claims.BranchName != "" {
-			p.Paste(6, "of the branch "+w.Claims.BranchName)
+			t.Paste(6, "of the branch "+w.Claims.BranchName)
 		}
 	}
 }
 
-// ReachJSON says for programs who gets in through documents.
-func ReachJSON(all []trust.Reached) string {
+// reachJSON says for programs who gets in through documents.
+func reachJSON(all []trust.Reached) any {
 	type cell struct {
 		Who     string         `json:"who"`
 		Verdict trust.Verdict  `json:"verdict"` // of the witness: allow, or undecided
@@ -88,8 +90,8 @@ func ReachJSON(all []trust.Reached) string {
 		}
 		results = append(results, result{r.File, string(r.Kind), r.Name, cells})
 	}
-	return document.Indented(struct {
+	return struct {
 		Version int      `json:"version"`
 		Results []result `json:"results"`
-	}{1, results})
+	}{1, results}
 }

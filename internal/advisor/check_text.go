@@ -1,0 +1,227 @@
+package advisor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/judge"
+	"bitbucket-oidc/internal/report"
+	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/trust/iam"
+)
+
+// marks begin the line of a verdict.
+func marks() map[trust.Verdict]string {
+	return map[trust.Verdict]string{trust.Allow: "✔", trust.Deny: "✖", trust.Undecided: "?"}
+}
+
+// A checked is a judgement of files.
+type checked struct {
+	identity bitbucket.Identity
+	files    []trust.File
+	results  []trust.Result
+	now      time.Time
+}
+
+// report is for each result the verdict, what decides it, and the findings.
+func (c checked) report(version string) *report.Report {
+	r := &report.Report{Command: "check", Version: version, Now: c.now, Rules: judge.Rules(), JSON: c.json}
+	allowed := 0
+	for _, res := range c.results {
+		v := report.Verdict{File: res.File, Kind: string(res.Kind), Name: res.Name, Verdict: string(res.Verdict), Reason: res.Reason}
+		if res.Verdict == trust.Allow {
+			allowed++
+		} else {
+			v.Counts = finding.Error
+		}
+		r.Verdicts = append(r.Verdicts, v)
+		r.Sections = append(r.Sections, report.Section{
+			Title: strings.TrimSpace(fmt.Sprintf("%s %s: %s: %s %s", marks()[res.Verdict], res.Verdict, res.File, res.Kind, res.Name)),
+			Body:  decided(res, c.identity), Findings: res.Findings,
+		})
+	}
+	for _, file := range c.files {
+		r.Inputs = append(r.Inputs, report.Input{Name: file.Name, Data: file.Data})
+		if !slices.ContainsFunc(c.results, func(r trust.Result) bool { return r.File == file.Name }) {
+			r.Sections = append(r.Sections, unjudged(file))
+		}
+	}
+	r.Headline = fmt.Sprintf("the identity gets in through %d of %s", allowed, report.Count(len(c.results), "document"))
+	r.Sections = append(r.Sections, report.Section{Title: "judged for the identity", Body: whose(c.identity, c.now)})
+	return r
+}
+
+// unjudged is a file with nothing to judge.
+func unjudged(file trust.File) report.Section {
+	return report.Section{Title: file.Name + ": nothing in it names an api.bitbucket.org provider, so that nothing was judged"}
+}
+
+// json is the judgement as other programs read it.
+func (c checked) json(r *report.Report) any {
+	type result struct {
+		trust.Result
+		Findings []finding.Finding `json:"findings"`
+	}
+	type identity struct {
+		Issuer   string         `json:"issuer"`
+		Audience []string       `json:"audience"`
+		Subject  string         `json:"subject"`
+		Claims   map[string]any `json:"claims"`
+	}
+	results, accepted := []result{}, []any{}
+	for _, res := range c.results {
+		stand, waived := report.Split(r, res.Findings)
+		results, accepted = append(results, result{res, stand}), append(accepted, waived...)
+	}
+	claims := c.identity.Claims
+	return struct {
+		Version  int               `json:"version"`
+		Identity identity          `json:"identity"`
+		Results  []result          `json:"results"`
+		Findings []finding.Finding `json:"findings"` // of no document
+		Accepted []any             `json:"accepted"`
+	}{1, identity{claims.Issuer, claims.Audience, claims.Subject, c.identity.All}, results, r.AboutAccepting(), accepted}
+}
+
+// decided is what decides a verdict.
+func decided(res trust.Result, id bitbucket.Identity) (t report.Text) {
+	step, condition, found := iam.Obstacle(res)
+	told := slices.ContainsFunc(res.Findings, func(f finding.Finding) bool { return f.Message == res.Reason })
+	if shown := found && res.Verdict == trust.Deny && step.Effect != "Deny" && fits(condition); !shown && !told {
+		t.Say(2, res.Reason)
+	}
+	switch {
+	case found:
+		obstacle(&t, res.Verdict, step, condition, id)
+	case res.Verdict == trust.Deny && len(res.Findings) == 0:
+		t.Paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
+	}
+	return t
+}
+
+// whose says for whom all this was judged.
+func whose(id bitbucket.Identity, now time.Time) (t report.Text) {
+	t.Paste(2, "issuer    "+id.Claims.Issuer)
+	for _, a := range id.Claims.Audience {
+		t.Paste(2, "audience  "+a)
+	}
+	t.Paste(2, "subject   "+id.Claims.Subject)
+	if e := id.Expired(now); e != "" {
+		t.Paste(2, e)
+	}
+	return t
+}
+
+// obstacle shows a condition with what it wants and what the token has, one above the other, and marks where they differ.
+func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition, id bitbucket.Identity) {
+	state := "does not hold"
+	switch {
+	case v == trust.Undecided:
+		state = "depends on a value that is not known here"
+	case s.Effect == "Deny":
+		state = "refuses"
+	}
+	t.Say(2, fmt.Sprintf("%s %s:", c.Path, state))
+	t.Say(4, c.Key)
+	operator := strings.ToLower(c.Operator)
+	wild := strings.Contains(operator, "like") || strings.Contains(operator, "arn") // to the others a * is a character
+	wants := "wants  "
+	if strings.Contains(operator, "not") {
+		wants = "bars   "
+	}
+	want, has := closest(c.Expected, c.Actual, wild)
+	want, has = cli.Visible(want), cli.Visible(has)
+	if len(c.Actual) == 0 {
+		t.Paste(4, wants+cli.Visible(few(c.Expected)))
+		if v != trust.Undecided {
+			t.Paste(4, "has    nothing: AWS sees no such key")
+		}
+	} else {
+		from, to := difference(want, has, wild)
+		want, has, from, to = window(want, has, from, to)
+		t.Paste(4, wants+want)
+		t.Paste(4, "has    "+has)
+		if to > from && v == trust.Deny && s.Effect != "Deny" {
+			t.Paste(4, "       "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
+		}
+		if others := len(c.Expected) - 1; others > 0 {
+			t.Say(4, fmt.Sprintf("the closest of %d values", others+1))
+		}
+	}
+	if v == trust.Deny {
+		t.Paste(4, "change to: "+cli.Visible(iam.Change(s.Effect, c, id)))
+	}
+}
+
+// few names values, and not all of very many.
+func few(values []string) string {
+	const most = 3
+	if len(values) <= most {
+		return strings.Join(values, " or ")
+	}
+	return fmt.Sprintf("%s or one of %d more", strings.Join(values[:most], " or "), len(values)-most)
+}
+
+// closest is the pair of values that begin with the most in common.
+func closest(expected, actual []string, wild bool) (want, has string) {
+	best := -1
+	for _, w := range expected {
+		for _, h := range actual {
+			if from, _ := difference(w, h, wild); from > best {
+				best, want, has = from, w, h
+			}
+		}
+	}
+	return want, has
+}
+
+// difference is the part of has, in characters, at which it departs from want. If want can have wildcards, that part ends
+// where the first of them stands: what a wildcard takes is not wrong, and behind it anything may be right.
+func difference(want, has string, wild bool) (from, to int) {
+	w, h := []rune(want), []rune(has)
+	if at := slices.IndexFunc(w, func(r rune) bool { return r == '*' || r == '?' }); wild && at >= 0 {
+		w, h = w[:at], h[:min(at, len(h))]
+	}
+	for from < len(w) && from < len(h) && w[from] == h[from] {
+		from++
+	}
+	to = len(h)
+	for end := len(w); to > from && end > from && w[end-1] == h[to-1]; end-- {
+		to--
+	}
+	return from, max(to, min(from+1, len(h)))
+}
+
+// room is what is left of a line for a condition's value.
+const room = report.Width - 11
+
+// fits reports whether a condition's values can be shown whole.
+func fits(c trust.Condition) bool {
+	return !slices.ContainsFunc(slices.Concat(c.Expected, c.Actual), func(value string) bool { return len(value) > room })
+}
+
+// window cuts what is equal, then what is behind, so that both values fit into a line.
+func window(want, has string, from, to int) (string, string, int, int) {
+	w, h := []rune(want), []rune(has)
+	if len(w) <= room && len(h) <= room {
+		return want, has, from, to
+	}
+	if start := strings.LastIndexByte(string(h[:from]), ':'); start > 0 {
+		same := len([]rune(string(h[:from])[:start]))
+		w, h = append([]rune("…"), w[same:]...), append([]rune("…"), h[same:]...)
+		from, to = from-same+1, to-same+1
+	}
+	return cut(w), cut(h), min(from, room-1), min(to, room)
+}
+
+func cut(text []rune) string {
+	if len(text) <= room {
+		return string(text)
+	}
+	return string(text[:room-1]) + "…"
+}

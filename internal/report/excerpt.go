@@ -1,0 +1,88 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/finding"
+)
+
+// excerpt is the line of the file that a finding is about, with carets below the range, in at most so many columns. It is nothing
+// where the finding is about no line, the line holds a secret, or the file was not kept.
+func (r *Report) excerpt(f finding.Finding, width int) []string {
+	i := slices.IndexFunc(r.Inputs, func(in Input) bool { return in.Name == f.File })
+	if i < 0 || f.Line == 0 || f.Secret {
+		return nil
+	}
+	source, ok := lineOf(r.Inputs[i].Data, f.Line)
+	if !ok {
+		return nil
+	}
+	gutter := fmt.Sprintf("%d | ", f.Line)
+	shown, from, to := marked(source, f, width-len(gutter))
+	lines := []string{gutter + shown}
+	if to > from {
+		lines = append(lines, strings.Repeat(" ", len(gutter)-2)+"| "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
+	}
+	return lines
+}
+
+// lineOf is a line of a file, from 1.
+func lineOf(data []byte, line int) (string, bool) {
+	for ; line > 1; line-- {
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 {
+			return "", false
+		}
+		data = data[end+1:]
+	}
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		data = data[:end]
+	}
+	return strings.TrimSuffix(string(data), "\r"), true
+}
+
+// marked is a line, cut around the range of a finding, and where in the cut the range lies, in columns.
+func marked(source string, f finding.Finding, width int) (shown string, from, to int) {
+	runes := []rune(source)
+	begin := min(max(f.Column-1, 0), len(runes))
+	end := len(runes) // where the range goes on in later lines
+	switch {
+	case f.Column == 0:
+		end = begin
+	case f.End.Line == f.Line:
+		end = f.End.Column - 1
+	case f.End.Line == 0: // up to the next blank
+		if n := slices.Index(runes[begin:], ' '); n >= 0 {
+			end = begin + n
+		}
+	}
+	end = min(max(end, begin), len(runes))
+	before, inside, after := visible(runes[:begin]), visible(runes[begin:end]), visible(runes[end:])
+	const some = 20 // columns before the range that say what it is in
+	if columns(before)+columns(inside)+columns(after) > width {
+		before = strings.TrimLeft(before, " ")
+		if keep := max(some, width-columns(inside)-columns(after)); columns(before) > keep {
+			before = "…" + lastColumns(before, keep-1)
+		}
+		inside = middle(inside, width-columns(before))
+		after = firstColumns(after, width-columns(before)-columns(inside))
+	}
+	from = columns(before)
+	return strings.TrimRight(before+inside+after, " "), from, from + columns(inside)
+}
+
+// middle cuts the middle of a text, whose ends say most: what it is, and its value.
+func middle(text string, most int) string {
+	if columns(text) <= most {
+		return text
+	}
+	first := firstColumns(text, most/3)
+	return first + lastColumns(text, most-columns(first))
+}
+
+// visible is text of a line, with a blank for each tab so that what follows stays where it is.
+func visible(text []rune) string { return cli.Visible(strings.ReplaceAll(string(text), "\t", " ")) }

@@ -1,0 +1,125 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"bitbucket-oidc/internal/accept"
+	"bitbucket-oidc/internal/finding"
+)
+
+// Accept sets apart the findings that a list accepts. What is wrong with the list is a finding too, in a section of its own.
+func (r *Report) Accept(name string, data []byte, list []accept.Entry) {
+	r.Inputs = append(r.Inputs, Input{name, data})
+	own := Section{accepting: true}
+	for _, e := range list {
+		found := r.accept(e)
+		switch about := acceptFinding(name, e); {
+		case e.Missing != "":
+			own.add(about, accept.Incomplete(), "The entry lacks "+e.Missing+", so that it accepts nothing.")
+		case e.Expired(r.Now):
+			own.add(about, accept.Expired(), "The finding "+e.ID+" was accepted until "+e.Until.Format(time.DateOnly)+", which is over.")
+		case !found:
+			own.add(about, accept.Unused(), "The entry accepts the finding "+e.ID+", which is not there.")
+		}
+	}
+	if len(own.Findings) > 0 {
+		r.Sections = append(r.Sections, own)
+	}
+}
+
+// accept moves what an entry accepts from the sections to the accepted findings, and reports whether there was anything. Several
+// entries may accept one finding.
+func (r *Report) accept(e accept.Entry) bool {
+	found := slices.ContainsFunc(r.Accepted, func(a Accepted) bool { return a.ID == e.ID })
+	if !e.Accepts(r.Now) {
+		return found
+	}
+	for i := range r.Sections {
+		var stand []finding.Finding
+		for _, f := range r.Sections[i].Findings {
+			if f.ID != e.ID {
+				stand = append(stand, f)
+				continue
+			}
+			found = true
+			r.Accepted = append(r.Accepted, Accepted{Finding: f, Why: e.Why, Until: e.Until.Format(time.DateOnly)})
+		}
+		r.Sections[i].Findings = stand
+	}
+	return found
+}
+
+func acceptFinding(name string, e accept.Entry) finding.Finding {
+	return finding.Finding{ID: e.ID, File: name, Line: e.Line, Column: e.Column}
+}
+
+// add adds a finding of a rule, about an entry or a comment that accepts.
+func (s *Section) add(f finding.Finding, rule finding.Rule, message string) {
+	f.ID = finding.Identify(rule.Name, f.File, f.ID)
+	f.Rule, f.Severity, f.Message = rule.Name, rule.Severity, message
+	f.Fix = finding.Fix{Kind: finding.Advice, Text: rule.Fix}
+	f.Docs = finding.Docs(f.Rule)
+	s.Findings = append(s.Findings, f)
+}
+
+// earlier is what is read of an earlier report in JSON, of any command.
+type earlier struct {
+	Version     int       `json:"version"`
+	Findings    []counted `json:"findings"`
+	Differences []counted `json:"differences"`
+	Accepted    []counted `json:"accepted"`
+	Results     []struct {
+		File     string    `json:"file"`
+		Kind     string    `json:"kind"`
+		Name     string    `json:"name"`
+		Verdict  string    `json:"verdict"`
+		Findings []counted `json:"findings"`
+	} `json:"results"`
+}
+
+type counted struct {
+	ID string `json:"id"`
+}
+
+// Compare marks the findings and verdicts that an earlier report of the same command in JSON does not have. An id that stands more
+// often than in the earlier report is new where it stands too often.
+func (r *Report) Compare(baseline []byte) error {
+	var old earlier
+	if err := json.Unmarshal(baseline, &old); err != nil || old.Version != 1 || old.Findings == nil && old.Differences == nil && old.Results == nil {
+		return errors.New("not a report in JSON of this program")
+	}
+	findings, verdicts := map[string]int{}, map[[4]string]int{}
+	count := func(all []counted) {
+		for _, f := range all {
+			findings[f.ID]++
+		}
+	}
+	count(old.Findings)
+	count(old.Differences)
+	count(old.Accepted)
+	for _, result := range old.Results {
+		count(result.Findings)
+		verdicts[[4]string{result.File, result.Kind, result.Name, result.Verdict}]++
+	}
+	for i := range r.Sections {
+		for j := range r.Sections[i].Findings {
+			f := &r.Sections[i].Findings[j]
+			f.New = taken(findings, f.ID)
+		}
+	}
+	for i := range r.Verdicts {
+		v := &r.Verdicts[i]
+		v.New = taken(verdicts, [4]string{v.File, v.Kind, v.Name, v.Verdict})
+	}
+	return nil
+}
+
+// taken takes one of what is left, and reports whether there was none.
+func taken[K comparable](left map[K]int, key K) *bool {
+	left[key]--
+	none := left[key] < 0
+	return &none
+}
