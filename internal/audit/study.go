@@ -245,6 +245,8 @@ func (s *step) tells(i int) bool {
 	switch c.Name() {
 	case "echo", "printf", "Write-Host", "Write-Output":
 		return s.uses(c)
+	case "printenv":
+		return c.Text() == "printenv "+tokenVariable
 	case "cat", "type", "Get-Content":
 		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
 	}
@@ -341,10 +343,20 @@ func passes(c command) bool {
 	case "base64":
 		return !strings.Contains(text, " -d") && !strings.Contains(text, " -D") && !strings.Contains(text, "--decode")
 	case "jq":
-		return !strings.Contains(text, " .") || strings.HasSuffix(strings.TrimSpace(text), " .") || secretWords.MatchString(text)
+		return !strings.Contains(text, " .") || strings.HasSuffix(strings.TrimSpace(text), " .") || secret(text)
 	}
 	return false
 }
+
+// secret reports whether what selects a part of an answer with keys selects a key.
+func secret(filter string) bool {
+	return secretWords.MatchString(filter) && (!plainWords.MatchString(filter) || keyWords.MatchString(filter))
+}
+
+var (
+	plainWords = regexp.MustCompile(`Expiration|AssumedRole|\bArn\b`)
+	keyWords   = regexp.MustCompile(`(?i)secretaccesskey|sessiontoken|accesskeyid`)
+)
 
 // secretWords are in what selects a part of an answer with keys.
 var secretWords = regexp.MustCompile(`(?i)credential|secret|accesskey|sessiontoken|\btoken\b`)
@@ -374,7 +386,7 @@ func (s *step) answers(i int) bool {
 			return false
 		}
 		query := flag(c.Words, "--query")
-		return query == "" || secretWords.MatchString(query) || !strings.Contains(text, " sts ")
+		return query == "" || secret(query) || !strings.Contains(text, " sts ")
 	case "gcloud":
 		return strings.Contains(text, "auth print-access-token") || strings.Contains(text, "auth print-identity-token") || strings.Contains(text, "auth application-default print-access-token")
 	case "vault":

@@ -3,6 +3,7 @@
 package script
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -326,7 +327,7 @@ func (r *reader) substitute(command int, end byte) {
 	r.outer = outer
 }
 
-// variable is the name of the variable that text, which begins with $, names, and the length of the expression.
+// variable is the name of the variable whose whole value text, which begins with $, stands for, and the length of the expression.
 func variable(text string) (name string, length int) {
 	if strings.HasPrefix(text, "${") {
 		end := strings.IndexByte(text, '}')
@@ -339,11 +340,17 @@ func variable(text string) (name string, length int) {
 		if strings.HasPrefix(text[2:], "#") || strings.HasPrefix(rest, "+") || strings.HasPrefix(rest, ":+") {
 			name = "" // its length, or another word in its place
 		}
+		if strings.HasPrefix(rest, "%") || strings.HasPrefix(rest, "#") || few.MatchString(rest) {
+			name = "" // a part of it
+		}
 		return name, end + 1
 	}
 	name = text[1 : len(text)-len(strings.TrimLeft(text[1:], nameChars))]
 	return name, 1 + len(name)
 }
+
+// few matches a substring of fewer than 100 characters.
+var few = regexp.MustCompile(`^: ?\d+:\d{1,2}$`)
 
 // variables are those that a text of several lines names, such as a here-document.
 func variables(text string) []string {
