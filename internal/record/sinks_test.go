@@ -335,3 +335,15 @@ func TestEnds(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkFile is what a file of records adds to a login: at most a millisecond.
+func BenchmarkFile(b *testing.B) {
+	sinks := Sinks{File: &File{BuildDir: b.TempDir(), Name: "records.jsonl"}, Timeout: time.Minute}
+	for b.Loop() {
+		j := Begin(Facts{Command: "login"})
+		j.Exchanged([]federation.Outcome{{Target: target("default", deploy), Call: call("1", session)}})
+		if err := sinks.Deliver(b.Context(), j, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

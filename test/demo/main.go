@@ -1,5 +1,6 @@
 // Command demo shows the main job without an account at any cloud: a step's token becomes credentials of AWS and Google
-// that later commands of the step can use, and a role that does not trust the step refuses.
+// that later commands of the step can use, and a role that does not trust the step refuses. A guardrail
+// refuses too, both are recorded, and the records become an auditor's package.
 //
 // The program is the real one, started as Bitbucket would; issuer, AWS and Google are fakes on loopback. The demo checks
 // what it shows and fails if anything differs from what it promises.
@@ -64,7 +65,7 @@ func run(out io.Writer) error {
 	defer d.world.Close()
 	d.token = issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))
 
-	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.chain, d.refreshable, d.refusal} {
+	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.chain, d.refreshable, d.refusal, d.guardrail, d.evidence} {
 		if err := act(ctx); err != nil {
 			return err
 		}
