@@ -141,12 +141,12 @@ func fixed() report {
 func TestPage(t *testing.T) {
 	page := fixed().markdown()
 	for _, want := range []string{
-		"| A login with AWS takes at most 1.3 times as long as curl | 2.00 | **missed** by 0.70 (54 %)",
-		"| A login with AWS takes at most 25 MiB of memory | 22.0 MiB | met |",
+		"| A login with AWS takes at most 1.25 times as long as curl, in plain HTTP | 2.00 | **missed** by 0.75 (60 %)",
+		"| A login with AWS takes at most 20 MiB of memory | 22.0 MiB | **missed** by 2.0 MiB (10 %)",
 		"| A login with both clouds takes at most 1.3 times as long as with the slower one alone | 1.00 | met |",
 		"| 20 roles take at most 1.5 times as long as one, where AWS answers after 50 ms | – | not measured |",
-		"| The image has at most 9,000,000 bytes, compressed | 9,900,000 bytes | **missed** by 900,000 bytes (10 %)",
-		"| `pipe --version` takes at most 5 ms | 5.00 ms | met |",
+		"| The image of both programs has at most 14,000,000 bytes, compressed | 9,900,000 bytes | met |",
+		"| `pipe --version` takes at most 6.2 ms, 0.8 of what it took as one program | 5.00 ms | met |",
 		"| **pipe login** | 20.0 ms | 16.0 ms to 23.2 ms | 10.0 ms | 22.0 MiB | 1 | 2.00 × curl (2.00 to 2.00) | 3 |",
 		"| <aws> | 400 ms | 400 ms to 400 ms | 200 ms | – | 1 | 25.0 × pipe login (25.0 to 25.0) | 1 |",
 		"| gcloud | not measured: not installed |",

@@ -27,7 +27,7 @@ type binaries struct {
 	sizes     sizes
 }
 
-// sizes are in bytes.
+// sizes are in bytes, of both programs.
 type sizes struct{ program, compressed int64 }
 
 func build(ctx context.Context, dir string) (binaries, error) {
@@ -62,8 +62,15 @@ func build(ctx context.Context, dir string) (binaries, error) {
 	if out, err := exec.CommandContext(ctx, "go", floors...).CombinedOutput(); err != nil {
 		return binaries{}, fmt.Errorf("build: %w\n%s", err, out)
 	}
-	b.sizes, err = weigh(b.pipe)
-	return b, err
+	for _, name := range []string{"pipe", "bitbucket-oidc"} {
+		one, err := weigh(filepath.Join(dir, name))
+		if err != nil {
+			return b, err
+		}
+		b.sizes.program += one.program
+		b.sizes.compressed += one.compressed
+	}
+	return b, nil
 }
 
 var (

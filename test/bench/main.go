@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -88,6 +89,13 @@ func measure(ctx context.Context, schedule plan) (report, error) {
 	defer s.close()
 
 	subjects := s.own(ctx)
+	tls, err1 := s.overTLS()
+	guarded, err2 := s.guarded(s.toAWS())
+	judging, err3 := s.judging(schedule.slowRounds > 0)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return report{}, err
+	}
+	subjects = slices.Concat(subjects, tls, guarded, judging)
 	if schedule.slowRounds > 0 {
 		others, err := s.others(ctx)
 		if err != nil {

@@ -20,7 +20,9 @@ type report struct {
 	noMemory  error // why there are no peaks, if so
 }
 
-func groups() []string { return []string{groupStart, groupAWS, groupGCP, groupSeveral} }
+func groups() []string {
+	return []string{groupStart, groupAWS, groupTLS, groupGuard, groupGCP, groupSeveral, groupJudging}
+}
 
 // inGroup are the rows of a group, in the order in which they were planned.
 func (r report) inGroup(group string) []row {
@@ -50,7 +52,7 @@ milliseconds are of one machine; quote the ratios.
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", t.words, measured, t.verdict())
 	}
 	fmt.Fprintf(&b, `
-The size is the program's alone, %s, after gzip: an estimate. The image's layer also has the certificate
+The size is that of the two programs alone, %s, after gzip: an estimate. The image's layer also has the certificate
 authorities and a few pages; `+"`make image`"+` prints what all of it comes to.
 `, formatBytes(float64(r.sizes.program)))
 
@@ -73,9 +75,11 @@ authorities and a few pages; `+"`make image`"+` prints what all of it comes to.
 - *Beside* is the ratio of two wall times of one round: the median over all rounds, and in brackets the middle half of them.
 - *Memory* is the median peak of the resident set, in runs of their own: of several processes, the largest one's.%s
 - *Requests* are counted by the clouds. They are the fakes that the tests use: they check signature, audience and trust, answer
-  at once or after %d ms, by plain HTTP, and share this machine's cores with what they answer.
+  at once or after %d ms, by plain HTTP but for the rounds over TLS, and share this machine's cores with what they answer.
+- Over TLS, both read the public certificate authorities and the server's own from one file. What judges runs on one core
+  (GOMAXPROCS=1) and reads one JSON value a line.
 - The program is built with the Dockerfile's flags. It is run from a warm page cache; pulling and starting an image is not in
-  here, nor is TLS: a handshake, and the certificate authorities to read before it.
+  here.
 - A process gets PATH, HOME and the variables that Bitbucket sets in a step, and a fresh folder for HOME and the build
   directory. Clients that others wrote also get variables that keep them from any other cloud.
 - curl reads its request from a file of mode 0600, writes the answer to another, and parses nothing. Google's second

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,9 @@ type step struct {
 	token   string
 	world   *cloud.World
 	distant *cloud.Server // the same STS, which takes its time to answer
+
+	tls       *httptest.Server // the same STS, by https
+	collector *cloud.Server    // of records
 }
 
 func startStep(dir string, built binaries) (*step, error) {
@@ -60,8 +64,13 @@ func startStep(dir string, built binaries) (*step, error) {
 
 func (s *step) close() {
 	s.world.Close()
-	if s.distant != nil {
-		s.distant.Close()
+	for _, server := range []*cloud.Server{s.distant, s.collector} {
+		if server != nil {
+			server.Close()
+		}
+	}
+	if s.tls != nil {
+		s.tls.Close()
 	}
 }
 
@@ -143,6 +152,16 @@ const (
 	awsNode      id = "aws-node"
 	gcpGcloud    id = "gcp-gcloud"
 	gcpNode      id = "gcp-node"
+
+	tlsCurl        id = "tls-curl"
+	tlsLogin       id = "tls-login"
+	guardLogin     id = "guard-login"
+	recordLogin    id = "record-login"
+	otlpLogin      id = "otlp-login"
+	advisorVersion id = "advisor-version"
+	auditOne       id = "audit-one"
+	auditMany      id = "audit-many"
+	checkMany      id = "check-many"
 )
 
 const whatever = -1
@@ -152,7 +171,19 @@ const (
 	groupAWS     = "AWS, one role"
 	groupGCP     = "Google, a service account"
 	groupSeveral = "Several at once"
+	groupTLS     = "AWS, one role, over TLS"
+	groupGuard   = "AWS, with guardrails and records"
+	groupJudging = "Judging"
 )
+
+// toAWS are the variables of a login with one role.
+func (s *step) toAWS() []string {
+	return []string{
+		"AWS_ENDPOINT_URL_STS=" + s.world.STS.URL,
+		"AWS_DEFAULT_REGION=eu-west-1",
+		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
+	}
+}
 
 // own are the pipe and the floors below it.
 func (s *step) own(ctx context.Context) []subject {
@@ -168,11 +199,7 @@ func (s *step) own(ctx context.Context) []subject {
 	login := func(variables ...string) func(string) ([]string, []string, error) {
 		return func(string) ([]string, []string, error) { return []string{s.pipe, "login"}, variables, nil }
 	}
-	toAWS := []string{
-		"AWS_ENDPOINT_URL_STS=" + s.world.STS.URL,
-		"AWS_DEFAULT_REGION=eu-west-1",
-		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
-	}
+	toAWS := s.toAWS()
 	toGCP := []string{
 		"GCP_STS_ENDPOINT=" + s.world.GoogleSTS.URL,
 		"GCP_IAMCREDENTIALS_ENDPOINT=" + s.world.IAMCredentials.URL,
@@ -195,7 +222,7 @@ func (s *step) own(ctx context.Context) []subject {
 		{id: hello, group: groupStart, label: "hello world in Go", prepare: run(s.hello)},
 		{id: libraries, group: groupStart, label: "the same, linked with the clouds' libraries", baseline: hello,
 			prepare: run(s.libraries)},
-		{id: choices, group: groupStart, label: "the same, with ECR's and CEL's as well", baseline: libraries,
+		{id: choices, group: groupStart, label: "the same, with ECR's as well", baseline: libraries,
 			prepare: run(s.choices)},
 		{id: pipeVersion, group: groupStart, label: "pipe --version", baseline: choices, prepare: run(s.pipe, "--version")},
 
