@@ -45,7 +45,7 @@ func TestContents(t *testing.T) {
 // linkedModules are the modules that a program is compiled from, with their versions, sorted.
 func linkedModules(t *testing.T, program, platform string) []string {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-deps",
+	list := exec.CommandContext(t.Context(), "go", "list", "-tags", "grpcnotrace", "-deps", // as the Dockerfile
 		"-f", "{{with .Module}}{{if not .Main}}`{{.Path}}` | {{.Version}}{{end}}{{end}}", "bitbucket-oidc/"+program)
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+platform)
 	out, err := list.Output()

@@ -484,9 +484,10 @@ func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
 	}
 }
 
-// SECURITY.md names the stories that hold its promises.
-func TestSecurityNamesStoriesThatExist(t *testing.T) {
-	names := regexp.MustCompile("`([a-z]+(?:_[a-z]+)+)`").FindAllStringSubmatch(docPage(t, "SECURITY.md"), -1)
+// TestDocsSecurity: what SECURITY.md promises is held by the stories and tests that it names, so they are there.
+func TestDocsSecurity(t *testing.T) {
+	page := docPage(t, "SECURITY.md")
+	names := regexp.MustCompile("`([a-z]+(?:_[a-z]+)+)`").FindAllStringSubmatch(page, -1)
 	if len(names) < 20 {
 		t.Errorf("only %d stories are named", len(names))
 	}
@@ -495,4 +496,33 @@ func TestSecurityNamesStoriesThatExist(t *testing.T) {
 			t.Errorf("SECURITY.md: %v", err)
 		}
 	}
+	there := testFunctions(t)
+	for _, name := range regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w+`).FindAllString(page, -1) {
+		if !there[name] {
+			t.Errorf("SECURITY.md names %s, which no package has", name)
+		}
+	}
+}
+
+// testFunctions are the names of all tests and fuzz targets.
+func testFunctions(t *testing.T) map[string]bool {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	all := map[string]bool{}
+	for _, root := range []string{"internal", "test"} {
+		err := filepath.WalkDir(filepath.Join(checkout, root), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			for _, m := range declared.FindAllSubmatch(data, -1) {
+				all[string(m[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
 }

@@ -123,10 +123,15 @@ func (r *run) study() bool {
 				r.steps = nil
 				return false
 			}
+			from := item.Line
 			for _, c := range parsed {
 				at := place{Line: item.LineOf(c.Line), Column: item.Column}
 				if at.Line != item.Line {
 					at.Column = r.indent(at.Line)
+				}
+				if item.Spans {
+					at = r.locate(c, max(from, at.Line), at)
+					from = at.Line
 				}
 				s.commands = append(s.commands, command{c, at, item.After, c.Text(), n, base})
 			}
@@ -150,6 +155,25 @@ func subject(s *pipelines.Step) string {
 		return "{repository}:{environment " + s.Environment + "}:{step}"
 	}
 	return "{repository}:{?environment " + s.Environment + "}:{step}"
+}
+
+// locate finds a command of a folded script by how it begins, from a line on. Else it is where the script is.
+func (r *run) locate(c script.Command, from int, otherwise place) place {
+	const most = 200 // lines
+	if len(c.Words) == 0 || c.Words[0].Text == "" {
+		return otherwise
+	}
+	begin := c.Words[0].Text
+	if len(c.Words) > 1 {
+		begin += " " + c.Words[1].Text
+	}
+	for line := from; line <= min(from+most, len(r.source)); line++ {
+		text := r.source[line-1]
+		if at := strings.Index(text, begin); at >= 0 {
+			return place{Line: line, Column: 1 + len([]rune(text[:at]))}
+		}
+	}
+	return otherwise
 }
 
 // indent is the column at which a line's text begins.

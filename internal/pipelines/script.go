@@ -11,6 +11,7 @@ type Item struct {
 	Place
 	After bool   // whether it is of after-script
 	Text  string // the commands
+	Spans bool   // whether lines of Text may stand on several lines of the file: it is folded, or quoted with escapes
 	lines []int  // of the file, for each line of Text; nil if Text is on the line of the item
 	Pipe  *Pipe
 	Agent bool
@@ -64,10 +65,11 @@ func (w *walk) script(field Field, after bool) []Item {
 		switch node.Kind {
 		case yaml.ScalarNode:
 			if known, ok := w.parsed[node]; ok {
-				item.Text, item.lines = known.Text, known.lines
+				item.Text, item.lines, item.Spans = known.Text, known.lines, known.Spans
 				break
 			}
 			item.Text, item.lines = node.Value, linesOf(node, w.source)
+			item.Spans = node.Style&yaml.LiteralStyle == 0 && node.Line <= len(w.source) && !strings.Contains(w.source[node.Line-1], node.Value)
 			w.parsed[node] = item
 		case yaml.MappingNode:
 			fields := w.fields(node)
