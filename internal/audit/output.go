@@ -1,0 +1,122 @@
+package audit
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/script"
+)
+
+// next is the index of the command that a piped one feeds.
+func (s *step) next(i int) int { return s.commands[i].base + s.commands[i].Next }
+
+// outputFile is the file to which the command's output goes, through tee as well, or empty.
+func (s *step) outputFile(i int) string {
+	for range len(s.commands) {
+		c := s.commands[i]
+		switch {
+		case c.Output == script.File:
+			return c.File
+		case c.Output == script.Piped:
+			i = s.next(i)
+			if n := s.commands[i]; n.Name() == "tee" && len(n.Words) > 1 {
+				return n.Words[len(n.Words)-1].Text
+			}
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// shown reports whether what the command prints comes into the log.
+func (s *step) shown(i int) bool {
+	for range len(s.commands) {
+		c := s.commands[i]
+		switch c.Output {
+		case script.Shown:
+			return true
+		case script.File:
+			return false
+		case script.Piped:
+			i = s.next(i)
+			if !passes(s.commands[i]) {
+				return false
+			}
+		case script.Captured:
+			i = c.base + c.Outer
+			if n := s.commands[i].Name(); n != "echo" && n != "printf" {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// passes reports whether a command prints what it reads.
+func passes(c command) bool {
+	switch text := c.Text(); c.Name() {
+	case "cat", "tee", "sed", "head", "tail", "tr", "fold", "xxd", "rev", "nl", "sort", "less", "more":
+		return true
+	case "base64":
+		return !strings.Contains(text, " -d") && !strings.Contains(text, " -D") && !strings.Contains(text, "--decode")
+	case "jq":
+		return !strings.Contains(text, " .") || strings.HasSuffix(strings.TrimSpace(text), " .") || secret(text)
+	}
+	return false
+}
+
+// secret reports whether what selects a part of an answer with keys selects a key.
+func secret(filter string) bool {
+	return secretWords.MatchString(filter) && (!plainWords.MatchString(filter) || keyWords.MatchString(filter))
+}
+
+var (
+	plainWords = regexp.MustCompile(`Expiration|AssumedRole|\bArn\b`)
+	keyWords   = regexp.MustCompile(`(?i)secretaccesskey|sessiontoken|accesskeyid`)
+)
+
+// secretWords are in what selects a part of an answer with keys.
+var secretWords = regexp.MustCompile(`(?i)credential|secret|accesskey|sessiontoken|\btoken\b`)
+
+// flag is the value of a flag, in both ways to write it, or empty.
+func flag(words []script.Word, names ...string) string {
+	for i, w := range words {
+		for _, name := range names {
+			if value, ok := strings.CutPrefix(w.Text, name+"="); ok {
+				return value
+			}
+			if w.Text == name && i+1 < len(words) {
+				return words[i+1].Text
+			}
+		}
+	}
+	return ""
+}
+
+// answers reports whether the command's output is keys, a token of a cloud, or a secret.
+func (s *step) answers(i int) bool {
+	c := s.commands[i]
+	text := c.Text()
+	switch c.Name() {
+	case "aws":
+		if !answersAWS.MatchString(text) {
+			return false
+		}
+		query := flag(c.Words, "--query")
+		return query == "" || secret(query) || !strings.Contains(text, " sts ")
+	case "gcloud":
+		return strings.Contains(text, "auth print-access-token") || strings.Contains(text, "auth print-identity-token") || strings.Contains(text, "auth application-default print-access-token")
+	case "vault":
+		return answersVault.MatchString(text)
+	case "cat", "type":
+		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, false) && !strings.Contains(text, "cred-config") })
+	}
+	return false
+}
+
+var (
+	answersAWS   = regexp.MustCompile(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value)`)
+	answersVault = regexp.MustCompile(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
+)

@@ -1,0 +1,79 @@
+package pipelines
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// unknownKeys finds keys of a step that Bitbucket ignores, of which the author expects much.
+func (w *walk) unknownKeys(fields *Fields, path string) {
+	if w.known[fields] {
+		return
+	}
+	w.known[fields] = true
+	keys := stepKeys()
+	for _, f := range fields.all {
+		name := f.Key.Value
+		switch {
+		case slices.Contains(keys, name):
+		case slices.Contains([]string{"variables", "env", "environment-variables", "permissions", "id-token", "entrypoint"}, name):
+			w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it and what stands below it.", name))
+		default:
+			if meant := nearest(name); meant != "" {
+				w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it. It looks like `%s`.", name, meant))
+			}
+		}
+	}
+}
+
+// stepKeys are the keys of a step (schema of api.bitbucket.org, 2026-08).
+func stepKeys() []string {
+	return []string{
+		"after-script", "artifacts", "auth", "caches", "clone", "concurrency-group", "condition", "custom", "deployment", "environment",
+		"fail-fast", "image", "input-variables", "max-time", "name", "oidc", "on-fail", "output-variables", "runs-on", "runtime", "script",
+		"services", "size", "step", "trigger", "type",
+	}
+}
+
+// nearest is the key of identity that a name is a slip of, or empty.
+func nearest(name string) string {
+	plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	for _, key := range []string{"oidc", "deployment", "environment"} {
+		most := 1
+		if len(key) > 6 {
+			most = 2
+		}
+		if distance(plain, key) <= most {
+			return key
+		}
+	}
+	if plain == "odic" || plain == "oidc-token" || plain == "open-id" || plain == "openid" {
+		return "oidc"
+	}
+	return ""
+}
+
+// distance is how many characters to insert, delete or replace (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 40 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
