@@ -9,8 +9,12 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 )
 
-// mostJudgements bounds the work on one document: what it leaves out is undecided.
-const mostJudgements = 20_000
+// Bounds of the work on one document: what they leave out is undecided. A judgement takes longer the more the document compares.
+const (
+	mostJudgements  = 20_000
+	mostComparisons = 2_000_000
+	fewNamed        = 12 // so many UUIDs at most are tried as environments of each other
+)
 
 // Classes decide who gets in through a document that treats all UUIDs alike which it does not name: one representative of each class of
 // steps is judged in place of all.
@@ -31,7 +35,7 @@ type Classes struct {
 
 // Cells decides every cell.
 func (c Classes) Cells(ctx context.Context) []Cell {
-	d := &decider{Classes: c, ctx: ctx, left: mostJudgements}
+	d := &decider{Classes: c, ctx: ctx, left: min(mostJudgements, mostComparisons/(50+len(c.Texts)))}
 	d.Universe = c.Universe.Normal()
 	d.lists, d.usual = d.Universe.AudienceLists(c.Audiences)
 	if c.Chosen {
@@ -46,6 +50,7 @@ func (c Classes) Cells(ctx context.Context) []Cell {
 	d.named = slices.DeleteFunc(slices.Compact(d.named), func(uuid string) bool {
 		return slices.ContainsFunc(d.lists, func(l []string) bool { return l[0] == bitbucket.WorkspaceARI+strings.Trim(uuid, "{}") })
 	})
+	d.made = d.madeUp()
 	if c.Inside != "" {
 		d.begun = begun(c.Texts)
 	}
@@ -93,12 +98,14 @@ type decider struct {
 	usual    int
 	branches []string
 	named    []string // UUIDs, in order
+	made     [3]string
 	begun    []string // UUIDs that begin as a text of the document does
 	left     int
 }
 
 func (d *decider) cells() []Cell {
 	u := d.Universe
+	rest := d.repository(bitbucket.Repository{}) // first: it matters most where the work is too much
 	var all []Cell
 	for _, r := range u.Repositories {
 		all = append(all, d.repository(r)...)
@@ -113,7 +120,7 @@ func (d *decider) cells() []Cell {
 			all = append(all, cells...)
 		}
 	}
-	return append(all, d.repository(bitbucket.Repository{})...)
+	return append(all, rest...)
 }
 
 // repository decides the cells of a repository, or of any other.
@@ -122,7 +129,11 @@ func (d *decider) repository(r bitbucket.Repository) []Cell {
 	for _, e := range r.Environments {
 		all = append(all, d.decide(r.UUID, e.UUID, true))
 	}
+	_, known := d.Universe.Repository(r.UUID)
 	for _, uuid := range d.named {
+		if r.UUID != "" && !known && len(d.named) > fewNamed {
+			break
+		}
 		_, known := d.Universe.Owner(uuid)
 		if _, repository := d.Universe.Repository(uuid); known || repository || uuid == r.UUID {
 			continue
@@ -272,7 +283,7 @@ func (e *Extent) perhaps(id bitbucket.Identity, why string) {
 
 // member is a representative of a cell.
 func (d *decider) member(c Cell, audience []string) bitbucket.Member {
-	made := d.madeUp()
+	made := d.made
 	m := bitbucket.Member{Repository: c.Repository, Environment: c.Environment, Step: made[2], Audience: audience}
 	if m.Repository == "" {
 		m.Repository = made[0]

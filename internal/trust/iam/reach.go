@@ -12,9 +12,9 @@ import (
 
 // Bounds of the work on one policy: what they leave out is undecided.
 const (
-	cellStates   = 50_000  // of one cell
-	policyStates = 400_000 // of all cells of a policy
-	searchRounds = 64      // of a search for a witness that is nobody known
+	cellSteps    = 2_000_000 // of patterns, over one character each, for one cell
+	policySteps  = 5_000_000 // for all cells of a policy
+	searchRounds = 64        // of a search for a witness that is nobody known
 )
 
 // Reach finds who gets in through the role.
@@ -160,7 +160,7 @@ type policyReach struct {
 
 // newPolicyReach reads a policy for a workspace.
 func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *policyReach {
-	a := &policyReach{ctx: ctx, u: u, index: map[string]int{}, left: policyStates}
+	a := &policyReach{ctx: ctx, u: u, index: map[string]int{}, left: policySteps}
 	a.read(role)
 	a.lists(role)
 	for _, list := range a.audiences {
@@ -507,7 +507,7 @@ func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]strin
 	}
 	except := slices.Clone(a.named)
 	for range searchRounds {
-		left := min(cellStates, a.left)
+		left := min(cellSteps, a.left)
 		before := left
 		w := &walker{ctx: a.ctx, form: a.form(c, except), atoms: a.atoms, admit: admit, memo: map[string]harvest{}, left: &left}
 		start := w.start()
@@ -524,7 +524,7 @@ func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]strin
 			e.Why = a.why
 		}
 		w.left = new(int)
-		*w.left = cellStates
+		*w.left = cellSteps
 		var hit []string
 		e.Witness, hit = a.witness(w, start, c, known, sieves, audiences, func(h harvest) bool { return h.some || !got.some && h.maybe })
 		if len(hit) == 0 && !a.brief {

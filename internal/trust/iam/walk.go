@@ -177,7 +177,7 @@ type walker struct {
 	atoms []atom
 	admit func(met []uint64) trust.Truth // decides by the patterns that match
 	memo  map[string]harvest
-	left  *int // how many states may still be made
+	left  *int // how many steps of patterns may still be made
 	spent bool // whether there were more
 	key   []byte
 }
@@ -327,12 +327,13 @@ func (w *walker) walk(f front, at int) harvest {
 		return got
 	}
 	key := string(w.key)
-	if *w.left--; *w.left < 0 || *w.left%1024 == 0 && w.ctx.Err() != nil {
+	all := w.alternatives(f, at, 0)
+	if *w.left -= len(all) * (1 + len(f.live)); *w.left < 0 || len(w.memo)%1024 == 0 && w.ctx.Err() != nil {
 		w.spent = true
 	}
 	got := harvest{all: true, maybeAll: true}
 	total := 0
-	for _, alt := range w.alternatives(f, at, 0) {
+	for _, alt := range all {
 		if w.spent {
 			break
 		}
