@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 
@@ -33,6 +34,14 @@ func begin(c *cli.Console, command string, v *config.Vars, token oidc.Token, ask
 			Workspace: v.Workspace, WorkspaceUUID: v.RepositoryOwner, Repository: v.Repository, RepositoryUUID: v.RepositoryUUID,
 			PipelineUUID: v.PipelineUUID, StepUUID: v.StepUUID, Branch: v.Branch, Tag: v.Tag, PullRequest: v.PullRequest,
 			Commit: v.Commit, BuildNumber: v.BuildNumber, Environment: v.Environment, Triggerer: v.Triggerer,
+		},
+		Input: func(o federation.Outcome) string {
+			in := inputs(v, token, []federation.Target{o.Target})[0]
+			if o.Principal != "" {
+				in.Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
+			}
+			data, _ := json.Marshal(in) // texts, numbers and times
+			return string(data)
 		},
 	})
 	return r

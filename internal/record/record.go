@@ -25,6 +25,9 @@ type Facts struct {
 	Token   oidc.Token
 	Step    Step
 	Guard   Guard
+
+	// Input is what guardrails would see of an outcome, as JSON, so that other guardrails can be tried on past logins; or nil.
+	Input func(federation.Outcome) string
 }
 
 // Step is what Bitbucket's variables say of a step. Its author can overwrite them: what the token states stands in its own fields.
@@ -122,7 +125,15 @@ func (j *Journal) granted(o federation.Outcome) {
 	e.took(o)
 	e.become(o)
 	e.called(o)
+	j.seen(e, o)
 	j.add(e)
+}
+
+// seen adds what guardrails would see.
+func (j *Journal) seen(e Event, o federation.Outcome) {
+	if j.facts.Input != nil {
+		e.Unmapped["guard.input"] = j.facts.Input(o)
+	}
 }
 
 func (j *Journal) refused(o federation.Outcome) {
@@ -140,6 +151,7 @@ func (j *Journal) refused(o federation.Outcome) {
 	} else {
 		e.called(o)
 	}
+	j.seen(e, o)
 	j.add(e)
 }
 
@@ -170,6 +182,7 @@ func (j *Journal) denied(t federation.Target, broken []Verdict) {
 	e.Message = t.Backend + " " + t.Name + ": guardrail " + strings.Join(said, " ")
 	e.IsAlert = true
 	e.become(federation.Outcome{Target: t})
+	j.seen(e, federation.Outcome{Target: t})
 	e.Service = Named{programName}
 	e.FirewallRule = &Rule{Name: first.Rule}
 	if e.Policy != nil {
