@@ -4,6 +4,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,7 +28,7 @@ const (
 	// attempts is how often a request is sent at most.
 	attempts = 5
 
-	// maxAnswer caps an answer. The largest that is expected is an AWS session of a few kB; Google's access tokens have at
+	// maxAnswer caps an answer of a token service. The largest that is expected is an AWS session of a few kB; Google's access tokens have at
 	// most 12 kB.
 	maxAnswer = 1 << 20
 
@@ -61,6 +62,9 @@ type Config struct {
 
 	// Trace, if not nil, is called after each attempt with a line that holds no secret.
 	Trace func(line string)
+
+	// Largest caps an answer, in bytes; zero means 1 MiB.
+	Largest int
 }
 
 // A Fault is what an answer in place of the wanted one stands for.
@@ -297,11 +301,12 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 			Advice: "something between this step and " + req.URL.Host + " redirects the request: look at the endpoint variables and the proxy",
 		}
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	largest := cmp.Or(r.Largest, maxAnswer)
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, int64(largest)+1))
 	switch {
-	case len(answer) > maxAnswer && resp.StatusCode < 400:
-		return nil, &Error{Host: req.URL.Host, Attempts: 1, Reason: fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
-	case len(answer) > maxAnswer:
+	case len(answer) > largest && resp.StatusCode < 400:
+		return nil, &Error{Host: req.URL.Host, Attempts: 1, Reason: fmt.Sprintf("an answer of more than %d bytes", largest)}
+	case len(answer) > largest:
 		answer = nil // an error page: its status says enough
 	case err != nil:
 		return nil, failure(req, err)

@@ -36,6 +36,8 @@ type AWSConfig struct {
 
 	// PackedLimit is how many bytes of tags and session policies fit, 0 for a generous default.
 	PackedLimit int
+
+	IAM Inventory
 }
 
 // An OIDCProvider is an IAM OIDC identity provider: account and issuer URL identify it.
@@ -50,6 +52,12 @@ type Role struct {
 	ARN        string
 	MaxSession time.Duration // 0: one hour
 	Trust      []Trust
+
+	// Policy is the trust policy as IAM shows it, in place of one made of Trust.
+	Policy string
+
+	// May are the reads of IAM that the role's sessions may make, such as iam:ListRoles; nil: all.
+	May []string
 }
 
 // Trust is one Allow statement of a role's trust policy. Its zero conditions are not checked, as IAM does not check what
@@ -68,7 +76,7 @@ type Trust struct {
 	ExternalID string
 }
 
-// AWS is STS and ECR. As an [http.Handler] it serves both, in every region, on one address.
+// AWS is STS, ECR and the reads of IAM. As an [http.Handler] it serves all of them, in every region, on one address.
 type AWS struct {
 	mu       sync.Mutex
 	config   AWSConfig
@@ -149,7 +157,7 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.serveECR(w, r, body)
 		return
 	}
-	answer, failure := a.serveSTS(r, body)
+	answer, failure := a.serveQuery(r, body)
 	if failure != nil {
 		writeAWSError(w, failure)
 		return
@@ -157,11 +165,11 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeXML(w, http.StatusOK, answer)
 }
 
-// serveSTS checks the envelope of the Query protocol and lets the action answer.
+// serveQuery checks the envelope of the Query protocol, which STS and IAM share, and lets the action answer.
 //
 // Real STS takes GET as well, and tolerates parameters it does not know. The fake does not: the program has no reason to
 // send either, and a token in a URL ends up in logs. [AWS STS API Reference, Making query requests]
-func (a *AWS) serveSTS(r *http.Request, body []byte) (any, *awsError) {
+func (a *AWS) serveQuery(r *http.Request, body []byte) (any, *awsError) {
 	if r.URL.Path != "/" || r.URL.RawQuery != "" {
 		return nil, &awsError{http.StatusNotFound, "InvalidAction", "The action or operation requested is invalid."}
 	}
@@ -172,8 +180,12 @@ func (a *AWS) serveSTS(r *http.Request, body []byte) (any, *awsError) {
 	if failure != nil {
 		return nil, failure
 	}
+	version := p.take("Version")
+	if version == iamVersion {
+		return a.serveIAM(r, body, p)
+	}
 	action := p.take("Action")
-	if version := p.take("Version"); version != stsVersion {
+	if version != stsVersion {
 		return nil, &awsError{http.StatusBadRequest, "InvalidAction",
 			"Could not find operation " + action + " for version " + version}
 	}

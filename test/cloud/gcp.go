@@ -26,6 +26,9 @@ type GCPConfig struct {
 
 	// Universe is the domain in the names of providers and principals, empty: googleapis.com.
 	Universe string
+
+	PoolDisabled bool // all pools are
+	Page         int  // the most that a page of a list has, whatever is asked for; 0: what the API allows
 }
 
 // A ProviderState is the state of a workload identity provider or of its pool. A deleted one stays around for 30 days,
@@ -54,6 +57,10 @@ type WorkloadProvider struct {
 
 	// Condition is the attribute condition, nil if there is none.
 	Condition func(claims map[string]any) bool
+
+	// Shown and ShownCondition are what whoever reads the provider sees of Mapping and Condition.
+	Shown          map[string]string
+	ShownCondition string
 }
 
 // A ServiceAccount is one whose credentials others may ask for.
@@ -129,6 +136,9 @@ func (g *GCP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
+	if g.serveReads(w, r) {
+		return
+	}
 	account, method, isAccount := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v1/projects/-/serviceAccounts/"), ":")
 	isAccount = isAccount && strings.HasPrefix(r.URL.Path, "/v1/projects/-/serviceAccounts/")
 	switch {

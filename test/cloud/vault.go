@@ -63,6 +63,8 @@ func (v *Vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.login(w, r, body)
 	case posted(r, "/v1/auth/token/revoke-self"):
 		v.revokeSelf(w, r, body)
+	case (r.Method == "LIST" || r.Method == http.MethodGet) && strings.HasPrefix(r.URL.Path, "/v1/auth/"+mount+"/") && v.reads(r):
+		v.read(w, r, strings.TrimPrefix(r.URL.Path, "/v1/auth/"+mount+"/"))
 	default:
 		// So Vault answers whoever has no token, for every path that needs one, existing or not.
 		writeVaultError(w, http.StatusForbidden, "permission denied")
@@ -161,6 +163,36 @@ func (v *Vault) revokeSelf(w http.ResponseWriter, r *http.Request, body []byte) 
 		noteCaller(r, token.path)
 		delete(v.tokens, value)
 		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// reads reports whether the request has a token that is alive, of this namespace.
+func (v *Vault) reads(r *http.Request) bool {
+	token, ok := v.tokens[r.Header.Get("X-Vault-Token")]
+	return ok && v.config.now().Before(token.expires) && r.Header.Get("X-Vault-Namespace") == token.namespace
+}
+
+// read is the role, the list of roles, and the configuration. [Vault, API, JWT/OIDC auth method]
+func (v *Vault) read(w http.ResponseWriter, r *http.Request, what string) {
+	answer := func(data map[string]any) {
+		writeJSON(w, http.StatusOK, map[string]any{"request_id": newRequestID(), "lease_id": "", "renewable": false, "lease_duration": 0, "data": data, "warnings": nil, "auth": nil})
+	}
+	claims := map[string]any{}
+	for name, value := range v.config.Claims {
+		claims[name] = value
+	}
+	switch {
+	case r.Method == "LIST" && what == "role":
+		answer(map[string]any{"keys": []string{v.config.Role}})
+	case r.Method == http.MethodGet && what == "role/"+v.config.Role:
+		answer(map[string]any{
+			"role_type": "jwt", "user_claim": "repositoryUuid", "bound_audiences": v.config.Audiences, "bound_claims": claims, "bound_claims_type": "string",
+			"bound_subject": v.config.BoundSubject, "token_ttl": int(v.config.TTL.Seconds()), "token_max_ttl": int(v.config.TTL.Seconds()), "token_policies": []string{"deploy"},
+		})
+	case r.Method == http.MethodGet && what == "config":
+		answer(map[string]any{"oidc_discovery_url": v.config.Issuer.URL(), "bound_issuer": v.config.Issuer.URL(), "default_role": ""})
+	default:
+		writeVaultError(w, http.StatusNotFound, "")
 	}
 }
 

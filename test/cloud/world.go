@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"errors"
+	"net/http"
 	"time"
 )
 
@@ -36,6 +37,9 @@ type World struct {
 
 	Sink       *Sink // takes records
 	SinkServer *Server
+
+	IAM       *Server // AWS, whose roles and providers it shows
+	GoogleIAM *Server // Google's IAM and Cloud Asset Inventory
 }
 
 // Start makes the default world. The issuer may be shared between worlds; Close leaves it alone.
@@ -52,18 +56,26 @@ func Start(issuer *Issuer) (*World, error) {
 			Issuer:           issuer,
 			AllowedAudiences: []string{audience},
 			Mapping:          MapRepository,
+			Shown: map[string]string{
+				"google.subject": "assertion.repositoryUuid", "attribute.repository_uuid": "assertion.repositoryUuid",
+				"attribute.deployment": "assertion.repositoryUuid + ':' + (has(assertion.deploymentEnvironmentUuid) ? assertion.deploymentEnvironmentUuid : 'none')",
+			},
 		}},
 		ServiceAccounts: []ServiceAccount{{Email: ServiceAccountEmail, Members: []string{RepositoryMember}}},
 	})
 
 	w.Sink = NewSink(w.AWS)
 
-	var err1, err2, err3, err4 error
-	w.STS, err1 = Serve(w.AWS)
-	w.GoogleSTS, err2 = Serve(w.GCP)
-	w.IAMCredentials, err3 = Serve(w.GCP)
-	w.SinkServer, err4 = Serve(w.Sink)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	var errs []error
+	for _, s := range []struct {
+		server **Server
+		fake   http.Handler
+	}{{&w.STS, w.AWS}, {&w.IAM, w.AWS}, {&w.GoogleSTS, w.GCP}, {&w.IAMCredentials, w.GCP}, {&w.GoogleIAM, w.GCP}, {&w.SinkServer, w.Sink}} {
+		var err error
+		*s.server, err = Serve(s.fake)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
 		w.Close()
 		return nil, err
 	}
@@ -72,7 +84,7 @@ func Start(issuer *Issuer) (*World, error) {
 
 // Close ends the servers.
 func (w *World) Close() {
-	for _, s := range []*Server{w.STS, w.GoogleSTS, w.IAMCredentials, w.SinkServer} {
+	for _, s := range []*Server{w.STS, w.IAM, w.GoogleSTS, w.IAMCredentials, w.GoogleIAM, w.SinkServer} {
 		if s != nil {
 			s.Close()
 		}
