@@ -50,8 +50,8 @@ func arrows() map[string][]string {
 		"guard":           {"hint"},
 
 		// the judgement
-		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "pipelines", "process", "report", "trust", "trust/iam"},
-		"judge":           {"bitbucket", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
+		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "live", "pipelines", "process", "report", "secret", "trust", "trust/iam"},
+		"judge":           {"bitbucket", "collect", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
 		"trust/vaultrole": {"bitbucket", "document", "finding", "setup", "shell", "trust"},
@@ -67,7 +67,9 @@ func arrows() map[string][]string {
 		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
 		"diagnosis":       {"bitbucket", "oidc", "refusal"},
 		"drift":           {"access", "bitbucket", "document", "finding", "trust"},
-		"inventory":       {"access", "bitbucket", "drift", "judge", "trust"},
+		"inventory":       {"access", "bitbucket", "collect", "document", "drift", "finding", "judge", "live", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
+		"collect":         {"document"},
+		"live":            {"secret", "transport"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 
 		// words
@@ -114,7 +116,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			if imported == "github.com/kelseyhightower/envconfig" && name != "config" {
 				t.Errorf("%s reads the environment with envconfig", name)
 			}
-			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock", "record"}, name) {
+			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock", "record", "live"}, name) {
 				t.Errorf("%s talks http", name)
 			}
 		}

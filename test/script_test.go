@@ -14,7 +14,7 @@
 // Ready to use: $ROLE, $PROVIDER (a workload identity provider), $SA (a service account), $REPOSITORY, $ENVIRONMENT,
 // $WORKSPACE and $STEP (UUIDs with braces), $ISSUER, $AUDIENCE; the addresses of the other services, $VAULT, $OKTA, $OAUTH,
 // $JFROG and $DATABRICKS; $TLS_VAULT (the same Vault by https), and for the two with one public host $PROXY, which leads
-// there; $CA, the authority of both. The commands beyond testscript's own:
+// there; $CA, the authority of both; $AWS_IAM and $GCP_IAM, the reads of IAM. The commands beyond testscript's own:
 //
 //	token [NAME=VALUE]…        mint a token into BITBUCKET_STEP_OIDC_TOKEN. env makes a deployment step; aud=X adds an
 //	                           audience; expired=10m, expires=2m move the end of its life; bad-signature spoils it; any
@@ -24,7 +24,7 @@
 //	fault SERVER KIND ARG… [times=N] [on=TEXT] [date=DURATION]
 //	                           fail the server's next requests. With date= the answer is dated by a clock that is ahead by
 //	                           as much, or behind. SERVER is aws, ecr (the same one), gcp (token exchange),
-//	                           iam (service account tokens), or a service (below). KIND: status CODE [HEADER:VALUE]…,
+//	                           iam (service account tokens), awsiam and gcpiam (the reads of IAM), or a service (below). KIND: status CODE [HEADER:VALUE]…,
 //	                           error CODE NAME MESSAGE (in the server's own shape), answer CODE FILE, hang, hangup,
 //	                           truncate, html, oversize, redirect URL, echo CODE, echo-behind CODE, pass. With on=, those of
 //	                           them pass whose path does not contain TEXT. A story with a fault that no request met fails at
@@ -33,7 +33,11 @@
 //	                           reads: METHOD PATH OPERATION authorization=SCHEME region=REGION by=PRINCIPAL PARAMETER=VALUE…
 //	await SERVER N [TEXT]      wait for that many requests at least, for a program in the background
 //	role NAME [max=12h] [account=N] [aud=X] [sub=PATTERN] [from=ROLE [external-id=X]] [allow=ACTION,…]
-//	                           an AWS role, by name or ARN: open to the repository's tokens, or with from= to a role
+//	                           an AWS role, by name or ARN: open to the repository's tokens, or with from= to a role.
+//	                           policy=FILE is what IAM shows in place of that; may=ACTION,… are the reads of IAM that it may make
+//	inventory [page=N] [others=N] [pool-disabled]
+//	                           what whoever reads the clouds sees: at most N items a page, N more roles in each AWS account,
+//	                           Google's pools disabled
 //	provider aws [account=N] [aud=X]… [gone]
 //	provider gcp [disabled|deleted] [aud=X]… [condition=CLAIM=VALUE] [subject=CLAIM]
 //	                           the identity provider in place of the default one
@@ -100,23 +104,24 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer, &done) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"account":  cmdAccount,
-			"await":    cmdAwait,
-			"docker":   cmdDocker,
-			"fault":    cmdFault,
-			"leaks":    cmdLeaks,
-			"pick":     cmdPick,
-			"lifetime": cmdLifetime,
-			"mode":     cmdMode,
-			"provider": cmdProvider,
-			"records":  cmdRecords,
-			"requests": cmdRequests,
-			"role":     cmdRole,
-			"service":  cmdService,
-			"session":  cmdSession,
-			"status":   cmdStatus,
-			"token":    cmdToken,
-			"umask":    cmdUmask,
+			"account":   cmdAccount,
+			"await":     cmdAwait,
+			"docker":    cmdDocker,
+			"fault":     cmdFault,
+			"inventory": cmdInventory,
+			"leaks":     cmdLeaks,
+			"pick":      cmdPick,
+			"lifetime":  cmdLifetime,
+			"mode":      cmdMode,
+			"provider":  cmdProvider,
+			"records":   cmdRecords,
+			"requests":  cmdRequests,
+			"role":      cmdRole,
+			"service":   cmdService,
+			"session":   cmdSession,
+			"status":    cmdStatus,
+			"token":     cmdToken,
+			"umask":     cmdUmask,
 		},
 	})
 }
@@ -234,6 +239,8 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 		"TLS_VAULT=" + others.Gateway.URL,
 		"PROXY=" + others.Gateway.Proxy,
 		"CA=" + authority,
+		"AWS_IAM=" + world.IAM.URL,
+		"GCP_IAM=" + world.GoogleIAM.URL,
 		"SINK=" + world.SinkServer.URL,
 		"SINK_TOKEN=" + world.Sink.Authorization,
 	}
@@ -375,7 +382,7 @@ func faultOf(ts *testscript.TestScript, name, kind string, args []string) cloud.
 		want(3)
 		others := othersOf(ts)
 		shape, ok := map[string]func(int, string, string) cloud.Fault{
-			"aws": cloud.AWSError, "ecr": cloud.ECRError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
+			"aws": cloud.AWSError, "awsiam": cloud.AWSError, "gcpiam": cloud.GoogleError, "ecr": cloud.ECRError, "gcp": cloud.OAuthError, "iam": cloud.GoogleError,
 			"vault": cloud.VaultError, "okta": cloud.OktaError, "oauth": cloud.OAuthError,
 			"jfrog": others.JFrog.Error, "cloudsmith": others.Cloudsmith.Error, "databricks": others.Databricks.Error,
 			"pulumi": others.Pulumi.Error,
@@ -497,6 +504,10 @@ func cmdRole(ts *testscript.TestScript, neg bool, args []string) {
 			trust.ExternalID = value
 		case "allow":
 			trust.Actions = strings.Split(value, ",")
+		case "policy":
+			role.Policy = ts.ReadFile(value)
+		case "may":
+			role.May = strings.Split(value, ",")
 		default:
 			ts.Fatalf("no such option: %s", name)
 		}
@@ -504,6 +515,27 @@ func cmdRole(ts *testscript.TestScript, neg bool, args []string) {
 	role.ARN = roleNamed(args[0], account)
 	role.Trust = []cloud.Trust{trust}
 	world.AWS.SetRole(role)
+}
+
+func cmdInventory(ts *testscript.TestScript, neg bool, args []string) {
+	affirm(ts, neg, "inventory")
+	world := worldOf(ts)
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "page":
+			n := number(ts, value)
+			world.AWS.Configure(func(c *cloud.AWSConfig) { c.IAM.Page = n })
+			world.GCP.Configure(func(c *cloud.GCPConfig) { c.Page = n })
+		case "others":
+			n := number(ts, value)
+			world.AWS.Configure(func(c *cloud.AWSConfig) { c.IAM.Others = n })
+		case "pool-disabled":
+			world.GCP.Configure(func(c *cloud.GCPConfig) { c.PoolDisabled = true })
+		default:
+			ts.Fatalf("no such option: %s", name)
+		}
+	}
 }
 
 // roleNamed is a role's ARN, whether given as such or as a name.
@@ -793,6 +825,10 @@ func server(ts *testscript.TestScript, name string) *cloud.Server {
 		return world.GoogleSTS
 	case "iam":
 		return world.IAMCredentials
+	case "awsiam":
+		return world.IAM
+	case "gcpiam":
+		return world.GoogleIAM
 	case "sink":
 		return world.SinkServer
 	}

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/collect"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
+	"bitbucket-oidc/internal/inventory"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/trust"
 )
@@ -21,7 +23,7 @@ func check(version string) cli.Command {
 }
 
 func checkOptions() []cli.Option {
-	return slices.Concat(outputOptions(), []cli.Option{reachOption()}, identity.Options())
+	return slices.Concat(outputOptions(), []cli.Option{reachOption(), targetOption()}, identity.Options())
 }
 
 // documentKinds are what check judges, with the commands that print them.
@@ -30,6 +32,10 @@ const documentKinds = `  aws-role      a role's trust policy, aws iam get-role, 
   gcp-provider  gcloud iam workload-identity-pools providers describe --format=json
   gcp-policy    gcloud iam service-accounts get-iam-policy --format=json (give the gcp-provider with it)
   vault-role    vault read -format=json auth/jwt/role/NAME
+  of many       aws iam get-account-authorization-details, AWS Config query results, terraform show -json (state or
+                plan), steampipe query --output json, gcloud asset search-all-iam-policies --format=json
+  beside them   gcloud iam workload-identity-pools describe, vault read -format=json auth/jwt/config
+  of any        one JSON value a line
 `
 
 func checkUsage(program string) string {
@@ -79,16 +85,32 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 }
 
+// targetOption names what a file is of that does not say so itself.
+func targetOption() cli.Option {
+	return cli.Option{Name: "target", Value: "NAME=FILE", Many: true, Usage: "a file, and the service account, Vault role or mount that it is of"}
+}
+
 // readFiles reads the files to judge.
 func readFiles(ctx context.Context, a *cli.Arguments) []trust.File {
-	if len(a.Files) == 0 {
+	if len(a.Files) == 0 && !a.Given("target") && !a.Given("live") {
 		a.Add(hint.New("no file to judge", "give at least one of these:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	var files []trust.File
-	for _, name := range a.Files {
-		data, err := cli.ReadFile(ctx, name)
+	read := func(name, target string) {
+		data, err := cli.ReadLines(ctx, name, collect.Cut)
 		a.Add(err)
-		files = append(files, trust.File{Name: name, Data: data})
+		files = append(files, trust.File{Name: name, Data: data, Target: target})
+	}
+	for _, name := range a.Files {
+		read(name, "")
+	}
+	for _, text := range a.Texts("target") {
+		target, file, ok := inventory.Named(text)
+		if !ok {
+			a.Wrong("target", "expected NAME=FILE, with the name as an access map has it: name@project.iam.gserviceaccount.com, or https://HOST/v1/auth/MOUNT[/role/NAME]")
+			continue
+		}
+		read(file, target)
 	}
 	return files
 }

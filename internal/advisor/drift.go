@@ -10,11 +10,13 @@ import (
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/inventory"
+	"bitbucket-oidc/internal/live"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -26,6 +28,12 @@ func driftOptions() []cli.Option {
 	return []cli.Option{
 		mapFlag(),
 		{Name: "format", Value: "FORMAT", Pattern: "text|json", Expected: "text or json", Usage: "text (the default) or json"},
+		targetOption(),
+		{Name: "live", Usage: "read the clouds as well, with the credentials that login left; nothing is changed there"},
+		{Name: "role-name", Value: "NAME", Pattern: `[\w+=,.@-]{1,64}`, Expected: "the name of a role, without its path", Usage: "with --live: the role to assume in each of --accounts"},
+		{Name: "accounts", Value: "FILE", File: true, Usage: "with --role-name: a file with one account number a line; default: read.aws of the map"},
+		{Name: "asset-scope", Value: "SCOPE", Pattern: `(organizations|folders)/\d+|projects/[a-z0-9:.-]+`, Expected: "organizations/NUMBER, folders/NUMBER or projects/PROJECT",
+			Usage: "with --live: search Cloud Asset Inventory there in place of each service account"},
 		{Name: "now", Value: "TIME", Usage: "the time at which grants are looked at; default: now"},
 		{Name: "strict", Usage: "warnings and what is undecided count as errors"},
 		{Name: "no-exit-code", Usage: "exit 0 also where something differs"},
@@ -33,7 +41,7 @@ func driftOptions() []cli.Option {
 }
 
 func driftUsage(program string) string {
-	return "Usage: " + program + ` drift [FLAG…] FILE…
+	return "Usage: " + program + ` drift [FLAG…] [FILE…]
 
 Compares who gets in, as the files say that it is deployed, with who should, as the access map says. It compares sets of
 steps and never texts. Each difference has a witness: claims that check --claims confirms. Files are those that check takes.
@@ -42,22 +50,29 @@ Flags:
 
 ` + cli.Describe(driftOptions()) + `
 Exit status: 0 no difference of severity error; 1 otherwise; 2 the map or a file has a mistake or cannot be read, or the
-command line is wrong. (terraform plan -detailed-exitcode has 1 and 2 the other way round.) It never sends anything.
-`
+command line is wrong. (terraform plan -detailed-exitcode has 1 and 2 the other way round.) Only --live sends anything.
+
+` + cli.DescribeVariables([]config.Group{liveVariables()}) + "Each has what login left in OUTPUT_DIR for its default.\n"
 }
 
 func runDrift(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	now := a.Moment("now", time.Now())
 	m := readMap(ctx, a)
 	files := readFiles(ctx, a)
+	reads := liveConfig(ctx, c, a, m)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	state, err := inventory.Read(ctx, files, drift.Universe(m, now))
+	given := inventory.Given{Files: files, Map: m}
+	if a.Given("live") {
+		given.Readings = live.Read(ctx, reads)
+	}
+	state, err := inventory.Read(ctx, given, drift.Universe(m, now))
 	if err != nil {
 		return c.Fail(unknownKinds(err), cli.Misused)
 	}
 	differences := drift.Compare(m, state, now)
+	lastUsed(ctx, reads, differences)
 	if a.Text("format") == "json" {
 		c.Lines(document.Indented(driftJSON(m, state, differences, now)))
 	} else {
@@ -109,6 +124,9 @@ func driftText(m *access.Map, s drift.State, differences []drift.Difference) str
 		}
 		if d.Witness != nil {
 			lines = append(lines, "  such as "+fmt.Sprint(d.Witness["sub"]))
+		}
+		if d.LastUsed != "" {
+			lines = append(lines, "  last used: "+d.LastUsed)
 		}
 		lines = append(lines, fmt.Sprintf("  %s:%d:%d %s", d.File, d.Line, d.Column, d.ID), "  fix: "+strings.ReplaceAll(d.Fix.Text, "\n", "\n  "))
 	}

@@ -133,7 +133,7 @@ func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []stri
 		return c.Fail(err, cli.Misused)
 	}
 	u.Now = now
-	state, err := inventory.Read(ctx, files, u)
+	state, err := inventory.Read(ctx, inventory.Given{Files: files}, u)
 	if err != nil {
 		return c.Fail(unknownKinds(err), cli.Misused)
 	}

@@ -29,8 +29,20 @@ func (c *Console) line(w io.Writer, text string) {
 
 // Colours reports whether standard output is a terminal that may get colours.
 func (c *Console) Colours(vars *config.Vars) bool {
-	file, ok := c.out.(interface{ Stat() (fs.FileInfo, error) })
-	if !ok || vars.Colourless() {
+	return !vars.Colourless() && terminal(c.out)
+}
+
+// Progress prints how far something is, where somebody can watch: on a terminal.
+func (c *Console) Progress(text string) {
+	if terminal(c.err) {
+		c.line(c.err, Visible(text))
+	}
+}
+
+// terminal reports whether what is written is shown on a terminal.
+func terminal(w io.Writer) bool {
+	file, ok := w.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
 		return false
 	}
 	info, err := file.Stat()

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,19 +18,26 @@ import (
 // maxFile bounds what is read. The trust policies of an account's 5,000 roles, the most that AWS grants, take less.
 const maxFile = 32 << 20
 
+// longestLine bounds a line of a file that is longer than maxFile.
+const longestLine = 1 << 20
+
 // ErrEmpty is a file with nothing in it.
 var ErrEmpty = errors.New("empty")
 
 // ReadFile reads a file that the command line names, or standard input for a dash. Standard input, pipes and devices may never
 // end: ctx bounds the wait. The file must not be empty.
-func ReadFile(ctx context.Context, name string) ([]byte, error) {
+func ReadFile(ctx context.Context, name string) ([]byte, error) { return ReadLines(ctx, name, nil) }
+
+// ReadLines is [ReadFile] for a file that may be longer than that where it has one JSON value a line: cut then shortens each line to what
+// is needed of it, and all that is needed must not be longer.
+func ReadLines(ctx context.Context, name string, cut func(line []byte) []byte) ([]byte, error) {
 	type result struct {
 		data []byte
 		err  error
 	}
 	got := make(chan result, 1)
 	go func() {
-		data, err := readAll(name)
+		data, err := readAll(name, cut)
 		got <- result{data, err}
 	}()
 	select {
@@ -74,7 +83,7 @@ func Ended(ctx context.Context, late string) string {
 	return "stopped"
 }
 
-func readAll(name string) ([]byte, error) {
+func readAll(name string, cut func([]byte) []byte) ([]byte, error) {
 	file := os.Stdin
 	if name != "-" {
 		f, err := nowait.Open(name) // a named pipe that nobody writes to is empty
@@ -85,6 +94,9 @@ func readAll(name string) ([]byte, error) {
 		file = f
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile && cut != nil {
+		data, err = shortened(io.MultiReader(bytes.NewReader(data), file), cut)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -94,6 +106,26 @@ func readAll(name string) ([]byte, error) {
 		return nil, ErrEmpty
 	}
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
+}
+
+// shortened reads lines of JSON, cut to what is needed of them. It keeps empty lines, so that errors name the right ones.
+func shortened(r io.Reader, cut func([]byte) []byte) ([]byte, error) {
+	var all []byte
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longestLine)
+	for lines.Scan() {
+		if all == nil && !json.Valid(lines.Bytes()) {
+			return nil, fmt.Errorf("more than %d MiB, and not one JSON value a line", maxFile>>20)
+		}
+		all = append(append(all, cut(lines.Bytes())...), '\n')
+		if len(all) > maxFile {
+			return nil, fmt.Errorf("more than %d MiB of what is needed", maxFile>>20)
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("more than %d MiB, and a line of more than %d MiB", maxFile>>20, longestLine>>20)
+	}
+	return all, lines.Err()
 }
 
 // unreadable says which file, and why.

@@ -26,7 +26,32 @@ func Read(name string, data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Name: name, Data: data, Root: root, lines: []int{0}}
+	return newFile(name, data).With(root), nil
+}
+
+// ReadAll reads a file of several values. See [ParseAll].
+func ReadAll(name string, data []byte, skip func(value []byte) bool) ([]*File, error) {
+	roots, err := ParseAll(data, skip)
+	if err != nil {
+		return nil, err
+	}
+	f := newFile(name, data)
+	all := make([]*File, len(roots))
+	for i, root := range roots {
+		all[i] = f.With(root)
+	}
+	return all, nil
+}
+
+// With is the file with another value in it as its root, whose places are places in the file.
+func (f *File) With(root *Node) *File {
+	other := *f
+	other.Root = root
+	return &other
+}
+
+func newFile(name string, data []byte) *File {
+	f := &File{Name: name, Data: data, lines: []int{0}}
 	count := 0
 	for i, b := range data {
 		if b == '\n' {
@@ -39,7 +64,7 @@ func Read(name string, data []byte) (*File, error) {
 			count++
 		}
 	}
-	return f, nil
+	return f
 }
 
 // before is how many characters begin before a place.

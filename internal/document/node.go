@@ -55,17 +55,13 @@ type Member struct {
 // Parse reads one JSON object. It refuses a name that stands twice in an object: which of the two counts depends on the reader,
 // so that no judgement would be certain. Its errors name the line and never quote a value.
 func Parse(data []byte) (*Node, error) {
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		return nil, errors.New("it is UTF-16: save it as UTF-8")
-	}
-	if !utf8.Valid(data) {
-		return nil, errors.New("it is not text")
+	if err := readable(data); err != nil {
+		return nil, err
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return nil, errors.New("it is not a JSON object")
 	}
-	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), data: data}
-	r.dec.UseNumber()
+	r := newReader(data, 0)
 	root, err := r.value(0)
 	if err == nil {
 		if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
@@ -75,15 +71,81 @@ func Parse(data []byte) (*Node, error) {
 	return root, err
 }
 
+// readable refuses what is no text.
+func readable(data []byte) error {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return errors.New("it is UTF-16: save it as UTF-8")
+	case !utf8.Valid(data):
+		return errors.New("it is not text")
+	}
+	return nil
+}
+
+// ParseAll reads JSON values, objects and lists, one after another: a file has one, or one a line. It is as strict as [Parse]. Values
+// for which skip answers true are not read; skip may be nil.
+func ParseAll(data []byte, skip func(value []byte) bool) ([]*Node, error) {
+	if err := readable(data); err != nil {
+		return nil, err
+	}
+	start := len(data) - len(bytes.TrimLeft(data, blank))
+	if start == len(data) || data[start] != '{' && data[start] != '[' {
+		return nil, errors.New("it is not a JSON object or list")
+	}
+	if line, rest, many := bytes.Cut(data[start:], []byte("\n")); !many || len(bytes.TrimSpace(rest)) == 0 || !json.Valid(line) {
+		r := newReader(data, 0)
+		root, err := r.value(0)
+		if err == nil {
+			if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
+				err = r.wrong("more after the end of the JSON value")
+			}
+		}
+		return []*Node{root}, err
+	}
+	var all []*Node
+	nodes := 0
+	for at := start; at < len(data); {
+		line, _, _ := bytes.Cut(data[at:], []byte("\n"))
+		if len(bytes.TrimSpace(line)) > 0 && (skip == nil || !skip(line)) {
+			r := newReader(data[:at+len(line)], at)
+			r.nodes = nodes
+			root, err := r.value(0)
+			if err == nil {
+				if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
+					err = r.wrong("more after the end of the JSON value")
+				}
+			}
+			if err != nil {
+				return nil, err
+			}
+			all, nodes = append(all, root), r.nodes
+		}
+		at += len(line) + 1
+	}
+	return all, nil
+}
+
+const blank = " \t\r\n"
+
 type reader struct {
 	dec   *json.Decoder
 	data  []byte
+	from  int // where the decoder began
 	nodes int // read so far
 }
 
+func newReader(data []byte, from int) *reader {
+	r := &reader{dec: json.NewDecoder(bytes.NewReader(data[from:])), data: data, from: from}
+	r.dec.UseNumber()
+	return r
+}
+
+// offset is where the reader is.
+func (r *reader) offset() int { return r.from + int(r.dec.InputOffset()) }
+
 // wrong is an error at the place that was reached.
 func (r *reader) wrong(text string) error {
-	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.dec.InputOffset()], []byte("\n")), text)
+	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.offset()], []byte("\n")), text)
 }
 
 // value reads the next value.
@@ -121,7 +183,7 @@ func (r *reader) value(depth int) (*Node, error) {
 	default:
 		n.Kind = Null
 	}
-	n.End = int(r.dec.InputOffset())
+	n.End = r.offset()
 	return n, nil
 }
 
@@ -160,7 +222,7 @@ func (r *reader) members(n *Node, depth int) error {
 
 // next is where the next token begins.
 func (r *reader) next() int {
-	offset := int(r.dec.InputOffset())
+	offset := r.offset()
 	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
 		offset++
 	}
@@ -242,4 +304,38 @@ func (n *Node) at(path string) (start, end int, found bool) {
 		}
 	}
 	return n.Start, n.End, false
+}
+
+// At returns a copy of the node, and of all that is in it, that stands where another one does: what was read from the text of a string
+// has its place in the file there.
+func (n *Node) At(place *Node) *Node {
+	c := &Node{Kind: n.Kind, Start: place.Start, End: place.End, Text: n.Text}
+	for _, m := range n.Members {
+		c.Members = append(c.Members, Member{Name: m.Name, Start: place.Start, Value: m.Value.At(place)})
+	}
+	for _, item := range n.Items {
+		c.Items = append(c.Items, item.At(place))
+	}
+	return c
+}
+
+// New returns an object that stands where n does, made of members. Members without a value are left out.
+func (n *Node) New(members ...Member) *Node {
+	c := &Node{Kind: Object, Start: n.Start, End: n.End}
+	for _, m := range members {
+		if m.Value != nil {
+			c.Members = append(c.Members, Member{Name: m.Name, Start: m.Value.Start, Value: m.Value})
+		}
+	}
+	return c
+}
+
+// List returns a list that stands where n does.
+func (n *Node) List(items ...*Node) *Node {
+	return &Node{Kind: List, Start: n.Start, End: n.End, Items: items}
+}
+
+// String returns a string that stands where n does.
+func (n *Node) String(text string) *Node {
+	return &Node{Kind: String, Start: n.Start, End: n.End, Text: text}
 }

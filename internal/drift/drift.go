@@ -78,6 +78,9 @@ type Source struct {
 	Targets   int    `json:"targets"`
 	Bitbucket int    `json:"bitbucket"` // of the targets, how many trust the map's workspace
 
+	// Partial reports that the source may have targets that were not read, though it was read itself.
+	Partial bool `json:"-"`
+
 	// Why is why the source could not be read, or not whole; empty where it was read.
 	Why string `json:"why,omitempty"`
 }
@@ -104,7 +107,10 @@ type Difference struct {
 	Who     []string       `json:"who"`             // in the words of [trust.Cell]
 	Share   *float64       `json:"share,omitempty"` // the smallest of the cells, where it is below 1
 	Witness map[string]any `json:"witness,omitempty"`
-	Grant   string         `json:"grant,omitempty"` // such as grants[0]
+
+	// LastUsed is the day on which a session of the target was last seen, or never; empty where nobody asked.
+	LastUsed string `json:"lastUsed,omitempty"`
+	Grant    string `json:"grant,omitempty"` // such as grants[0]
 }
 
 // Compare returns every difference, in an order that does not depend on that of the documents.

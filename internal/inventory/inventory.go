@@ -1,66 +1,329 @@
-// Package inventory turns documents, as the clouds' tools print them, into what is deployed: which targets there are, who gets in,
-// and what was read.
+// Package inventory turns documents, as the clouds' tools print them, and what was read from the clouds themselves into what is
+// deployed: which targets there are, who gets in, and what was read.
 package inventory
 
 import (
 	"context"
-	"encoding/json"
-	"net/url"
-	"regexp"
+	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/collect"
+	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/judge"
+	"bitbucket-oidc/internal/live"
 	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/trust/iam"
+	"bitbucket-oidc/internal/trust/vaultrole"
+	"bitbucket-oidc/internal/trust/wif"
 )
 
-// A listing is what a file says of roles beside their policies.
-type listing struct {
-	Roles []entry
-	Role  *entry
+// A Given is what there is to look at.
+type Given struct {
+	Files    []trust.File
+	Readings []live.Reading
+	Map      *access.Map // what should be there; nil where there is no map yet
 }
 
-type entry struct {
-	Arn                string
-	MaxSessionDuration int // seconds
-}
-
-// Read reads what is deployed of a workspace from files. Errors name their files and are joined.
-func Read(ctx context.Context, files []trust.File, u bitbucket.Universe) (drift.State, error) {
-	reached, err := judge.Reach(ctx, files, u)
-	if err != nil {
+// Read reads what is deployed of a workspace. Errors name their files and are joined.
+func Read(ctx context.Context, g Given, u bitbucket.Universe) (drift.State, error) {
+	x := inventory{ctx: ctx, u: u.Normal(), m: g.Map, targets: map[string]int{}, sources: map[string]int{}}
+	var errs []error
+	for _, file := range g.Files {
+		err := x.file(collect.File{Name: file.Name, Data: file.Data, Target: file.Target}, "file "+file.Name, "")
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file.Name, err))
+		}
+	}
+	for _, r := range g.Readings {
+		x.reading(r)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return drift.State{}, err
 	}
-	var s drift.State
-	for _, file := range files {
-		var l listing
-		if json.Unmarshal(file.Data, &l) != nil { // judge has read it: it is a document of another form
-			continue
-		}
-		whole := l.Role == nil
-		if l.Role != nil {
-			l.Roles = append(l.Roles, *l.Role)
-		}
-		for _, e := range l.Roles {
-			t, ok := access.ParseTarget(e.Arn)
-			if !ok {
-				continue
-			}
-			d := drift.Deployed{Target: e.Arn, Source: "aws:" + t.Account, Session: time.Duration(e.MaxSessionDuration) * time.Second}
-			for _, r := range reached {
-				if r.File == file.Name && r.Target == e.Arn {
-					d.Cells = ofWorkspace(r.Cells, u)
-				}
-			}
-			s.Targets = append(s.Targets, d)
-			count(&s, d.Source, "file "+file.Name, len(d.Cells) > 0, whole)
+	x.google()
+	x.roles()
+	x.faults()
+	return x.state, nil
+}
+
+// An inventory is what was seen so far.
+type inventory struct {
+	ctx context.Context
+	u   bitbucket.Universe
+	m   *access.Map
+
+	things  []thing
+	pools   []collect.Document
+	mounts  map[string]*document.Node // configurations of Vault's mounts, by URL
+	known   map[string]bool           // ARNs of all OIDC providers of IAM that are there, of accounts in listed
+	listed  map[string]bool           // accounts whose providers are all known
+	clients map[string][]string       // client ids of OIDC providers of IAM, by ARN
+	targets map[string]int            // in state
+	sources map[string]int            // in state
+	state   drift.State
+}
+
+// A thing is a document that says who gets in, and where it was seen.
+type thing struct {
+	trust.Document
+	collected collect.Document
+	how       string
+	source    string // of a reading; empty for a file
+}
+
+func (x *inventory) file(f collect.File, how, source string) error {
+	documents, err := collect.Files(f)
+	if err != nil {
+		return err
+	}
+	for _, d := range documents {
+		if err := x.document(d, how, source); err != nil {
+			return err
 		}
 	}
-	return s, nil
+	return nil
+}
+
+func (x *inventory) document(d collect.Document, how, source string) error {
+	switch d.Kind {
+	case collect.Pool:
+		x.pools = append(x.pools, d)
+	case collect.Mount:
+		x.mount(d, how)
+	case collect.Providers:
+		x.providers(d, source)
+	case collect.Direct:
+		direct, ok := asImpersonation(d)
+		if !ok {
+			return nil
+		}
+		d = direct
+		d.Kind = ""
+	}
+	documents, err := judge.Of(d)
+	if err != nil {
+		return err
+	}
+	for _, one := range documents {
+		x.things = append(x.things, thing{one, d, how, source})
+		if p, ok := one.(*iam.Provider); ok {
+			x.provider(p)
+		}
+	}
+	x.named(d, how)
+	return nil
+}
+
+// reading is what was read from a cloud. What cannot be read there is a source that was not read, with the reason.
+func (x *inventory) reading(r live.Reading) {
+	why := ""
+	for _, d := range r.Documents {
+		if err := x.file(collect.File{Name: r.Source, Data: d.Data, Target: d.Target}, "live", r.Source); err != nil {
+			why = "a document cannot be read: " + err.Error()
+		}
+	}
+	if r.Err != nil {
+		why = strings.Join(strings.Split(r.Err.Error(), "\n"), "; ")
+	}
+	s := x.source(r.Source, "live")
+	s.Partial = false
+	if why != "" {
+		s.Why = why
+	}
+}
+
+// source is the source of a name, which is new or was met before.
+func (x *inventory) source(name, how string) *drift.Source {
+	i, ok := x.sources[name]
+	if !ok {
+		i = len(x.state.Sources)
+		x.sources[name] = i
+		x.state.Sources = append(x.state.Sources, drift.Source{Name: name, How: how, Partial: true})
+	}
+	s := &x.state.Sources[i]
+	if !slices.Contains(strings.Split(s.How, ", "), how) {
+		s.How += ", " + how
+	}
+	return s
+}
+
+// whole notes that a source was read as a whole, or that a page of it is missing.
+func (x *inventory) whole(d collect.Document, name, how string) {
+	if !d.Whole && !d.Cut {
+		return
+	}
+	s := x.source(name, how)
+	s.Partial = false
+	if d.Cut {
+		s.Why = "a page of it is missing: follow every page"
+	}
+}
+
+// named are the roles of a list of which only the name is there, as they do not name Bitbucket.
+func (x *inventory) named(d collect.Document, how string) {
+	list := d.Root.Get("Named")
+	if list == nil {
+		return
+	}
+	for _, n := range list.Items {
+		if t, ok := access.ParseTarget(textOf(n.Get("Arn"))); ok {
+			x.whole(d, "aws:"+t.Account, how)
+			x.add(drift.Deployed{Target: t.Name, Source: "aws:" + t.Account})
+		}
+	}
+}
+
+func textOf(n *document.Node) string {
+	if n.Is(document.String) {
+		return n.Text
+	}
+	return ""
+}
+
+// add adds a target. One that is there already has two documents: whoever gets in by either gets in, and whoever is refused by either is
+// refused.
+func (x *inventory) add(d drift.Deployed) {
+	if i, twice := x.targets[d.Target]; twice {
+		had := &x.state.Targets[i]
+		had.Cells = either(had.Cells, d.Cells)
+		if had.Session == 0 {
+			had.Session = d.Session
+		}
+		return
+	}
+	x.targets[d.Target] = len(x.state.Targets)
+	x.state.Targets = append(x.state.Targets, d)
+	if i, ok := x.sources[d.Source]; ok {
+		x.state.Sources[i].Targets++
+		if len(d.Cells) > 0 {
+			x.state.Sources[i].Bitbucket++
+		}
+	}
+}
+
+// either joins the cells of two documents of one target, which differ.
+func either(a, b []trust.Cell) []trust.Cell {
+	all := slices.Clone(a)
+	for _, cell := range b {
+		i := slices.IndexFunc(all, func(c trust.Cell) bool { return c.Who == cell.Who })
+		if i < 0 {
+			all = append(all, cell)
+			continue
+		}
+		all[i].Reach, all[i].Usual = worse(all[i].Reach, cell.Reach), worse(all[i].Usual, cell.Usual)
+	}
+	return all
+}
+
+func worse(a, b trust.Extent) trust.Extent {
+	e := a
+	e.Some, e.Maybe = a.Some || b.Some, a.Maybe || b.Maybe
+	e.All, e.MaybeAll = a.All && b.All, a.MaybeAll && b.MaybeAll
+	e.Share = max(a.Share, b.Share)
+	if e.Witness == nil || !a.Some && b.Some {
+		e.Witness = b.Witness
+	}
+	if e.Refused == nil {
+		e.Refused = b.Refused
+	}
+	if e.Why == "" {
+		e.Why = b.Why
+	}
+	return e
+}
+
+// A reacher says who gets in through it.
+type reacher interface {
+	Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell
+}
+
+// roles finds who gets in through each document.
+func (x *inventory) roles() {
+	for _, t := range x.things {
+		r, ok := t.Document.(reacher)
+		if _, provider := t.Document.(*wif.Provider); !ok || provider {
+			continue
+		}
+		d := drift.Deployed{Target: target(t), Session: session(t.Document)}
+		if d.Target = x.resolved(d.Target); d.Target == "" {
+			continue // for check only: no map can name it
+		}
+		d.Source = x.sourceOf(d.Target, t)
+		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
+			d.Cells = ofWorkspace(r.Reach(x.ctx, x.u), x.u)
+		}
+		x.add(d)
+	}
+}
+
+// target is what a document is of.
+func target(t thing) string {
+	if named, ok := t.Document.(interface{ Target() string }); ok && named.Target() != "" {
+		return named.Target()
+	}
+	return t.collected.Target
+}
+
+// sourceOf is where a target was read, and notes what is known of that source.
+func (x *inventory) sourceOf(name string, from thing) string {
+	t, ok := access.ParseTarget(name)
+	switch {
+	case !ok:
+		return from.source
+	case t.Kind == access.AWSRole:
+		x.whole(from.collected, "aws:"+t.Account, from.how)
+		return "aws:" + t.Account
+	case t.Kind == access.ServiceAccount:
+		return "gcp:" + t.Project
+	case t.Kind == access.VaultRole:
+		x.source("vault:"+t.Mount, from.how)
+		return "vault:" + t.Mount
+	}
+	return from.source
+}
+
+// resolved is a target's name in full: of a role of Vault whose server is not known, the one of the map that ends so.
+func (x *inventory) resolved(name string) string {
+	if !strings.HasPrefix(name, "auth/") {
+		return name
+	}
+	if x.m == nil {
+		return ""
+	}
+	var found []string
+	for _, t := range x.m.Targets() {
+		if t.Kind == access.VaultRole && strings.HasSuffix(t.Name, "/v1/"+name) {
+			found = append(found, t.Name)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
+// session is how long a session may last, as far as a document says.
+func session(d trust.Document) time.Duration {
+	switch d := d.(type) {
+	case *iam.Role:
+		return d.Longest()
+	case *vaultrole.Role:
+		for _, name := range []string{"token_max_ttl", "token_ttl"} {
+			if n := d.Inner.Get(name); n != nil {
+				if seconds, err := strconv.ParseUint(n.Text, 10, 31); err == nil && seconds > 0 {
+					return time.Duration(seconds) * time.Second
+				}
+			}
+		}
+	}
+	return 0
 }
 
 // ofWorkspace are the cells, or none where nobody of the workspace can get in because no provider of it is trusted.
@@ -73,46 +336,4 @@ func ofWorkspace(cells []trust.Cell, u bitbucket.Universe) []trust.Cell {
 		}
 		return false
 	})
-}
-
-// count notes a target of a source. An account of which single roles were read was not read as a whole: it is no source.
-func count(s *drift.State, name, how string, bitbucket, whole bool) {
-	if !whole {
-		return
-	}
-	i := slices.IndexFunc(s.Sources, func(x drift.Source) bool { return x.Name == name })
-	if i < 0 {
-		s.Sources = append(s.Sources, drift.Source{Name: name, How: how})
-		i = len(s.Sources) - 1
-	} else if !strings.Contains(s.Sources[i].How, how) {
-		s.Sources[i].How += ", " + how
-	}
-	s.Sources[i].Targets++
-	if bitbucket {
-		s.Sources[i].Bitbucket++
-	}
-}
-
-var (
-	issuer   = regexp.MustCompile(`api\.bitbucket\.org/2\.0/workspaces/([A-Za-z0-9._-]+)/pipelines-config/identity/oidc`)
-	audience = regexp.MustCompile(`ari:cloud:bitbucket::workspace/([0-9a-fA-F-]{36})`)
-)
-
-// Workspaces are the slugs and the UUIDs, in braces, of Bitbucket's workspaces that files name anywhere, each once.
-func Workspaces(files []trust.File) (slugs, uuids []string) {
-	for _, file := range files {
-		text := string(file.Data)
-		if decoded, err := url.PathUnescape(text); err == nil {
-			text = decoded
-		}
-		for _, m := range issuer.FindAllStringSubmatch(text, -1) {
-			slugs = append(slugs, m[1])
-		}
-		for _, m := range audience.FindAllStringSubmatch(text, -1) {
-			uuids = append(uuids, bitbucket.Braced(m[1]))
-		}
-	}
-	slices.Sort(slugs)
-	slices.Sort(uuids)
-	return slices.Compact(slugs), slices.Compact(uuids)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/collect"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
@@ -28,28 +29,50 @@ type Documents []trust.Document
 // joined. A Google provider and the policies beside it are judged together.
 func Read(files []trust.File) (Documents, error) {
 	var all Documents
+	var pools []collect.Document
 	var errs []error
 	for _, file := range files {
-		documents, err := read(file)
+		collected, err := collect.Files(collect.File{Name: file.Name, Data: file.Data, Target: file.Target})
+		var documents []trust.Document
+		for _, d := range collected {
+			var some []trust.Document
+			if some, err = Of(d); err != nil {
+				break
+			}
+			documents = append(documents, some...)
+			if d.Kind == collect.Pool {
+				pools = append(pools, d)
+			}
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file.Name, err))
 		}
 		all = append(all, documents...)
 	}
-	relate(all)
+	all.relate(pools)
 	return all, errors.Join(errs...)
 }
 
-// read reads a file as the first kind of document that it is.
-func read(file trust.File) ([]trust.Document, error) {
-	f, err := document.Read(file.Name, file.Data)
-	if err != nil {
-		return nil, err
+// Of is what a collected document has that can be judged: the roles of a list, or the first kind of document that it is. What only
+// stands beside others is nothing by itself.
+func Of(d collect.Document) ([]trust.Document, error) {
+	switch {
+	case d.Unknown != "":
+		return []trust.Document{&unknown{trust.Source{In: d.File, Inner: d.Root, Of: d.Target}, trust.Kind(d.Kind), d.Unknown}}, nil
+	case d.Kind != "":
+		return nil, nil
 	}
 	for _, kind := range kinds() {
-		if documents, ok, err := kind(f); ok || err != nil {
-			return documents, err
+		documents, ok, err := kind(d.File)
+		if !ok && err == nil {
+			continue
 		}
+		for _, one := range documents {
+			if c, ok := one.(interface{ Call(string) }); ok && d.Target != "" {
+				c.Call(d.Target)
+			}
+		}
+		return documents, err
 	}
 	return nil, errors.New("it is no document of a known kind")
 }
@@ -86,13 +109,14 @@ func one[D trust.Document](d D, ok bool, err error) ([]trust.Document, bool, err
 }
 
 // relate makes the one provider among documents and their policies be judged together. Where there are several providers, the
-// files do not say which one the step goes through.
-func relate(all Documents) {
+// files do not say which one the step goes through. A provider in a pool that takes nobody takes nobody.
+func (all Documents) relate(pools []collect.Document) {
 	var providers []*wif.Provider
 	var policies []*wif.Policy
 	for _, d := range all {
 		switch d := d.(type) {
 		case *wif.Provider:
+			d.InPool(collect.Closed(pools, d.ID()))
 			providers = append(providers, d)
 		case *wif.Policy:
 			policies = append(policies, d)

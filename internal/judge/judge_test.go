@@ -165,7 +165,7 @@ func TestJudgeRefuses(t *testing.T) {
 	id := trusttest.Someone(t, rand.New(rand.NewPCG(1, 1)))
 	for name, c := range map[string]struct{ data, says string }{
 		"nothing":           {"", "not a JSON object"},
-		"a list":            {`[]`, "not a JSON object"},
+		"a list":            {`[]`, "an empty list"},
 		"a word":            {`canary`, "not a JSON object"},
 		"binary":            {"{\xff\xfe\x00", "not text"},
 		"UTF-16":            {"\xff\xfe{\x00}\x00", "UTF-16"},

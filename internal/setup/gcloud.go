@@ -55,6 +55,14 @@ func GCPProviderCommand(verb, name string, flags ...string) string {
 	return strings.Join(append([]string{"gcloud iam workload-identity-pools providers", verb, shell.Word(name)}, flags...), " ")
 }
 
+// GCPPoolEnable is the command that makes the pool with this resource name take somebody again, which is disabled or deleted.
+func GCPPoolEnable(name, closed string) string {
+	if closed == "deleted" {
+		return "gcloud iam workload-identity-pools undelete " + shell.Word(name)
+	}
+	return "gcloud iam workload-identity-pools update " + shell.Word(name) + " --no-disabled"
+}
+
 // GCPProviderFlags are the flags of gcloud that make a provider let in exactly this repository.
 func GCPProviderFlags(c oidc.Claims) []string {
 	return []string{

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"strconv"
@@ -24,7 +25,16 @@ type Source struct {
 	In     *document.File
 	Inner  *document.Node // what the paths of findings are relative to
 	Around *document.Node // what has the rest that findings are about, such as a role's MaxSessionDuration; nil for the same
+
+	// Of is what the document is of, where only what stood around it says so.
+	Of string
 }
+
+// Call says what the document is of. It must come before the first judgement.
+func (s *Source) Call(name string) { s.Of = name }
+
+// Target is what the document is of, or empty.
+func (s Source) Target() string { return s.Of }
 
 // File is the file.
 func (s Source) File() *document.File { return s.In }
@@ -34,7 +44,7 @@ const longFix = 2000
 
 // Place finishes a result: it names the file, and gives each finding its place and its id.
 func (s Source) Place(r Result) Result {
-	r.File = s.In.Name
+	r.File, r.Name = s.In.Name, cmp.Or(r.Name, s.Of)
 	same, fixes := map[string]int{}, map[string]string{}
 	for i := range r.Findings {
 		f := &r.Findings[i]

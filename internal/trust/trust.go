@@ -42,6 +42,10 @@ type Options struct {
 type File struct {
 	Name string
 	Data []byte
+
+	// Target is what the document is of, in the form of an access map, where the caller knows it and the document does not say it: the
+	// policy of a service account, a role of Vault.
+	Target string
 }
 
 // A Kind is a kind of document.

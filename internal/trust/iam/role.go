@@ -2,6 +2,8 @@ package iam
 
 import (
 	"fmt"
+	"strconv"
+	"time"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
@@ -48,6 +50,15 @@ func (r *Role) Kind() trust.Kind { return trust.AWSRole }
 
 // Name is the role's name, or empty.
 func (r *Role) Name() string { return r.role.name }
+
+// Longest is how long a session of the role may last, or zero where the file does not say.
+func (r *Role) Longest() time.Duration {
+	seconds, err := strconv.ParseUint(r.role.maxSession, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
 
 // Concerns reports whether a role is worth a result: one of a list is only if it trusts a workspace of Bitbucket.
 func (r *Role) Concerns(id bitbucket.Identity) bool {

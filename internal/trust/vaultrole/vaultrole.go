@@ -82,8 +82,8 @@ func Read(f *document.File) (*Role, bool, error) {
 // Kind is that of a role.
 func (r *Role) Kind() trust.Kind { return trust.VaultRole }
 
-// Name is empty: the role's name is not in it.
-func (r *Role) Name() string { return "" }
+// Name is the role's URL where it is known: a role does not name itself.
+func (r *Role) Name() string { return r.Of }
 
 // Judge judges the role against an identity.
 func (r *Role) Judge(id bitbucket.Identity, _ trust.Options) trust.Result {

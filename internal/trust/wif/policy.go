@@ -104,8 +104,8 @@ func (p *Policy) Through(provider *Provider) { p.provider = provider }
 // Kind is that of a policy.
 func (p *Policy) Kind() trust.Kind { return trust.GCPPolicy }
 
-// Name is empty: a policy does not name its service account.
-func (p *Policy) Name() string { return "" }
+// Name is the service account where it is known: a policy does not name it.
+func (p *Policy) Name() string { return p.Of }
 
 // A policyJudgement is the policy of a service account and what it makes of an identity that came through provider.
 type policyJudgement struct {

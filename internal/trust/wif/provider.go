@@ -60,6 +60,7 @@ type Provider struct {
 	mapping   map[string]compiled // by key; empty where there are too many keys
 	condition compiled
 	policies  []*Policy // that are judged beside the provider
+	pool      string    // disabled or deleted, where its pool is
 }
 
 // A compiled is an expression, or why it is none.
@@ -135,6 +136,12 @@ func (p *Provider) customAttributes() int {
 
 // Beside makes the provider be judged together with the policies of the same call. It must come before the first judgement.
 func (p *Provider) Beside(policies []*Policy) { p.policies = policies }
+
+// InPool says that the provider's pool is disabled or deleted, in one of these words. It must come before the first judgement.
+func (p *Provider) InPool(closed string) { p.pool = closed }
+
+// ID is the provider's resource name, as the file has it.
+func (p *Provider) ID() string { return p.file.Name }
 
 // Kind is that of a provider.
 func (p *Provider) Kind() trust.Kind { return trust.GCPProvider }
@@ -215,6 +222,10 @@ func (p *providerJudgement) verdict() (trust.Verdict, string) {
 
 func (p *providerJudgement) state() {
 	const rule = "gcp-provider-disabled"
+	if p.pool != "" {
+		n := p.name.known()
+		p.Refuse(rule, "name", "The provider's pool is "+p.pool+".", finding.Fix{Kind: finding.Shell, Text: setup.GCPPoolEnable(setup.GCPPoolName(n.project, n.pool), p.pool)})
+	}
 	switch f := p.file; {
 	case f.State == "DELETED":
 		p.Refuse(rule, "state", "The provider is deleted.", p.name.command("undelete"))

@@ -1,0 +1,161 @@
+package collect
+
+import (
+	"errors"
+	"strings"
+
+	"bitbucket-oidc/internal/document"
+)
+
+func (t *taker) aws(f *document.File, n *document.Node, one bool) (bool, error) {
+	switch {
+	case n.Get("RoleDetailList").Is(document.List): // aws iam get-account-authorization-details
+		t.roles(f, n, n.Get("RoleDetailList").Items)
+	case n.Get("Roles").Is(document.List):
+		t.roles(f, n, n.Get("Roles").Items)
+	case n.Get("Results").Is(document.List): // AWS Config
+		return true, t.config(f, n.Get("Results").Items)
+	case n.Has("configuration"):
+		return true, t.item(f, n)
+	case n.Get("OpenIDConnectProviderList").Is(document.List):
+		t.add(Document{File: f.With(n), Kind: Providers, Whole: true})
+	case n.Get("rows").Is(document.List): // Steampipe, since 0.22
+		return true, t.rows(f, n.Get("rows"))
+	case n.Has("assume_role_policy", "client_id_list"):
+		t.row(f, n)
+	case one && n.Has("AssumeRolePolicyDocument") || one && n.Has("RoleName", "Arn") && strings.Contains(text(n.Get("Arn")), ":role/"):
+		t.roles(f, n, []*document.Node{n})
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// roles are the roles of an account. Those without a policy are known by their names alone: nobody of Bitbucket becomes them.
+func (t *taker) roles(f *document.File, n *document.Node, roles []*document.Node) {
+	trusting, named := []*document.Node{}, []*document.Node{}
+	for _, r := range roles {
+		if r.Is(document.Object) && !r.Has("AssumeRolePolicyDocument") && r.Has("Arn") {
+			named = append(named, r)
+		} else {
+			trusting = append(trusting, r)
+		}
+	}
+	t.add(Document{File: f.With(n.New(
+		document.Member{Name: "Roles", Value: n.List(trusting...)},
+		document.Member{Name: "Named", Value: n.List(named...)},
+	)), Whole: true})
+}
+
+// config are the results of aws configservice select-resource-config and select-aggregate-resource-config: each is a text with JSON.
+func (t *taker) config(f *document.File, results []*document.Node) error {
+	if len(results) == 0 {
+		return errEmpty
+	}
+	for _, r := range results {
+		n := r
+		if r.Is(document.String) {
+			var err error
+			if n, err = inner(r); err != nil {
+				return err
+			}
+		}
+		if err := t.item(f, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// item is a configuration item. Those of roles have keys in camelCase and the policy URL-encoded, those of providers have keys in
+// PascalCase (awslabs/aws-config-resource-schema). A query that selects single properties has them flat or nested.
+func (t *taker) item(f *document.File, n *document.Node) error {
+	c := n.Get("configuration")
+	if c.Is(document.String) { // as the console exports it
+		parsed, err := inner(c)
+		if err != nil {
+			return err
+		}
+		c = parsed
+	}
+	switch {
+	case !c.Is(document.Object):
+		return errors.New("a configuration item without its configuration: select configuration as well")
+	case c.Has("assumeRolePolicyDocument"):
+		arn := c.Get("arn")
+		if arn == nil {
+			arn = n.Get("arn")
+		}
+		name := c.Get("roleName")
+		if name == nil {
+			name = nameOf(arn)
+		}
+		t.roles(f, n, []*document.Node{n.New(
+			document.Member{Name: "RoleName", Value: name}, document.Member{Name: "Arn", Value: arn},
+			document.Member{Name: "MaxSessionDuration", Value: c.Get("maxSessionDuration")},
+			document.Member{Name: "AssumeRolePolicyDocument", Value: policyText(c.Get("assumeRolePolicyDocument"))},
+		)})
+	case c.Has("Url", "ClientIdList"):
+		arn := c.Get("Arn")
+		if arn == nil {
+			arn = n.Get("arn")
+		}
+		t.provider(f, n, arn, c.Get("Url"), c.Get("ClientIdList"))
+	case strings.Contains(text(n.Get("resourceType")), "IAM::Role") || strings.Contains(text(c.Get("arn")), ":role/"):
+		return errors.New("a role without assumeRolePolicyDocument: select configuration.assumeRolePolicyDocument as well")
+	}
+	return nil
+}
+
+func nameOf(arn *document.Node) *document.Node {
+	if !arn.Is(document.String) {
+		return nil
+	}
+	return arn.String(arn.Text[strings.LastIndexByte(arn.Text, '/')+1:])
+}
+
+// provider is an OIDC provider, of which AWS's own tool prints the URL without its scheme.
+func (t *taker) provider(f *document.File, n, arn, url, clients *document.Node) {
+	if url.Is(document.String) {
+		url = url.String(strings.TrimPrefix(url.Text, "https://"))
+	}
+	if clients == nil || clients.Is(document.Null) {
+		clients = n.List()
+	}
+	t.add(Document{File: f.With(n.New(
+		document.Member{Name: "OpenIDConnectProviderArn", Value: arn}, document.Member{Name: "Url", Value: url}, document.Member{Name: "ClientIDList", Value: clients},
+	))})
+}
+
+// rows are those of steampipe query --output json.
+func (t *taker) rows(f *document.File, rows *document.Node) error {
+	if len(rows.Items) == 0 {
+		return errEmpty
+	}
+	for _, row := range rows.Items {
+		if !row.Is(document.Object) {
+			return errors.New("a row that is no object: query with --output json")
+		}
+		if err := t.value(f, row, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is a row of Steampipe's aws_iam_role, or of aws_iam_open_id_connect_provider.
+func (t *taker) row(f *document.File, n *document.Node) {
+	if n.Has("client_id_list") {
+		t.provider(f, n, n.Get("arn"), n.Get("url"), n.Get("client_id_list"))
+		return
+	}
+	name := n.Get("name")
+	if name == nil {
+		name = nameOf(n.Get("arn"))
+	}
+	t.roles(f, n, []*document.Node{n.New(
+		document.Member{Name: "RoleName", Value: name}, document.Member{Name: "Arn", Value: n.Get("arn")},
+		document.Member{Name: "MaxSessionDuration", Value: n.Get("max_session_duration")},
+		document.Member{Name: "AssumeRolePolicyDocument", Value: n.Get("assume_role_policy")},
+	)})
+}

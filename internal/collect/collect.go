@@ -1,0 +1,187 @@
+// Package collect takes apart what collectors print of many things: each comes out as a document of its own, in the form in which the
+// cloud's own tool prints that thing alone, at its place in the file.
+package collect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"bitbucket-oidc/internal/document"
+)
+
+// A Document is one thing, or a list of roles.
+type Document struct {
+	*document.File
+
+	// Target is what the document is of, in the form of an access map, where only what stood around it says so: a service account, a
+	// role of Vault, a mount. A role of Vault whose server is not known is auth/MOUNT/role/NAME.
+	Target string
+
+	// Unknown is why the document has not all that it would have. It is empty for a document that is whole.
+	Unknown string
+
+	// Kind is that of Unknown documents, and of those that are about no single target; empty where the document itself tells.
+	Kind Kind
+
+	// Whole reports that the file has all that its account has of this kind: nothing was filtered, and no page is missing.
+	Whole bool
+
+	// Cut reports that the file itself says that it lacks a page.
+	Cut bool
+}
+
+// A Kind is a kind of document that only stands beside others, or that is not known.
+type Kind string
+
+// The kinds.
+const (
+	Role      Kind = "aws-role"   // of an Unknown one
+	Policy    Kind = "gcp-policy" // of an Unknown one
+	Pool      Kind = "gcp-pool"
+	Direct    Kind = "gcp-direct" // the policy of a resource that is no service account
+	Mount     Kind = "vault-config"
+	Providers Kind = "aws-providers" // the list of an account's OIDC providers
+)
+
+// A File is a file to take apart.
+type File struct {
+	Name   string
+	Data   []byte
+	Target string // what the file's one document is of; empty where the caller does not know
+}
+
+// Files takes a file apart. What is of no kind that this package knows comes out as it is: the caller may know it. Errors name the
+// line.
+func Files(f File) ([]Document, error) {
+	files, err := document.ReadAll(f.Name, f.Data, nil)
+	if err != nil {
+		return nil, err
+	}
+	t := taker{whole: true}
+	for _, one := range files {
+		if err := t.value(one, one.Root, len(files) > 1); err != nil {
+			return nil, fmt.Errorf("line %d: %w", one.Locate("", one.Root).Line, err)
+		}
+	}
+	t.cut()
+	if f.Target != "" {
+		if len(t.documents) != 1 {
+			return nil, fmt.Errorf("a target is given, and the file has %d documents", len(t.documents))
+		}
+		t.documents[0].Target = f.Target
+	}
+	return t.documents, nil
+}
+
+// A taker takes a file apart.
+type taker struct {
+	documents []Document
+	whole     bool
+}
+
+func (t *taker) add(d Document) { t.documents = append(t.documents, d) }
+
+// cut makes every document one of a file that is not whole, where a part of the file said that more is to come.
+func (t *taker) cut() {
+	for i := range t.documents {
+		t.documents[i].Whole, t.documents[i].Cut = t.documents[i].Whole && t.whole, !t.whole
+	}
+}
+
+// value takes one value apart. one is a part of a list of things: a role in it is worth a result only if it trusts Bitbucket.
+func (t *taker) value(f *document.File, n *document.Node, one bool) error {
+	if n.Is(document.List) {
+		if len(n.Items) == 0 {
+			return errEmpty
+		}
+		for _, item := range n.Items {
+			if err := t.value(f, item, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !n.Is(document.Object) {
+		return errors.New("it is not a JSON object or list")
+	}
+	if n.Get("IsTruncated").Is(document.Bool) && n.Get("IsTruncated").Text == "true" || text(n.Get("NextToken")) != "" || text(n.Get("nextPageToken")) != "" {
+		t.whole = false
+	}
+	for _, take := range []func(*document.File, *document.Node, bool) (bool, error){t.aws, t.terraform, t.google, t.vault} {
+		if ok, err := take(f, n, one); ok || err != nil {
+			return err
+		}
+	}
+	t.add(Document{File: f.With(n)}) // for the caller to tell
+	return nil
+}
+
+// errEmpty is what a list without items comes to: it does not say what there is none of.
+var errEmpty = errors.New("an empty list, which does not say of what")
+
+// text is a string, or empty.
+func text(n *document.Node) string {
+	if n.Is(document.String) {
+		return n.Text
+	}
+	return ""
+}
+
+// inner parses the JSON that is the text of a string.
+func inner(n *document.Node) (*document.Node, error) {
+	roots, err := document.ParseAll([]byte(n.Text), nil)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("a string that is not JSON: %w", withoutLine(err))
+	case len(roots) != 1:
+		return nil, errors.New("a string with several JSON values")
+	}
+	return roots[0].At(n), nil
+}
+
+var aLine = regexp.MustCompile(`^line \d+: `)
+
+// withoutLine drops a line that counts in a string and not in the file.
+func withoutLine(err error) error { return errors.New(aLine.ReplaceAllString(err.Error(), "")) }
+
+// policyText is a policy as a string: an object that was read from a string has no text of its own in the file, which its size is told by.
+func policyText(n *document.Node) *document.Node {
+	if n.Is(document.Object) {
+		return n.String(document.Tight(n.Any()))
+	}
+	return n
+}
+
+// MentionsBitbucket reports whether a value can name a provider of Bitbucket's, also URL-encoded.
+func MentionsBitbucket(value []byte) bool {
+	return bytes.Contains(bytes.ToLower(value), []byte("bitbucket"))
+}
+
+// Cut returns a line of a file of many values without what nobody needs: of a role that does not name Bitbucket only the names are left.
+// Other lines stay as they are.
+func Cut(line []byte) []byte {
+	if MentionsBitbucket(line) || bytes.Contains(line, []byte("workloadIdentityPools")) || bytes.Contains(line, []byte("bound_")) {
+		return line
+	}
+	var one struct {
+		Arn, RoleName string
+		Lower         string `json:"arn"`
+		Configuration struct{ Arn string }
+	}
+	if json.Unmarshal(line, &one) != nil {
+		return line
+	}
+	for _, arn := range []string{one.Arn, one.Lower, one.Configuration.Arn} {
+		if strings.Contains(arn, ":role/") {
+			short, err := json.Marshal(map[string]string{"RoleName": arn[strings.LastIndexByte(arn, '/')+1:], "Arn": arn})
+			if err == nil {
+				return short
+			}
+		}
+	}
+	return line
+}

@@ -1,0 +1,52 @@
+package judge
+
+import (
+	"context"
+
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/trust"
+)
+
+// An unknown document is known to be there, and what it says is not: a plan has it only after apply.
+type unknown struct {
+	trust.Source
+	kind trust.Kind
+	why  string
+}
+
+// Kind is that which it will have.
+func (u *unknown) Kind() trust.Kind { return u.kind }
+
+// Name is what it is of.
+func (u *unknown) Name() string {
+	if n := u.Inner.Get("RoleName"); n != nil {
+		return n.Text
+	}
+	return u.Of
+}
+
+// Judge does not guess.
+func (u *unknown) Judge(bitbucket.Identity, trust.Options) trust.Result {
+	return u.Place(trust.Result{Kind: u.kind, Name: u.Name(), Verdict: trust.Undecided, Reason: u.why + "."})
+}
+
+// Reach says of everybody that they may get in.
+func (u *unknown) Reach(_ context.Context, w bitbucket.Universe) []trust.Cell {
+	var all []trust.Cell
+	add := func(repository, environment string, deployment bool) {
+		c := trust.NewCell(w, repository, environment, deployment)
+		c.Reach = trust.Extent{Maybe: true, MaybeAll: true, Why: u.why}
+		c.Usual = c.Reach
+		all = append(all, c)
+	}
+	for _, r := range w.Normal().Repositories {
+		add(r.UUID, "", false)
+		for _, e := range r.Environments {
+			add(r.UUID, e.UUID, true)
+		}
+		add(r.UUID, "", true)
+	}
+	add("", "", false)
+	add("", "", true)
+	return all
+}
