@@ -1,5 +1,5 @@
-// Package charset checks values by their length and characters. It stands in for regular expressions with counted
-// repetitions, which cost each start of the program milliseconds.
+// Package charset checks values by their length and characters. It is used instead of regular expressions with counted
+// repetitions, because compiling those takes milliseconds at each start of the program.
 package charset
 
 import (
@@ -15,7 +15,7 @@ const (
 	Visible   = "!-~" // of ASCII
 )
 
-// Only tells whether s has from least to most bytes, each of them in set: single characters and ranges such as "a-z". A
+// Only reports whether s has from least to most bytes, each of them in set: single characters and ranges such as "a-z". A
 // dash at the end stands for itself.
 func Only(s, set string, least, most int) bool {
 	if len(s) < least || len(s) > most {
@@ -43,7 +43,7 @@ func in(c byte, set string) bool {
 	return false
 }
 
-// IsDomain tells whether s is a domain name of at least two labels, in lower case (RFC 1123, section 2.1).
+// IsDomain reports whether s is a domain name of at least two labels, in lower case (RFC 1123, section 2.1).
 func IsDomain(s string) bool {
 	labels := strings.Split(s, ".")
 	if len(labels) < 2 || len(s) > 253 || Only(labels[len(labels)-1], Digit, 1, 63) {

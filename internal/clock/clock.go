@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Tolerance is how far the two clocks may differ before anybody is told. Clouds accept a few minutes.
+// Tolerance is how far the two clocks may differ before it is reported. Clouds accept a few minutes.
 const Tolerance = 2 * time.Minute
 
 // A Cause says which error of the runner's clock can be behind a failure.
@@ -41,8 +41,8 @@ func Watch(ctx context.Context) (context.Context, *Observed) {
 	return context.WithValue(ctx, key{}, o), o
 }
 
-// Observe reports the Date header of an answer that host gave at the local time now. A header that is no date counts for
-// nothing.
+// Observe reports the Date header of an answer that host gave at the local time now. A header that is no date is
+// ignored.
 func Observe(ctx context.Context, host, date string, now time.Time) {
 	o, _ := ctx.Value(key{}).(*Observed)
 	theirs, err := http.ParseTime(date)
@@ -56,7 +56,7 @@ func Observe(ctx context.Context, host, date string, now time.Time) {
 	}
 }
 
-// Advice is what to do about the runner's clock, or empty where it is not off, or not in a direction that explains the
+// Advice is what to do about the runner's clock. It is empty if the clock is right, or off in a direction that does not explain the
 // failure.
 func (o *Observed) Advice(cause Cause) string {
 	if o == nil {

@@ -1,6 +1,6 @@
-// Package nowait opens files and folders without ever waiting for them. A name in the build directory can be anything, and
-// something else a moment later: a named pipe, at which opening waits for a writer, a device that never ends, a link. So each
-// function opens first, in a way that cannot wait, and then looks at what it has opened.
+// Package nowait opens files and folders without ever waiting for them. A name in the build directory can stand for anything, and
+// for something else a moment later: a named pipe, where opening waits for a writer; a device that never ends; a link. So each
+// function opens first, in a way that cannot wait, and then checks what it has opened.
 package nowait
 
 import (
@@ -13,7 +13,8 @@ import (
 	"syscall"
 )
 
-// ErrKind is what lies under a name and is not what is looked for: no regular file, no folder, or a link where none is followed.
+// ErrKind means that a name stands for something else than what is looked for: for no regular file, for no folder, or for a link
+// where no link is followed.
 var ErrKind = errors.New("not a regular file")
 
 // ErrSize is a file that is larger than its reader takes.
@@ -91,7 +92,7 @@ func Handle(root *os.Root, name string) (*os.File, error) {
 	return named(root, name, f, err, fs.FileMode.IsDir)
 }
 
-// named passes an open file on if it is of the right kind and its name still stands for it: [os.Root] has followed links.
+// named returns an open file if it is of the right kind and its name still stands for it: [os.Root] follows links.
 func named(root *os.Root, name string, f *os.File, err error, kind func(fs.FileMode) bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
@@ -131,7 +132,7 @@ func Folder(path string) (*os.Root, error) { return os.OpenRoot(path + "/.") } /
 // FolderIn opens a folder below root. It follows links that stay below root.
 func FolderIn(root *os.Root, name string) (*os.Root, error) { return root.OpenRoot(name + "/.") }
 
-// List is what a folder below root holds, in order. [fs.ReadDir] would refuse names that are not UTF-8.
+// List is the entries of a folder below root, in order. [fs.ReadDir] would refuse names that are not UTF-8.
 func List(root *os.Root, name string) ([]fs.DirEntry, error) {
 	f, err := Handle(root, name)
 	if err != nil {

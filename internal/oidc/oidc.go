@@ -30,7 +30,7 @@ type Token struct {
 	raw    secret.Text
 }
 
-// Claims are what a token says of its step. Only Issuer, Subject, Audience and Expires are sure to be there.
+// Claims are what a token says of its step. Only Issuer, Subject, Audience and Expires are always present.
 //
 // Source: Atlassian, "Integrate Pipelines with resource servers using OIDC". UUIDs are in braces, except in the audience.
 type Claims struct {
@@ -40,8 +40,8 @@ type Claims struct {
 	// Audience is the workspace's ari:cloud:bitbucket::workspace/UUID, without braces, and after it the audiences that the
 	// step asked for.
 	Audience []string
-	// Subject is {repository}:{step}, or {repository}:{environment}:{step} on a deployment step. It is another one in
-	// every step.
+	// Subject is {repository}:{step}, or {repository}:{environment}:{step} on a deployment step. Every step run has a
+	// new one.
 	Subject string
 	Expires time.Time
 	// IssuedAt is zero if the token does not say.
@@ -51,9 +51,9 @@ type Claims struct {
 	WorkspaceUUID  string
 	PipelineUUID   string
 	StepUUID       string
-	// DeploymentEnvironmentUUID is there on steps with `deployment:` only.
+	// DeploymentEnvironmentUUID is present on steps with `deployment:` only.
 	DeploymentEnvironmentUUID string
-	// BranchName is there on branch builds; what other builds have is not confirmed.
+	// BranchName is present on branch builds. Whether other builds have it is not confirmed.
 	BranchName string
 }
 
@@ -79,7 +79,7 @@ func Parse(raw string) (Token, error) {
 	if len(raw) > maxLength {
 		return Token{}, fmt.Errorf("token: %d characters, more than %d", len(raw), maxLength)
 	}
-	if strings.ContainsAny(raw, "\r\n") { // which package base64 would pass over
+	if strings.ContainsAny(raw, "\r\n") { // package base64 would ignore it
 		return Token{}, errors.New("token: a line break inside it")
 	}
 	parts := strings.Split(raw, ".")
@@ -112,8 +112,8 @@ func Parse(raw string) (Token, error) {
 	return Token{raw: secret.New(raw), Claims: claims}, nil
 }
 
-// ParseClaims reads claims that stand by themselves, as JSON. They need not say when their token expires. Beside what it
-// knows of them it returns all of them, numbers as [json.Number]. Its errors never quote the claims.
+// ParseClaims reads claims that stand by themselves, as JSON. They need not say when their token expires. It returns the
+// claims that it knows, and all claims, with numbers as [json.Number]. Its errors never quote the claims.
 func ParseClaims(data []byte) (Claims, map[string]any, error) {
 	if len(data) > maxLength {
 		return Claims{}, nil, fmt.Errorf("claims: more than %d characters", maxLength)
@@ -138,7 +138,7 @@ func parseClaims(data []byte) (Claims, error) {
 	case len(p.Audience) == 0:
 		return Claims{}, errors.New("claims: no aud")
 	}
-	// Not the branch's name, which people choose: an emoji can be joined of several signs that do not print.
+	// The branch's name is left out, because people choose it: an emoji can consist of several characters that do not print.
 	for _, value := range append([]string{p.Issuer, p.Subject, p.Repository, p.Workspace, p.Pipeline, p.Step, p.Environment}, p.Audience...) {
 		if strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return Claims{}, errors.New("claims: a value with characters that cannot be printed")
@@ -190,7 +190,7 @@ type Header struct {
 func (t Token) Header() Header {
 	var h Header
 	first, _, _ := strings.Cut(t.Reveal(), ".")
-	_ = decode(first, &h) // which Parse has done already; the zero Token has none
+	_ = decode(first, &h) // Parse has decoded it once already; the zero Token has none
 	return h
 }
 
@@ -221,16 +221,16 @@ func (c Claims) Environment() string {
 	return ""
 }
 
-// Identity is what a service's trust has to fit.
+// Identity is the text of what a service's trust configuration must match.
 func (c Claims) Identity() string {
 	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
 }
 
-// Odd stands for a claim whose value is not the kind of text that Bitbucket writes.
+// Odd stands for a claim whose value has not the form that Bitbucket writes.
 const Odd = "NOT-AS-BITBUCKET-WRITES-IT"
 
-// Pasteable are the claims with [Odd] in the place of values that must not come into a policy or a condition that people paste: a
-// quote ends a string there, and a star is a wildcard. The branch's name stays: it comes into none.
+// Pasteable are the claims with [Odd] instead of each value that must not get into a policy or a condition that people paste: a quote
+// ends a string there, and a star is a wildcard. The branch's name stays, because no such text contains it.
 func (c Claims) Pasteable() Claims {
 	const uuid = charset.Word + "{}-"
 	only := func(value *string, set string) {
@@ -241,7 +241,7 @@ func (c Claims) Pasteable() Claims {
 	only(&c.Issuer, charset.Word+".~:/-")
 	c.Audience = slices.Clone(c.Audience)
 	for i := range c.Audience {
-		only(&c.Audience[i], charset.Word+".~:/@+=,#&%-") // a step chooses those behind the first
+		only(&c.Audience[i], charset.Word+".~:/@+=,#&%-") // a step chooses the audiences after the first one
 	}
 	only(&c.Subject, charset.Word+"{}:-")
 	for _, value := range []*string{&c.RepositoryUUID, &c.WorkspaceUUID, &c.PipelineUUID, &c.StepUUID, &c.DeploymentEnvironmentUUID} {
@@ -283,7 +283,7 @@ func object(data []byte, into any) error {
 	return nil
 }
 
-// jsonKind is the first word of an UnmarshalTypeError's Value, which goes on with the value itself for numbers.
+// jsonKind is the first word of an UnmarshalTypeError's Value. For numbers, the value itself follows.
 func jsonKind(value string) string {
 	kind, _, _ := strings.Cut(value, " ")
 	return kind

@@ -27,7 +27,7 @@ type Config struct {
 	// CredentialType is sent as it is. Which literal Okta wants, JWT or jwt, is not confirmed.
 	CredentialType string
 
-	// Trace, if not nil, is told of each attempt of a request.
+	// Trace, if not nil, is called after each attempt of a request.
 	Trace func(line string)
 }
 

@@ -40,10 +40,10 @@ const (
 	// crowd of clients fastest (AWS Architecture Blog, "Exponential Backoff And Jitter").
 	firstPause = 500 * time.Millisecond
 
-	// Whom a server throttles is one of a crowd, and has few attempts to get through. After the first such answer the pause
-	// is up to firstThrottled, so that a lone client waits for a second; after the second, when the crowd is larger than
-	// what the server takes, up to nextThrottled, doubled with each one more: that spreads the crowd over the time it has,
-	// as no pause is longer than two thirds of that. docs/evidence/herd.md shows what it brings.
+	// A throttled client is one of many, and has few attempts. After the first such answer the pause is up to firstThrottled, so
+	// that a client that is alone waits for a second. After the second answer there are more clients than the server takes: the
+	// pause is up to nextThrottled, and doubles with each further answer. That spreads the clients over the time that they have,
+	// because no pause is longer than two thirds of it. docs/evidence/herd.md shows the effect.
 	firstThrottled = 2 * time.Second
 	nextThrottled  = 60 * time.Second
 
@@ -56,8 +56,9 @@ type Config struct {
 	// RootCAs are the authorities to trust; nil means the system's, which SSL_CERT_FILE can name.
 	RootCAs *x509.CertPool
 
-	// Judge tells what fault an answer with a status of 400 and above reports, for services that say so in the body. Of its
-	// verdict and the status's (see [Fault]) the more passing one counts. Nil leaves it to the status; 429 always is.
+	// Judge returns the fault that an answer with a status of 400 and above reports in its body. If it differs from the fault of the
+	// status (see [Fault]), the one that is more likely to be temporary counts. With nil the status alone decides; 429 always is
+	// a throttling.
 	Judge func(status int, body []byte) Fault
 
 	// Trace, if not nil, is called after each attempt with a line that holds no secret.
@@ -67,12 +68,12 @@ type Config struct {
 	Largest int
 }
 
-// A Fault is what an answer in place of the wanted one stands for.
+// A Fault is the kind of a failure: whether another attempt may succeed.
 type Fault int
 
-// The faults, the most passing one last.
+// The faults. The one that is most likely to be temporary is last.
 const (
-	Lasts     Fault = iota // another attempt would be answered alike: any status that is not named below
+	Lasts     Fault = iota // another attempt would get the same answer: any status that is not named below
 	Passes                 // 408, 425 and 5xx
 	Throttled              // 429: too many ask at once
 )
@@ -106,7 +107,7 @@ func New(c Config) *http.Client {
 	}
 }
 
-// proxy is the proxy of a request over https. What goes over plain http goes to a loopback host, in the clear: no proxy may see it.
+// proxy is the proxy of a request over https. A request over plain http goes to a loopback host and is not encrypted: no proxy may see it.
 // net/http makes an exception of its own for localhost, but not for LOCALHOST.
 func proxy(r *http.Request) (*url.URL, error) {
 	if r.URL.Scheme == "http" {
@@ -132,7 +133,7 @@ func dialLoopback(d *net.Dialer) func(ctx context.Context, network, address stri
 	}
 }
 
-// CheckEndpoint tells why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
+// CheckEndpoint returns why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
 func CheckEndpoint(raw string) error {
 	u, err := checkURL(raw)
 	switch {
@@ -146,7 +147,7 @@ func CheckEndpoint(raw string) error {
 	return nil
 }
 
-// CheckURL tells why raw cannot be the address of a request, or returns nil. The reason does not quote raw. It may have a query
+// CheckURL returns why raw cannot be the address of a request, or returns nil. The reason does not quote raw. It may have a query
 // (RFC 6749, section 3.2).
 func CheckURL(raw string) error {
 	_, err := checkURL(raw)
@@ -181,8 +182,7 @@ func loopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// An Error is a request without an answer that can be used. Its text is this package's own: nothing that a server sent
-// stands in it.
+// An Error is a request without a usable answer. Its text is written by this package: it contains nothing that a server sent.
 type Error struct {
 	Host     string
 	Attempts int
@@ -218,7 +218,7 @@ func Unreachable(ctx context.Context, endpoint string, err error) *Error {
 	return stopped(ctx, endpoint)
 }
 
-// stopped is the error of a request that the end of the whole command has ended.
+// stopped is the error of a request that ended because the whole command did.
 func stopped(ctx context.Context, host string) *Error {
 	e := &Error{Host: host, Reason: "stopped", Advice: "somebody or something stopped the step: run it again", cause: context.Cause(ctx)}
 	if errors.Is(e.cause, context.DeadlineExceeded) {
@@ -307,7 +307,7 @@ func (r *retrier) once(req *http.Request, body []byte) (*http.Response, *Error) 
 	case len(answer) > largest && resp.StatusCode < 400:
 		return nil, &Error{Host: req.URL.Host, Attempts: 1, Reason: fmt.Sprintf("an answer of more than %d bytes", largest)}
 	case len(answer) > largest:
-		answer = nil // an error page: its status says enough
+		answer = nil // an error page: the status is enough
 	case err != nil:
 		return nil, failure(req, err)
 	}
@@ -324,8 +324,8 @@ func longestThrottled(answers int) time.Duration {
 	return nextThrottled << (answers - 2)
 }
 
-// pause draws a pause of up to longest, and tells whether the deadline leaves room for it. A third of the time left is
-// kept for the attempt. What the server asks for comes on top: a crowd that is told the same must not come back as one.
+// pause draws a pause of up to longest, and reports whether the deadline leaves room for it. It keeps a third of the time left for
+// the attempt. The drawn pause is added to what the server asks for: clients that get the same Retry-After must not return at once.
 func (r *retrier) pause(ctx context.Context, longest time.Duration, resp *http.Response) (time.Duration, bool) {
 	if ctx.Err() != nil {
 		return 0, false
@@ -346,7 +346,7 @@ func (r *retrier) pause(ctx context.Context, longest time.Duration, resp *http.R
 	return asked + r.draw(longest), true
 }
 
-// fault is what an attempt came to; [Lasts] stands for success as well.
+// fault is the kind of an attempt's failure. A success is [Lasts] too.
 func (r *retrier) fault(resp *http.Response, err *Error) Fault {
 	if err != nil {
 		if err.passes {
@@ -371,7 +371,7 @@ func (r *retrier) fault(resp *http.Response, err *Error) Fault {
 	return max(known, r.Judge(code, body))
 }
 
-// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). A date that has passed asks for nothing: the
+// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). A date in the past asks for no pause: the
 // two clocks differ.
 func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31); err == nil {
@@ -400,8 +400,8 @@ func (r *retrier) trace(req *http.Request, attempt int, took time.Duration, resp
 	r.Trace(line)
 }
 
-// failure words an error of net/http. Only the kinds that are known here are told apart, because the rest may quote
-// what a server or a proxy sent.
+// failure turns an error of net/http into a message. It names only kinds that are known here, because the text of the others may
+// quote what a server or a proxy sent.
 func failure(req *http.Request, err error) *Error {
 	if req.Context().Err() != nil {
 		return stopped(req.Context(), req.URL.Host)
@@ -439,7 +439,7 @@ func failure(req *http.Request, err error) *Error {
 		e.Reason = "its answer is not TLS"
 		e.Advice = "look at the endpoint variables and the proxy: the server speaks plain http"
 		e.passes = false
-	case errors.As(err, &op) && op.Op == "proxyconnect": // before its own name, which is not this host's
+	case errors.As(err, &op) && op.Op == "proxyconnect": // before the case of a name that is not found: the name is the proxy's
 		e.Reason = "the proxy could not be reached"
 		e.Advice = "look at HTTPS_PROXY and NO_PROXY"
 	case errors.As(err, &dns) && dns.IsNotFound:

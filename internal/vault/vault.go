@@ -32,7 +32,7 @@ type Config struct {
 	RootCAs *x509.CertPool
 	CACert  string
 
-	// Trace, if not nil, is told of each attempt of a request.
+	// Trace, if not nil, is called after each attempt of a request.
 	Trace func(line string)
 }
 

@@ -1,5 +1,5 @@
-// Package wire makes the one kind of request that token services take beside AWS and Google: a form or JSON by POST, JSON
-// back.
+// Package wire makes the one kind of request that the other token services take, beside AWS and Google: a form or JSON by POST,
+// answered with JSON.
 package wire
 
 import (
@@ -98,7 +98,7 @@ func Host(address string) string {
 	return u.Host
 }
 
-// RequestID is an id at path in the answer, or empty if it is not the kind of text that ids are.
+// RequestID is the id at path in the answer, or empty if the text there has not the form of an id.
 func (a Answer) RequestID(path string) string {
 	id := a.Value(path)
 	if !charset.Only(id, charset.Word+".-", 1, 128) {
@@ -112,13 +112,13 @@ func (a Answer) Refusal(err error) error {
 	return &federation.Refusal{Status: a.Status, Err: err}
 }
 
-// OK tells whether the answer is a success.
+// OK reports whether the answer is a success.
 func (a Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
-// Empty tells whether the answer has no body.
+// Empty reports whether the answer has no body.
 func (a Answer) Empty() bool { return len(a.body) == 0 }
 
-// Into decodes the answer's JSON and tells whether it is any that fits.
+// Into decodes the answer's JSON into v and reports whether it fits.
 func (a Answer) Into(v any) bool { return json.Unmarshal(a.body, v) == nil }
 
 // Value is the text or number at path in the answer's JSON, such as auth.client_token, or empty.
@@ -161,8 +161,8 @@ func (a Answer) Lifetime(path string) (time.Time, bool) {
 	return federation.EndOf(seconds)
 }
 
-// Bearer reports whether the token in the answer is one that whoever has it may use, which is the only type that later commands can
-// send (RFC 6750), or of the one other type that the service has for it. An answer that has no type is of this one.
+// Bearer reports whether the answer's token_type is Bearer (RFC 6750), the only type that later commands can send, or the service's
+// own name for it. An answer without a token_type counts as Bearer.
 func (a Answer) Bearer(other string) bool {
 	var answer map[string]json.RawMessage
 	if !a.Into(&answer) || answer["token_type"] == nil || string(answer["token_type"]) == "null" {
@@ -172,7 +172,7 @@ func (a Answer) Bearer(other string) bool {
 	return strings.EqualFold(kind, "Bearer") || kind != "" && kind == other
 }
 
-// Unusable is the error of an answer that is a success and not what it should be.
+// Unusable is the error of a successful answer that lacks what it should have.
 func Unusable(doing, what, variable string) error {
 	return hint.New(doing+": the answer cannot be used: "+what, "something other than the service may have answered: look at "+variable+" and the proxy")
 }
@@ -181,7 +181,7 @@ func Unusable(doing, what, variable string) error {
 func Refused(doing string, a Answer, variable string) error {
 	switch {
 	case a.Status >= 500 || a.Status == http.StatusTooManyRequests:
-		return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "this passes as a rule: run the step again, or raise TIMEOUT")
+		return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "this is usually temporary: run the step again, or raise TIMEOUT")
 	case a.Status == http.StatusNotFound:
 		return hint.New(fmt.Sprintf("%s: status %d", doing, a.Status), "nothing is at this address: look at "+variable)
 	}
