@@ -50,7 +50,7 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 		c.Tags = sessionTags(v, token)
 	}
 	if c.ExportKeys = v.Boolean("AWS_EXPORT_KEYS"); c.ExportKeys && refreshable {
-		v.Add(hint.New("AWS_EXPORT_KEYS: set beside AWS_REFRESHABLE",
+		v.Add(hint.New("AWS_EXPORT_KEYS: set together with AWS_REFRESHABLE",
 			"remove one of the two: SDKs do not renew keys that they have as variables"))
 	}
 	if refreshable {
@@ -219,7 +219,7 @@ func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 		{c.SourceIdentity != "", "AWS_CHAIN_SOURCE_IDENTITY"},
 	} {
 		if other.set {
-			v.Add(hint.New("AWS_REFRESHABLE: set beside "+other.name, "remove one of the two: a profile that SDKs renew by themselves cannot carry it"))
+			v.Add(hint.New("AWS_REFRESHABLE: set together with "+other.name, "remove one of the two: a profile that SDKs renew by themselves cannot carry it"))
 		}
 	}
 	for _, role := range c.Roles {

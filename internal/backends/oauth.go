@@ -16,15 +16,15 @@ import (
 
 func oauthVariables() []config.Variable {
 	return []config.Variable{
-		{Name: "OAUTH_TOKEN_URL", Main: true, Peers: []string{"OAUTH_TOKEN_ENDPOINT", "OAUTH_URL", "OAUTH_ENDPOINT"}, Means: "Any OAuth 2.0 token endpoint that takes a foreign JWT."},
-		{Name: "OAUTH_GRANT", Default: oauth.TokenExchange, Peers: []string{"OAUTH_GRANT_TYPE"}, Means: "`token-exchange` (RFC 8693) or `jwt-bearer` (RFC 7523)."},
-		{Name: "OAUTH_AUDIENCE", Means: "Parameter `audience`."},
-		{Name: "OAUTH_RESOURCE", Means: "Parameter `resource`."},
+		{Name: "OAUTH_TOKEN_URL", Main: true, Peers: []string{"OAUTH_TOKEN_ENDPOINT", "OAUTH_URL", "OAUTH_ENDPOINT"}, Means: "URL of any OAuth 2.0 token endpoint that accepts a JWT of another issuer."},
+		{Name: "OAUTH_GRANT", Default: oauth.TokenExchange, Peers: []string{"OAUTH_GRANT_TYPE"}, Means: "Grant: `token-exchange` (RFC 8693) or `jwt-bearer` (RFC 7523)."},
+		{Name: "OAUTH_AUDIENCE", Means: "Value of the parameter `audience`."},
+		{Name: "OAUTH_RESOURCE", Means: "Value of the parameter `resource`."},
 		{Name: "OAUTH_SCOPES", List: true, Spaces: true, Means: "List of scopes."},
-		{Name: "OAUTH_SUBJECT_TOKEN_TYPE", Default: "jwt", Means: "`jwt`, `id_token`, `access_token`, or a full URI."},
-		{Name: "OAUTH_REQUESTED_TOKEN_TYPE", Means: "The same forms."},
-		{Name: "OAUTH_CLIENT_ID", Means: "Client, where the server wants one (HTTP Basic)."},
-		{Name: "OAUTH_CLIENT_SECRET", Secret: true, Means: "Its secret: a secured variable."},
+		{Name: "OAUTH_SUBJECT_TOKEN_TYPE", Default: "jwt", Means: "Type of the step's token: `jwt`, `id_token`, `access_token`, or a full URI."},
+		{Name: "OAUTH_REQUESTED_TOKEN_TYPE", Means: "Requested type of token, in the forms of `OAUTH_SUBJECT_TOKEN_TYPE`."},
+		{Name: "OAUTH_CLIENT_ID", Means: "Client id, if the server requires a client (HTTP Basic)."},
+		{Name: "OAUTH_CLIENT_SECRET", Secret: true, Means: "Secret of the client: a secured variable."},
 		{Name: "OAUTH_PARAMETERS", List: true, Spaces: true, Means: "List of `name=value` added to the form, such as `connector_id=bitbucket`."},
 		{Name: "OAUTH_TOKEN_VARIABLE",
 			Means: "Name of a variable that `env.sh` fills with the token. It ends in `_TOKEN`, `_KEY`, `_PASSWORD` or `_SECRET`."},

@@ -10,11 +10,11 @@ import (
 func oktaVariables() []config.Variable {
 	return []config.Variable{
 		{Name: "OKTA_ORG_URL", Main: true, Peers: []string{"OKTA_DOMAIN", "OKTA_BASE_URL", "OKTA_ORGANIZATION_URL"},
-			Means: "`https://ORG.pam.okta.com`. Alone it configures nothing."},
+			Means: "`https://ORG.pam.okta.com`. It configures nothing on its own."},
 		{Name: "OKTA_TEAM", Main: true, Peers: []string{"OKTA_TEAM_NAME"}, Means: "Team of Okta Privileged Access."},
 		{Name: "OKTA_WORKLOAD_CONNECTION", Main: true, Peers: []string{"OKTA_CONNECTION", "OKTA_WORKLOAD_CONNECTION_NAME"}, Means: "Name of the workload connection."},
-		{Name: "OKTA_WORKLOAD_ROLE", Decides: true, Peers: []string{"OKTA_ROLE", "OKTA_ROLE_HINT"}, Means: "Workload role to ask for."},
-		{Name: "OKTA_CREDENTIAL_TYPE", Default: "JWT", Means: "Sent as it is."},
+		{Name: "OKTA_WORKLOAD_ROLE", Decides: true, Peers: []string{"OKTA_ROLE", "OKTA_ROLE_HINT"}, Means: "Workload role to request."},
+		{Name: "OKTA_CREDENTIAL_TYPE", Default: "JWT", Means: "Type of the credential, sent as it is."},
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 
 func jfrogVariables() []config.Variable {
 	return []config.Variable{
-		{Name: "JFROG_URL", Main: true, Peers: []string{"JFROG_PLATFORM_URL", "JFROG_HOST"}, Means: "Base URL of the JFrog Platform. Alone it configures nothing."},
+		{Name: "JFROG_URL", Main: true, Peers: []string{"JFROG_PLATFORM_URL", "JFROG_HOST"}, Means: "Base URL of the JFrog Platform. It configures nothing on its own."},
 		{Name: "JFROG_OIDC_PROVIDER", Main: true, Peers: []string{"JFROG_OIDC_PROVIDER_NAME", "JFROG_PROVIDER", "JFROG_PROVIDER_NAME"},
 			Means: "Name of the platform's OIDC integration."},
-		{Name: "JFROG_PROJECT", Peers: []string{"JFROG_PROJECT_KEY"}, Means: "Key of a project."},
+		{Name: "JFROG_PROJECT", Peers: []string{"JFROG_PROJECT_KEY"}, Means: "Key of a project of JFrog."},
 		{Name: "JFROG_DOCKER_REGISTRIES", List: true, Peers: []string{"JFROG_DOCKER_REGISTRY", "JFROG_REGISTRY"},
-			Means: "List of registry hosts, such as `acme.jfrog.io`, to log Docker in to, with the user name that JFrog answers."},
+			Means: "List of registry hosts, such as `acme.jfrog.io`, to log Docker in to, with the user name that JFrog returns."},
 	}
 }
 
@@ -31,9 +31,9 @@ func configureJFrog(v *config.Vars, _ oidc.Token) maker {
 func cloudsmithVariables() []config.Variable {
 	return []config.Variable{
 		{Name: "CLOUDSMITH_ORG", Main: true, Peers: []string{"CLOUDSMITH_NAMESPACE", "CLOUDSMITH_ORGANIZATION", "CLOUDSMITH_ORGANISATION", "CLOUDSMITH_OWNER"},
-			Means: "Organisation."},
+			Means: "Organisation of Cloudsmith."},
 		{Name: "CLOUDSMITH_SERVICE", Main: true, Decides: true, Peers: []string{"CLOUDSMITH_SERVICE_SLUG", "CLOUDSMITH_SERVICE_ACCOUNT"},
-			Means: "Slug of the service account."},
+			Means: "Slug of the service account of Cloudsmith."},
 		{Name: "CLOUDSMITH_DOCKER_REGISTRIES", List: true, Peers: []string{"CLOUDSMITH_DOCKER_REGISTRY", "CLOUDSMITH_REGISTRY"},
 			Means: "List of registry hosts, such as `docker.cloudsmith.io`, to log Docker in to."},
 	}
@@ -61,9 +61,9 @@ func registries(v *config.Vars, variable, example string) []string {
 func databricksVariables() []config.Variable {
 	return []config.Variable{
 		{Name: "DATABRICKS_HOST", Main: true, Peers: []string{"DATABRICKS_URL", "DATABRICKS_WORKSPACE_URL"},
-			Means: "Workspace or account host. Alone it configures nothing."},
+			Means: "Host of a Databricks workspace or account. It configures nothing on its own."},
 		{Name: "DATABRICKS_CLIENT_ID", Main: true, Decides: true, Peers: []string{"DATABRICKS_SERVICE_PRINCIPAL", "DATABRICKS_SERVICE_PRINCIPAL_ID"},
-			Means: "UUID of the service principal."},
+			Means: "UUID of the service principal in Databricks."},
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 func vaultVariables() []config.Variable {
 	return []config.Variable{
 		{Name: "VAULT_ADDR", Main: true, Peers: []string{"VAULT_URL", "VAULT_ADDRESS"},
-			Means: "Base URL of HashiCorp Vault or OpenBao. Alone it configures nothing."},
+			Means: "Base URL of HashiCorp Vault or OpenBao. It configures nothing on its own."},
 		{Name: "VAULT_ROLE", Main: true, Decides: true, Peers: []string{"VAULT_JWT_ROLE", "VAULT_AUTH_ROLE", "VAULT_OIDC_ROLE"}, Means: "Role of the JWT authentication."},
 		{Name: "VAULT_AUTH_MOUNT", Default: "jwt", Peers: []string{"VAULT_AUTH_PATH", "VAULT_MOUNT", "VAULT_JWT_PATH", "VAULT_JWT_MOUNT"},
-			Means: "Where the JWT authentication is mounted."},
-		{Name: "VAULT_NAMESPACE", Means: "Namespace."},
+			Means: "Mount of the JWT authentication."},
+		{Name: "VAULT_NAMESPACE", Means: "Namespace of Vault."},
 		{Name: "VAULT_CACERT", Peers: []string{"VAULT_CA_CERTIFICATE"},
-			Means: "PEM file in the build directory, by its path from there, of the certificate authorities to trust for Vault in place of the public ones."},
+			Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for Vault instead of the public ones."},
 	}
 }
 

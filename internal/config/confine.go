@@ -7,7 +7,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 )
 
-// Judged reports whether the variables of a backend are looked at: all are, unless BACKENDS names others.
+// Judged reports whether the variables of a backend are read: all are, unless BACKENDS names others.
 func (v *Vars) Judged(backend string) bool {
 	if !v.Given("BACKENDS") {
 		return true

@@ -20,18 +20,18 @@ import (
 func recordVariables() []Variable {
 	return []Variable{
 		{Name: "RECORD_FILE", Peers: []string{"RECORD_PATH", "RECORDS_FILE"},
-			Means: "File in the build directory, by its path from there, that gets a line for each credential, refusal and logout. Not in `OUTPUT_DIR`, so that it can be an artifact."},
+			Means: "Path of a file, relative to the build directory, that gets a line for each credential, refusal and logout. It cannot be in `OUTPUT_DIR`, so that it can be an artifact."},
 		{Name: "RECORD_OTLP",
 			Means: "Send the records to an OpenTelemetry collector: its base URL, or `true` for the one of the standard variables `OTEL_EXPORTER_OTLP_…`."},
-		{Name: "RECORD_URL", Means: "Send the records to this URL, by one POST."},
-		{Name: "RECORD_FORMAT", Default: "cloudevents", Means: "Form of what `RECORD_URL` gets: `cloudevents`, `splunk` (HTTP Event Collector), or `ocsf`."},
+		{Name: "RECORD_URL", Means: "Send the records to this URL, with one POST."},
+		{Name: "RECORD_FORMAT", Default: "cloudevents", Means: "Format of what `RECORD_URL` gets: `cloudevents`, `splunk` (HTTP Event Collector), or `ocsf`."},
 		{Name: "RECORD_AUTHORIZATION", Secret: true, Means: "Value of the header `Authorization` for `RECORD_URL`: a secured variable."},
 		{Name: "RECORD_S3",
-			Means: "Put the records of a login into a bucket, one object a login, signed with the AWS credential just obtained: `s3://BUCKET/PREFIX`."},
+			Means: "Put the records into a bucket, one object for each login, signed with the AWS credential just obtained: `s3://BUCKET/PREFIX`."},
 		{Name: "RECORD_S3_RETENTION", Means: "How long nobody can delete the object in `RECORD_S3` (Object Lock)."},
 		{Name: "RECORD_REQUIRED", Guard: true, Default: "false", Peers: []string{"RECORDS_REQUIRED", "RECORD_MANDATORY"},
-			Means: "Fail, and write nothing, if a record was not taken."},
-		{Name: "RECORD_TIMEOUT", Default: "5s", Means: "Bound on sending the records, inside `TIMEOUT`."},
+			Means: "Fail, and write nothing, if a record could not be delivered."},
+		{Name: "RECORD_TIMEOUT", Default: "5s", Means: "Maximum time for sending the records. It is part of `TIMEOUT`."},
 	}
 }
 

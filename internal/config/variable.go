@@ -60,32 +60,32 @@ func General() []Group {
 // Standard are the variables that Go and its libraries read by themselves.
 func Standard() Group {
 	return Group{Name: "standard", Title: "Proxies and certificates", Variables: []Variable{
-		{Name: "SSL_CERT_FILE", Context: true, Means: "PEM file in the build directory, by its path from there, of certificate authorities to trust for every cloud."},
-		{Name: "HTTPS_PROXY", Context: true, Means: "URL of the proxy to go through."},
-		{Name: "NO_PROXY", Context: true, Means: "Hosts, separated by commas, to reach without the proxy."},
+		{Name: "SSL_CERT_FILE", Context: true, Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for every cloud."},
+		{Name: "HTTPS_PROXY", Context: true, Means: "URL of the proxy for all requests."},
+		{Name: "NO_PROXY", Context: true, Means: "Hosts to reach without the proxy, separated by commas."},
 	}}
 }
 
 func generalVariables() []Variable {
 	return []Variable{
 		{Name: "OUTPUT_DIR", Default: ".bitbucket-oidc", Peers: []string{"OUTPUT_DIRECTORY", "OUTPUT_FOLDER", "OUTPUT_PATH"},
-			Means: "Folder of the files, inside the build directory. A path that leaves it is refused."},
+			Means: "Folder for the files, inside the build directory. A path outside of it is refused."},
 		{Name: "OUTPUT_OWNER", Peers: []string{"OUTPUT_USER"},
 			Means: "Numeric `user` or `user:group` that owns the files, for build images that run as another user. Without it: the owner of the build directory."},
 		{Name: "MINIMUM_LIFETIME", Guard: true, Peers: []string{"MIN_LIFETIME", "MINIMUM_TTL", "MINIMUM_DURATION", "MINIMUM_TOKEN_LIFETIME"},
-			Means: "Fail, and write nothing, if a credential would expire sooner than this. Without it: any lifetime will do."},
+			Means: "Fail, and write nothing, if a credential would expire sooner than this. Without it: every lifetime is accepted."},
 		{Name: "BACKENDS", List: true, Peers: []string{"BACKEND"},
-			Means: "List of the backends to sign in to, such as `aws`. The variables of the others are not looked at. Without it: every backend that is configured."},
-		{Name: "TIMEOUT", Default: "60s", Means: "Maximum time for the whole command, `1ms` to `24h`; it ends within two seconds after that, whatever holds it."},
+			Means: "List of the backends to sign in to, such as `aws`. The variables of other backends are ignored. Without it: every backend that is configured."},
+		{Name: "TIMEOUT", Default: "60s", Means: "Maximum time for the whole command, `1ms` to `24h`. The command ends at most two seconds later."},
 		{Name: "DEBUG", Default: "false",
-			Means: "Also print the token's issuer, audience, subject and expiry, and each attempt of a request; never a secret."},
+			Means: "Also print the token's issuer, audience, subject and expiry, and each attempt of a request. It never prints a secret."},
 		{Name: "COMMAND", Default: "login",
 			Means: "`login`; `logout`, which removes what login wrote; `explain`; or a command of the program `bitbucket-oidc`, such as `check` or `audit`."},
-		{Name: "ARGUMENTS", List: true, Spaces: true, Means: "List of the command's arguments, one word an item: what would stand behind the command on a command line."},
+		{Name: "ARGUMENTS", List: true, Spaces: true, Means: "List of the command's arguments, one word for each item, as they would follow the command on a command line."},
 		{Name: "BITBUCKET_STEP_OIDC_TOKEN", Main: true, Context: true, Secret: true,
 			Means: "The step's token. Bitbucket sets it on a step with `oidc: true`; do not set it to anything else."},
 		{Name: "BITBUCKET_CLONE_DIR", Context: true, Means: "The build directory. Set by Bitbucket. Without it: the working directory."},
 		{Name: "BITBUCKET_DEPLOYMENT_ENVIRONMENT", Context: true,
-			Means: "Name of the deployment environment, for `AWS_CHAIN_TAGS` and to tell the step's `max-time`. Set by Bitbucket; whether it reaches a `docker://` pipe by itself is not confirmed: if tags lack `Environment`, pass it on."},
+			Means: "Name of the deployment environment, for `AWS_CHAIN_TAGS` and to find the step's `max-time`. Set by Bitbucket; whether it reaches a `docker://` pipe without being passed on is not confirmed: if the tag `Environment` is missing, pass it on under `variables:`."},
 	}
 }

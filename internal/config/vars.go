@@ -247,7 +247,7 @@ func (v *Vars) array(name string) ([]string, bool) {
 		return nil, false
 	}
 	if v.value(name) != "" {
-		v.Add(hint.New(name+": set beside "+countName, "give the list in one form: a YAML list, or one string"))
+		v.Add(hint.New(name+": set together with "+countName, "give the list once: as a YAML list, or as one string"))
 		return nil, true
 	}
 	count, err := strconv.Atoi(text)

@@ -35,7 +35,7 @@ func TestRead(t *testing.T) {
 		{name: "a chain", text: "✖ aws default: assuming arn:aws:iam::210987654321:role/prod from arn:aws:iam::123456789012:role/hub: AccessDenied: the role does not exist, or its trust policy does not let the role before it in",
 			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let the role before it in", paste: `"arn:aws:iam::123456789012:role/hub"`, sure: true, causes: 1},
 		{name: "several lines", text: "✖ vault default: logging in as auth/jwt/role/ci: the role does not bind the token's audience\n✖ okta default: asking: status 404: no such team or workload connection\n✖ gcp default: something new\n",
-			service: "vault", means: "the role does not bind the token's audience", condition: "add it to the role's own", paste: "vault write auth/jwt/role/ci", sure: true, causes: 2, unexplained: 1},
+			service: "vault", means: "the role does not bind the token's audience", condition: "add it to the audiences of the role", paste: "vault write auth/jwt/role/ci", sure: true, causes: 2, unexplained: 1},
 		{name: "a service that is data", text: "✖ jfrog default: exchanging the token at x.jfrog.io: invalid_grant: the token has expired",
 			service: "jfrog", code: "invalid_grant", means: "the token has expired", condition: "call the pipe early in the step", sure: true, causes: 1},
 		{name: "a guardrail", text: "✖ guard production-from-main: Only main becomes a production role.\nhint: Merge first.",

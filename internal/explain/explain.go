@@ -71,7 +71,7 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	e, err := setup.Explain(id, places)
 	if err != nil {
-		return c.Fail(hint.With(err, "nothing that lets in exactly this identity can be made of it: see where the claims come from"), cli.Misused)
+		return c.Fail(hint.With(err, "no configuration can let in exactly this identity: see where the claims come from"), cli.Misused)
 	}
 	identity.WarnExpired(c, id, now)
 	warnMissing(c, id)
@@ -93,7 +93,7 @@ func warnMissing(c *cli.Console, id bitbucket.Identity) {
 		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
 	} {
 		if claim.value != "" && id.All[claim.name] != claim.value {
-			c.Warn("the claims have no " + claim.name + ": Google Cloud, Vault and Okta are told to look at sub in its place")
+			c.Warn("the claims have no " + claim.name + ": what is printed for Google Cloud, Vault and Okta reads sub instead")
 		}
 	}
 }

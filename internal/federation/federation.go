@@ -24,14 +24,14 @@ type Backend interface {
 	// Targets are what Exchange will ask for. It sends nothing.
 	Targets() []Target
 
-	// Exchange makes the trade. It writes nothing: the caller decides what becomes of the result. A failure begins with
+	// Exchange makes the trade. It writes nothing: the caller decides what to do with the result. A failure begins with
 	// the backend's name and, where it has several, the credential's; several failures are joined. Errors that a user can
 	// mend carry a hint. With an error the grant has its outcomes all the same, one for each target: what a cloud handed out
 	// before it refused another target is valid, and an audit must know of it.
 	Exchange(ctx context.Context, token oidc.Token) (Grant, error)
 }
 
-// A Revoker is what a backend may be as well: it can end its credentials before their time.
+// A Revoker is a backend that can also end its credentials before they expire.
 type Revoker interface {
 	// Revoke ends the credentials whose files read gives back. A file that is not there, which is fs.ErrNotExist, is nothing to
 	// revoke.
@@ -86,13 +86,13 @@ type File struct {
 type Var struct {
 	Name  string
 	Value string // holds no secret
-	File  string // in place of Value: the absolute path of this file, given as in [File]
+	File  string // instead of Value: the absolute path of this file, given as in [File]
 	Unset bool
 
 	// Guess is set where nobody gave Value: the variables of the step that count before it, the first one that has a value.
 	Guess []string
 
-	// Contents is in place of Value, for tools that can read only a variable: the file is read when env.sh is sourced, so
+	// Contents is used instead of Value, for tools that can read only a variable: the file is read when env.sh is sourced, so
 	// that env.sh holds no secret. With Key it is the value of the first line "Key = value" of the file, else its only line.
 	Contents string
 	Key      string
@@ -133,7 +133,7 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 	return grants, outcomes, nil
 }
 
-// clockFirst puts the runner's clock first among the hints of each refusal that a wrong clock explains.
+// clockFirst puts the advice about the runner's clock first among the hints of each refusal that a wrong clock explains.
 func clockFirst(err error, observed *clock.Observed) error {
 	failures := hint.Failures(err)
 	for i, failure := range failures {
@@ -148,8 +148,8 @@ func clockFirst(err error, observed *clock.Observed) error {
 	return errors.Join(failures...)
 }
 
-// endless is an error for each credential that no cloud can have handed out, because it would last for more than ten years. The past
-// is left alone: the runner's clock may be ahead.
+// endless is an error for each credential that no cloud can have handed out, because it would last for more than ten years. An expiry
+// in the past is no error: the runner's clock may be ahead.
 func endless(grants []Grant) error {
 	var errs []error
 	for _, g := range grants {
@@ -157,9 +157,9 @@ func endless(grants []Grant) error {
 			what := ""
 			switch {
 			case c.Expires.UTC().Year() > 9999:
-				what = "expires in a year that no date has"
+				what = "the expiry date is out of range"
 			case c.Expires.After(time.Now().Add(longest)):
-				what = "expires in more than ten years, as no credential does"
+				what = "the expiry date is more than ten years away"
 			default:
 				continue
 			}

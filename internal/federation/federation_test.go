@@ -106,8 +106,8 @@ func TestExchangeRefusesWhatDoesNotEnd(t *testing.T) {
 		{"nobody says", time.Time{}, ""},
 		{"nine years", time.Now().Add(9 * years), ""},
 		{"the runner's clock is ahead", time.Now().Add(-2 * time.Hour), ""},
-		{"eleven years", time.Now().Add(11 * years), "a default: expires in more than ten years"},
-		{"five digits", time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), "a default: expires in a year that no date has"},
+		{"eleven years", time.Now().Add(11 * years), "a default: the expiry date is more than ten years away"},
+		{"five digits", time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), "a default: the expiry date is out of range"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var all sync.WaitGroup

@@ -52,7 +52,7 @@ type Call struct {
 	Expires      time.Time   // zero if the cloud did not say
 }
 
-// An Outcome is what became of a Target.
+// An Outcome is the result for a Target.
 type Outcome struct {
 	Target Target
 	Call
@@ -90,7 +90,7 @@ type Attempt struct{ outcome Outcome }
 // Begin starts the way to a target's credential.
 func Begin(t Target) *Attempt { return &Attempt{Outcome{Target: t, Started: time.Now()}} }
 
-// Called notes a call that was made, whatever became of it. What the one before it handed out was on the way.
+// Called notes a call that was made, with or without success. What the call before it handed out is on the way to the credential.
 func (a *Attempt) Called(c Call) {
 	if a.outcome.Operation != "" {
 		a.outcome.Way = append(a.outcome.Way, a.outcome.Call)

@@ -36,13 +36,13 @@ func refusals() refusal.Table[request] {
 			return r.advise("correct VAULT_ROLE and VAULT_AUTH_MOUNT; see the roles: vault list " + shell.Word("auth/"+r.b.Mount+"/role"))
 		}},
 		{Texts: []string{"invalid audience (aud) claim"}, Means: "the role does not bind the token's audience", Do: func(r request) []string {
-			return r.advise(fmt.Sprintf("the token's audience is %s; add it to the role's own%s", r.audience(), r.write("bound_audiences="+shell.Word(r.claims.Audience[0])+",…")))
+			return r.advise(fmt.Sprintf("the token's audience is %s; add it to the audiences of the role%s", r.audience(), r.write("bound_audiences="+shell.Word(r.claims.Audience[0])+",…")))
 		}},
 		{Texts: []string{"audience claim found in JWT but no audiences bound"}, Means: "the role binds no audience", Do: func(r request) []string {
 			return r.advise(fmt.Sprintf("the token's audience is %s; bind it%s", r.audience(), r.write("bound_audiences="+shell.Word(r.claims.Audience[0]))))
 		}},
 		{Texts: []string{"invalid subject (sub) claim"}, Means: "the role binds another subject", Do: func(r request) []string {
-			return r.advise("the subject is another one in every step: bind repositoryUuid with bound_claims in place of bound_subject")
+			return r.advise("every step run has a new subject: bind repositoryUuid with bound_claims instead of bound_subject")
 		}},
 		{Texts: []string{"invalid issuer (iss) claim"}, Means: "the mount trusts another issuer", Do: func(r request) []string {
 			issuer := shell.Word(r.claims.Issuer)
@@ -53,10 +53,10 @@ func refusals() refusal.Table[request] {
 			return r.advise("run the step again, and look at the clock of the Vault server")
 		}},
 		{Texts: []string{"not found in token"}, Means: "the token lacks the role's user_claim", Do: func(r request) []string {
-			return r.advise("take one that every step has" + r.write("user_claim=repositoryUuid"))
+			return r.advise("name a claim that every step has" + r.write("user_claim=repositoryUuid"))
 		}},
 		{Texts: []string{"oidc role_type is not allowed"}, Means: "the role is for sign-in with a browser", Do: func(r request) []string {
-			return r.advise("make it one for tokens, or name another in VAULT_ROLE" + r.write())
+			return r.advise("make it a role for tokens, or name another role in VAULT_ROLE" + r.write())
 		}},
 		{Texts: []string{"permission denied"}, Means: "Vault refuses the login", Do: func(r request) []string {
 			return r.advise("the mount may not exist in this namespace: look at VAULT_AUTH_MOUNT and VAULT_NAMESPACE")
@@ -74,14 +74,14 @@ func (r request) audience() string { return strings.Join(r.claims.Audience, " an
 // read shows the role on the command line of vault.
 func (r request) read() string { return "vault read " + shell.Word(r.b.path()) }
 
-// write ends a sentence with the change of the role on the command line of vault. Without its type a role becomes one for
-// browsers, and one that compares with patterns forgets that. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
+// write ends a sentence with the change of the role on the command line of vault. Without role_type a role becomes one for
+// browsers, and without bound_claims_type it no longer compares with patterns. Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
 func (r request) write(fields ...string) string {
 	return ", with bound_claims_type=glob as well if the role has that: vault write " +
 		strings.Join(append([]string{shell.Word(r.b.path()), "role_type=jwt"}, fields...), " ")
 }
 
-// explain turns an error into a message. Of what Vault wrote only the name of a claim that the token has goes into it.
+// explain turns an error into a message. The only text of Vault in it is the name of a claim that the token has.
 func (r request) explain(doing string, a wire.Answer) error {
 	var answer struct {
 		Errors []string `json:"errors"`
@@ -92,7 +92,7 @@ func (r request) explain(doing string, a wire.Answer) error {
 	said := refusal.Answer{Status: a.Status, Text: strings.Join(answer.Errors, "\n")}
 	if name, value, ok := boundClaim(said.Text, r.claims); ok {
 		return hint.New(fmt.Sprintf("%s: the role binds another %s than the token's", doing, name),
-			fmt.Sprintf("the token's %s is %s; the role's is in bound_claims of: %s", name, value, r.read()),
+			fmt.Sprintf("the token's %s is %s; see bound_claims of the role: %s", name, value, r.read()),
 			"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob")
 	}
 	row, _ := refusals().Find(said) // the last row fits every answer

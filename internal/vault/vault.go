@@ -153,7 +153,7 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 	switch {
 	case err != nil:
 		return err
-	// A success has no body, or, with warnings, Vault's own. Anything else may come from something that is no Vault.
+	// A successful answer has no body, or one with warnings that is Vault's. Any other body may come from another server.
 	case answer.OK() && (answer.Empty() || answer.Value("request_id") != ""):
 		return nil
 	case answer.OK():
@@ -163,7 +163,7 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 	case strings.Contains(text, "batch tokens"): // nothing revokes them; they end by themselves
 		return nil
 	case answer.Status == http.StatusForbidden:
-		return hint.New(doing+": the token may not revoke itself", "give the role the policy default, which allows it; until then the token ends by itself")
+		return hint.New(doing+": the token may not revoke itself", "attach Vault's policy 'default' to the role; without it the token stays valid until it expires")
 	}
 	return wire.Refused(doing, answer, "VAULT_ADDR")
 }
@@ -178,8 +178,8 @@ func (b *Backend) env() []federation.Var {
 		{Name: "VAULT_ADDR", Value: b.Addr},
 		{Name: "VAULT_TOKEN", Contents: tokenFile},
 	}
-	// The namespace of the step would be sent beside a token of another one; the two addresses win over VAULT_ADDR in Vault's
-	// clients (hashicorp/vault, api/client.go).
+	// VAULT_NAMESPACE of the step would be sent with a token of another namespace. The two addresses take precedence over VAULT_ADDR
+	// in Vault's clients (hashicorp/vault, api/client.go).
 	vars = append(vars,
 		federation.Var{Name: "VAULT_NAMESPACE", Value: b.Namespace, Unset: b.Namespace == ""},
 		federation.Var{Name: "VAULT_AGENT_ADDR", Unset: true}, federation.Var{Name: "VAULT_PROXY_ADDR", Unset: true})
