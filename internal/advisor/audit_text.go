@@ -14,7 +14,7 @@ import (
 
 // auditReport is for each file the classes of identity and the findings.
 func auditReport(files []audited, version string, now time.Time) *report.Report {
-	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: audit.Rules()}
+	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: audit.Rules(), Flow: auditFlow(files)}
 	steps, tokens := 0, 0
 	for _, f := range files {
 		r.Inputs = append(r.Inputs, report.Input{Name: f.File, Data: f.data})

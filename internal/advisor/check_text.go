@@ -30,7 +30,7 @@ type checked struct {
 
 // report is for each result the verdict, what decides it, and the findings.
 func (c checked) report(version string) *report.Report {
-	r := &report.Report{Command: "check", Version: version, Now: c.now, Rules: judge.Rules(), JSON: c.json}
+	r := &report.Report{Command: "check", Version: version, Now: c.now, Rules: judge.Rules(), Flow: checkFlow(c.identity, c.results), JSON: c.json}
 	allowed := 0
 	for _, res := range c.results {
 		v := report.Verdict{File: res.File, Kind: string(res.Kind), Name: res.Name, Verdict: string(res.Verdict), Reason: res.Reason}

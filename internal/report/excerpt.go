@@ -13,12 +13,8 @@ import (
 // excerpt is the line of the file that a finding is about, with carets below the range, in at most so many columns. It is nothing
 // where the finding is about no line, the line holds a secret, or the file was not kept.
 func (r *Report) excerpt(f finding.Finding, width int) []string {
-	i := slices.IndexFunc(r.Inputs, func(in Input) bool { return in.Name == f.File })
-	if i < 0 || f.Line == 0 || f.Secret {
-		return nil
-	}
-	source, ok := lineOf(r.Inputs[i].Data, f.Line)
-	if !ok {
+	source, ok := r.source(f)
+	if !ok || f.Secret {
 		return nil
 	}
 	gutter := fmt.Sprintf("%d | ", f.Line)
@@ -28,6 +24,15 @@ func (r *Report) excerpt(f finding.Finding, width int) []string {
 		lines = append(lines, strings.Repeat(" ", len(gutter)-2)+"| "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
 	}
 	return lines
+}
+
+// source is the line that a finding is about, if the file was kept.
+func (r *Report) source(f finding.Finding) (string, bool) {
+	i := slices.IndexFunc(r.Inputs, func(in Input) bool { return in.Name == f.File })
+	if i < 0 || f.Line == 0 {
+		return "", false
+	}
+	return lineOf(r.Inputs[i].Data, f.Line)
 }
 
 // lineOf is a line of a file, from 1.
@@ -48,19 +53,7 @@ func lineOf(data []byte, line int) (string, bool) {
 // marked is a line, cut around the range of a finding, and where in the cut the range lies, in columns.
 func marked(source string, f finding.Finding, width int) (shown string, from, to int) {
 	runes := []rune(source)
-	begin := min(max(f.Column-1, 0), len(runes))
-	end := len(runes) // where the range goes on in later lines
-	switch {
-	case f.Column == 0:
-		end = begin
-	case f.End.Line == f.Line:
-		end = f.End.Column - 1
-	case f.End.Line == 0: // up to the next blank
-		if n := slices.Index(runes[begin:], ' '); n >= 0 {
-			end = begin + n
-		}
-	}
-	end = min(max(end, begin), len(runes))
+	begin, end := span(runes, f)
 	before, inside, after := visible(runes[:begin]), visible(runes[begin:end]), visible(runes[end:])
 	const some = 20 // columns before the range that say what it is in
 	if columns(before)+columns(inside)+columns(after) > width {
@@ -73,6 +66,22 @@ func marked(source string, f finding.Finding, width int) (shown string, from, to
 	}
 	from = columns(before)
 	return strings.TrimRight(before+inside+after, " "), from, from + columns(inside)
+}
+
+// span is where in its line the range of a finding begins and ends.
+func span(line []rune, f finding.Finding) (begin, end int) {
+	begin, end = min(max(f.Column-1, 0), len(line)), len(line) // the end of the line where the range goes on
+	switch {
+	case f.Column == 0:
+		return begin, begin
+	case f.End.Line == f.Line:
+		end = f.End.Column - 1
+	case f.End.Line == 0: // up to the next blank
+		if n := slices.Index(line[begin:], ' '); n >= 0 {
+			end = begin + n
+		}
+	}
+	return begin, min(max(end, begin), len(line))
 }
 
 // middle cuts the middle of a text, whose ends say most: what it is, and its value.

@@ -178,6 +178,7 @@ func Formats() []Format {
 		{"text", "the default", writeText},
 		{"json", "for programs", func(r *Report, _ bool) string { return visibleJSON(r.JSON(r)) }},
 		{"sarif", "2.1.0, for code scanners", writeSARIF},
+		{"html", "one page, for people", writeHTML},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"bitbucket-oidc/internal/finding"
 )
@@ -38,10 +37,10 @@ func writeSARIF(r *Report, _ bool) string {
 	}
 	results := []object{}
 	for _, f := range r.Findings() {
-		results = append(results, result(f, index))
+		results = append(results, r.result(f, index))
 	}
 	for _, a := range r.Accepted {
-		one := result(a.Finding, index)
+		one := r.result(a.Finding, index)
 		kind := "external"
 		if a.Comment {
 			kind = "inSource"
@@ -75,15 +74,15 @@ func missing(all, have []finding.Rule) []finding.Rule {
 	})
 }
 
+// driver is the program. A version that is no number, of a build by hand, becomes one that can be compared.
 func driver(version string, rules []object) object {
-	d := object{
-		"name": "bitbucket-oidc", "fullName": "bitbucket-oidc " + version, "organization": "bitbucket-oidc", "version": version,
-		"informationUri": "https://bitbucket.org/ACCOUNT/bitbucket-oidc", "rules": rules,
+	if version == "" || version[0] < '0' || version[0] > '9' {
+		version = "0.0.0-" + version
 	}
-	if version != "" && unicode.IsDigit(rune(version[0])) {
-		d["semanticVersion"] = version
+	return object{
+		"name": "bitbucket-oidc", "fullName": "bitbucket-oidc " + version, "organization": "bitbucket-oidc",
+		"version": version, "semanticVersion": version, "informationUri": "https://bitbucket.org/ACCOUNT/bitbucket-oidc", "rules": rules,
 	}
-	return d
 }
 
 // describe is a rule. GitHub shows name, descriptions and help, and ranks by security-severity; DefectDojo takes its CWE from the tags.
@@ -120,14 +119,14 @@ func sentence(s string) string {
 	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
 }
 
-func result(f finding.Finding, index map[string]int) object {
+func (r *Report) result(f finding.Finding, index map[string]int) object {
 	message := f.Message
 	if f.Replace == nil && f.Fix.Text != "" {
 		message += "\n\nFix: " + f.Fix.Text
 	}
 	one := object{
 		"ruleId": f.Rule, "ruleIndex": index[f.Rule], "level": f.Severity, "kind": "fail", "message": text(message),
-		"locations": []object{location(f)},
+		"locations": []object{r.location(f)},
 		"partialFingerprints": object{
 			"primaryLocationLineHash": lineHash(f), // the only one that GitHub looks at
 			"bitbucketOidcFinding/v1": f.ID,
@@ -154,10 +153,15 @@ func lineHash(f finding.Finding) string {
 	return hex.EncodeToString(sum[:8]) + ":1"
 }
 
-func location(f finding.Finding) object {
+func (r *Report) location(f finding.Finding) object {
 	physical := object{"artifactLocation": artifact(f.File)}
 	if f.Line > 0 {
-		physical["region"] = region(finding.Place{Line: f.Line, Column: f.Column, EndLine: f.End.Line, EndColumn: f.End.Column})
+		at := finding.Place{Line: f.Line, Column: f.Column, EndLine: f.End.Line, EndColumn: f.End.Column}
+		if source, ok := r.source(f); ok && at.EndLine == 0 {
+			_, end := span([]rune(source), f)
+			at.EndLine, at.EndColumn = f.Line, end+1
+		}
+		physical["region"] = region(at)
 	}
 	l := object{"physicalLocation": physical}
 	if f.Path != "" {
@@ -166,7 +170,7 @@ func location(f finding.Finding) object {
 	return l
 }
 
-// region is a range; where its end is not known, it ends with its line. GitHub wants all four numbers.
+// region is a range. GitHub wants all four numbers.
 func region(p finding.Place) object {
 	one := object{"startLine": p.Line}
 	if p.Column > 0 {
