@@ -207,7 +207,7 @@ func TestDocsNameTheNewestVersion(t *testing.T) {
 		t.Errorf("pipe.yml runs %s, the changelog's newest version is %s", pipe.Image, newestVersion(t))
 	}
 	for _, name := range pages(t) {
-		for _, reference := range regexp.MustCompile(`ACCOUNT/bitbucket-oidc:[^\s`+"`"+`]*`).FindAllString(docPage(t, name), -1) {
+		for _, reference := range regexp.MustCompile(`ACCOUNT/bitbucket-oidc:[^\s"`+"`"+`]*`).FindAllString(docPage(t, name), -1) {
 			if reference != "ACCOUNT/bitbucket-oidc:"+newestVersion(t) {
 				t.Errorf("%s names %s, the changelog's newest version is %s", name, reference, newestVersion(t))
 			}

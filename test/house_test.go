@@ -50,7 +50,7 @@ func arrows() map[string][]string {
 		"guard":           {"hint"},
 
 		// the judgement
-		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "live", "pipelines", "process", "report", "secret", "trust", "trust/iam"},
+		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "live", "mcp", "nowait", "pipelines", "process", "report", "secret", "trust", "trust/iam"},
 		"judge":           {"bitbucket", "collect", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -70,6 +70,7 @@ func arrows() map[string][]string {
 		"inventory":       {"access", "bitbucket", "collect", "document", "drift", "finding", "judge", "live", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"collect":         {"document"},
 		"live":            {"secret", "transport"},
+		"mcp":             {"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "hint", "inventory", "judge", "nowait", "oidc", "pipelines", "trust", "trust/iam"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 
 		// words
@@ -225,6 +226,7 @@ func reach() map[string][]string {
 			"unix.PR_SET_DUMPABLE", "unix.Prctl", "unix.RLIMIT_CORE", "unix.Rlimit", "unix.Setrlimit",
 		},
 		"cli": {"os.Stdin"},
+		"mcp": {"os.Root"}, // the folder of which it reads documents
 		"config": { // the environment, and what stands where a variable says
 			"filepath.Abs", "os.Environ", "os.Getenv", "os.Lstat", "os.Setenv", "os.Unsetenv",
 		},

@@ -25,5 +25,6 @@ func Commands(version string) []cli.Command {
 		driftCommand(),
 		guardCommand(),
 		evidenceCommand(version),
+		mcpCommand(version),
 	}
 }

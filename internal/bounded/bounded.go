@@ -18,7 +18,7 @@ const (
 	telling = 100 * time.Millisecond
 )
 
-// A Command has a name for the report, and a time limit.
+// A Command has a name for the report, and a time limit. Without a limit it runs until its context ends.
 type Command struct {
 	Name    string
 	Timeout time.Duration
@@ -29,8 +29,11 @@ type Command struct {
 // command that does not return soon after that is reported to stderr and given up: the status is 1, and the caller must end the
 // process, because the command still runs.
 func Run(ctx context.Context, c Command, stderr io.Writer) int {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
 	done := make(chan int, 1)
 	go func() { done <- c.Run(ctx) }()
 	select {

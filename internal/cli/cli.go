@@ -53,6 +53,9 @@ type Command struct {
 	// Guarded is for a command that does not go on where a guard, or the choice of whom the step becomes, is misspelt.
 	Guarded bool
 
+	// Serves is for a command that runs until its input ends: TIMEOUT bounds each of its answers and not the command.
+	Serves bool
+
 	// Takes reports whether the program has the command for these arguments, where it leaves others to the program beside it; nil
 	// for all arguments.
 	Takes func(args []string) bool
@@ -68,12 +71,16 @@ func (p Program) Main(ctx context.Context, s Start) int {
 	config.Prepare() // before anything reads the environment, libraries included
 	vars := config.Take(p.Variables)
 	command := bounded.Command{Name: p.Name, Timeout: vars.Timeout()}
-	command.Run = func(ctx context.Context) int { return p.run(ctx, s, vars) }
+	chosen := choose(s.Args, vars)
+	if c, ok := p.command(chosen); ok && c.Serves {
+		command.Timeout = 0
+	}
+	command.Run = func(ctx context.Context) int { return p.run(ctx, s, chosen, vars) }
 	return bounded.Run(ctx, command, s.Stderr)
 }
 
 // run runs the command that the arguments or the variables ask for.
-func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
+func (p Program) run(ctx context.Context, s Start, chosen choice, vars *config.Vars) int {
 	c := &Console{Version: s.Version, out: s.Stdout, err: s.Stderr}
 	if len(s.Args) > 0 {
 		switch s.Args[0] {
@@ -88,13 +95,11 @@ func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
 			return Done
 		}
 	}
-	chosen := choose(s.Args, vars)
-	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == chosen.name && (c.Takes == nil || c.Takes(chosen.args)) })
-	if i < 0 {
+	command, ok := p.command(chosen)
+	if !ok {
 		vars.Boolean("DEBUG")
 		return p.handOver(c, chosen, vars.Err())
 	}
-	command := p.Commands[i]
 	a, err := parseArguments(p.Name, command, chosen.args)
 	if errors.Is(err, flag.ErrHelp) {
 		c.Print(strings.TrimSuffix(command.Usage(p.Name), "\n"))
@@ -114,6 +119,15 @@ func (p Program) run(ctx context.Context, s Start, vars *config.Vars) int {
 		return c.Fail(a.Err(), Misused)
 	}
 	return command.Run(ctx, c, a)
+}
+
+// command is the program's own command for a choice.
+func (p Program) command(chosen choice) (Command, bool) {
+	i := slices.IndexFunc(p.Commands, func(c Command) bool { return c.Name == chosen.name && (c.Takes == nil || c.Takes(chosen.args)) })
+	if i < 0 {
+		return Command{}, false
+	}
+	return p.Commands[i], true
 }
 
 // A choice is a command and its arguments, and where they come from.

@@ -32,6 +32,7 @@ func Entries() []Entry {
 		{"drift", "compare who gets in with who should, as the access map says", []string{Advisor}},
 		{"evidence", "turn records of logins into a package for an auditor", []string{Advisor}},
 		{"guard", "test guardrails, show what they see, and replay records against them", []string{Advisor, Pipe}},
+		{"mcp", "serve copilots: the same answers as tools, read-only and offline", []string{Advisor}},
 	}
 }
 

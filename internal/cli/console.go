@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"unicode"
@@ -54,6 +55,14 @@ func (c *Console) Print(text string) { c.line(c.out, text) }
 
 // Lines prints text of several lines that may contain text of files and claims.
 func (c *Console) Lines(text string) { c.Print(VisibleLines(text)) }
+
+// Streams are standard input and output for a command that speaks a protocol on them: nothing else of it may print there.
+func (c *Console) Streams() (io.ReadCloser, io.WriteCloser) { return os.Stdin, unclosed{c.out} }
+
+// unclosed leaves standard output open: the process ends it.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
 
 // Warn prints a warning.
 func (c *Console) Warn(text string) { c.line(c.err, "warning: "+Visible(text)) }

@@ -98,22 +98,41 @@ func warnMissing(c *cli.Console, id bitbucket.Identity) {
 	}
 }
 
+// A Section is what to configure of one service.
+type Section struct {
+	Target      string // such as aws
+	Title, Body string // the body can be pasted: commands and documents
+}
+
+// Sections are what to configure so that exactly one identity is let in, with Terraform's at the end.
+func Sections(id bitbucket.Identity) ([]Section, error) {
+	e, err := setup.Explain(id, setup.Places{})
+	if err != nil {
+		return nil, err
+	}
+	x := explained{Explanation: e, id: id, places: setup.Places{}.Known(), duration: time.Hour}
+	return append(x.sections(), Section{"terraform", "Terraform: AWS and Google Cloud", x.terraform()}), nil
+}
+
+func (x explained) sections() []Section {
+	return []Section{
+		{"aws", "AWS: the OIDC provider, once for each account", x.awsProvider()},
+		{"aws", "AWS: the role and its trust policy; for a role that is there: aws iam update-assume-role-policy", x.awsRole()},
+		{"gcp", "Google Cloud: the pool and its provider", x.gcpProvider()},
+		{"gcp", "Google Cloud: let the step act as a service account", x.gcpBinding()},
+		{"vault", "Vault: the issuer of the JWT auth method, and a role; token_policies is for you to add", x.vault()},
+		{"okta", "Okta Privileged Access: a workload connection, for POST /v1/teams/TEAM/connections/workloads", x.okta()},
+		{"azure", "Azure", setup.Azure},
+	}
+}
+
 // text is everything, each section below a line that begins with #. The commands can be pasted into a shell.
 func (x explained) text() string {
-	var sections []string
-	for _, s := range []struct{ title, body string }{
-		{"The claims" + x.remarks(), x.claims()},
-		{"AWS: the OIDC provider, once for each account", x.awsProvider()},
-		{"AWS: the role and its trust policy; for a role that is there: aws iam update-assume-role-policy", x.awsRole()},
-		{"Google Cloud: the pool and its provider", x.gcpProvider()},
-		{"Google Cloud: let the step act as a service account", x.gcpBinding()},
-		{"Vault: the issuer of the JWT auth method, and a role; token_policies is for you to add", x.vault()},
-		{"Okta Privileged Access: a workload connection, for POST /v1/teams/TEAM/connections/workloads", x.okta()},
-		{"Azure", setup.Azure},
-	} {
-		sections = append(sections, "# "+s.title+"\n"+s.body)
+	text := []string{"# The claims" + x.remarks() + "\n" + x.claims()}
+	for _, s := range x.sections() {
+		text = append(text, "# "+s.Title+"\n"+s.Body)
 	}
-	return strings.Join(sections, "\n\n")
+	return strings.Join(text, "\n\n")
 }
 
 // remarks are what the claims do not say of themselves.
