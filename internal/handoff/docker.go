@@ -89,12 +89,14 @@ func (d docker) file() []byte {
 // `docker context` keep there.
 func linked() []string { return []string{"cli-plugins", "contexts", "buildx"} }
 
-// dockerEnv leads Docker, and podman, buildah and skopeo, to docker/config.json. The links are made when env.sh is sourced: the
+// dockerEnv leads Docker, and podman, buildah and skopeo, to docker/config.json, to which Docker prefers the logins of
+// DOCKER_AUTH_CONFIG from 28.3 on (docker/cli, cli/config/configfile/file.go). The links are made when env.sh is sourced: the
 // image of the pipe does not have the home directory of the step.
 func (d *Dir) dockerEnv() string {
 	const each = "bitbucket_oidc_folder"
 	dir := shell.Word(d.Path(dockerDir))
 	return "export DOCKER_CONFIG=" + dir + "\nexport REGISTRY_AUTH_FILE=" + shell.Word(d.Path(dockerFile)) + "\n" +
+		"unset -v DOCKER_AUTH_CONFIG\n" +
 		"for " + each + " in " + strings.Join(linked(), " ") + "; do\n" +
 		"\tif test -e \"${HOME:-}/.docker/$" + each + "\" && ! test -e " + dir + "/\"$" + each + "\"; then\n" +
 		"\t\tln -sf \"$HOME/.docker/$" + each + "\" " + dir + "/\"$" + each + "\" || :\n" +

@@ -66,8 +66,8 @@ func (s signature) verify(r *http.Request, body []byte, secret, service string, 
 	if signed.Before(now.Add(-sigMaxSkew)) {
 		return mismatch("Signature expired: " + stamp)
 	}
-	must := []string{"host", "x-amz-date"}
-	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Target", "Content-Type"} {
+	must := []string{"host", "x-amz-date"} // not content-type, which the SDK for JavaScript v2 leaves out (lib/signers/v4.js)
+	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Target"} {
 		if r.Header.Get(name) != "" {
 			must = append(must, strings.ToLower(name))
 		}

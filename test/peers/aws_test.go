@@ -1,15 +1,19 @@
 package peers
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"bitbucket-oidc/test/cloud"
 )
 
 const (
+	runnerRole = "runner" // of the machine on which the step runs
+
 	auditRole = "arn:aws:iam::123456789012:role/audit"
 
 	deployIdentity = "eu-west-1 arn:aws:sts::123456789012:assumed-role/deploy/bitbucket-shop-42"
@@ -56,7 +60,10 @@ func awsReaders() []reader {
 		{name: "boto3", find: boto3(onPath("python3")), args: url, cannot: tooOld()},
 		{name: "boto3-debian", find: boto3(debian("python3")), args: url, cannot: tooOld()},
 		{name: "aws-sdk-js", find: node("sts.js"), args: url},
+		{name: "aws-sdk-js-v2", find: node("sts-v2.js"), args: url, cannot: map[string]refusal{"refreshable-chain": {
+			"Missing credentials in config", "signs in by no profile whose source is a profile that has only a token"}}},
 		{name: "aws-sdk-go", find: goProgram("sts"), args: url},
+		{name: "aws-sdk-go-v1", find: goProgram("sts-v1"), args: url},
 		{name: "terraform-s3", find: terraform("s3"), args: terraformInit},
 	}
 }
@@ -78,4 +85,25 @@ func serveS3(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.WriteString(rw, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>`)
+}
+
+// serveMachine is the metadata service of a machine of EC2, as far as an SDK goes there for a role.
+func (w *world) serveMachine(rw http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/latest/api/token":
+		rw.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+		_, _ = io.WriteString(rw, "metadata")
+	case "/latest/meta-data/iam/security-credentials/":
+		_, _ = io.WriteString(rw, runnerRole)
+	case "/latest/meta-data/iam/security-credentials/" + runnerRole:
+		w.mu.Lock()
+		w.runner++
+		w.mu.Unlock()
+		_ = json.NewEncoder(rw).Encode(map[string]string{
+			"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "ASIARUNNER", "SecretAccessKey": "runner", "Token": "runner",
+			"Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		})
+	default:
+		http.NotFound(rw, r)
+	}
 }

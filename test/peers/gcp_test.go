@@ -53,14 +53,13 @@ func gcpReaders() []reader {
 	delegates := func(says, means string) map[string]refusal {
 		return map[string]refusal{"delegates": {says, means}}
 	}
-	noSource := delegates("source credential of type external_account is not supported",
-		"supports no external_account as the source of an impersonated one")
+	given := []string{"delegates"} // neither can follow such a file, and env.sh gives them login's token
 
 	return []reader{
-		{name: "gcloud", find: onPath("gcloud"), args: gcloud, cannot: noSource},
+		{name: "gcloud", find: onPath("gcloud"), args: gcloud, given: given},
 		{name: "gsutil", find: onPath("gsutil"), args: gsutil, cannot: delegates("Missing credential_source",
 			"supports no impersonated_service_account")},
-		{name: "bq", find: onPath("bq"), args: bq, cannot: noSource},
+		{name: "bq", find: onPath("bq"), args: bq, given: given},
 		{name: "google-auth-js", find: node("storage.js"), args: storage, cannot: delegates("https://iamcredentials.googleapis.com/",
 			"asks iamcredentials.googleapis.com whatever host the file names")},
 		{name: "google-auth-go", find: goProgram("auth"), args: storage},

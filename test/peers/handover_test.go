@@ -2,10 +2,12 @@ package peers
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,35 +48,47 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestDocker: the docker command, with nothing but env.sh, signs in to a registry.
+// TestDocker: the docker command, and the library of its newer versions, with nothing but env.sh, sign in to a registry.
 func TestDocker(t *testing.T) {
 	t.Parallel()
-	docker, err := onPath("docker")()
-	if err != nil {
-		verdicts.skip(t, "docker", err.Error())
-	}
-	verdicts.ran("docker")
-	w := newWorld(t)
-	var signedIn atomic.Bool
-	registry := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		user, password, ok := r.BasicAuth()
-		if !ok || user != "oauth2accesstoken" || w.GCP.Caller(password) != "serviceAccount:"+cloud.ServiceAccountEmail {
-			rw.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
-			http.Error(rw, "{}", http.StatusUnauthorized)
-			return
-		}
-		signedIn.Store(true)
-		http.Error(rw, `{"errors": [{"code": "MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
-	}))
-	t.Cleanup(registry.Close)
-	host := strings.TrimPrefix(registry.URL, "https://")
-	env := w.login(t, login{variables: []string{
-		"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName, "GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail, "GCP_DOCKER_REGISTRIES=" + host,
-	}})
-	source := []string{"sh", "-c", `set -eu; . "$1"; shift; exec "$@"`, "sh", env}
-	out, err := run(t, "", w.environment(t.TempDir()), append(source, append(docker, "manifest", "inspect", "--insecure", host+"/shop:1")...)...)
-	if !signedIn.Load() {
-		t.Errorf("docker did not sign in: %v\n%s", err, mask(out, w.secrets()))
+	for _, r := range []reader{
+		{name: "docker", find: onPath("docker"), args: func(p place) []string {
+			return []string{"manifest", "inspect", "--insecure", strings.TrimPrefix(p.url, "https://") + "/shop:1"}
+		}},
+		{name: "docker-go", find: goProgram("docker"), args: func(p place) []string { return []string{p.url} }},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			program, err := r.find()
+			if err != nil {
+				verdicts.skip(t, r.name, err.Error())
+			}
+			verdicts.ran(r.name)
+			w := newWorld(t)
+			var signedIn atomic.Bool
+			registry := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				user, password, ok := r.BasicAuth()
+				if !ok || user != "oauth2accesstoken" || w.GCP.Caller(password) != "serviceAccount:"+cloud.ServiceAccountEmail {
+					rw.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+					http.Error(rw, "{}", http.StatusUnauthorized)
+					return
+				}
+				signedIn.Store(true)
+				http.Error(rw, `{"errors": [{"code": "MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
+			}))
+			t.Cleanup(registry.Close)
+			host := strings.TrimPrefix(registry.URL, "https://")
+			env := w.login(t, login{variables: []string{
+				"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName, "GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail, "GCP_DOCKER_REGISTRIES=" + host,
+			}})
+			leftover := base64.StdEncoding.EncodeToString([]byte("left:over"))
+			step := append(w.environment(t.TempDir()), `DOCKER_AUTH_CONFIG={"auths":{"`+host+`":{"auth":"`+leftover+`"}}}`)
+			source := []string{"sh", "-c", `set -eu; . "$1"; shift; exec "$@"`, "sh", env}
+			out, err := run(t, "", step, slices.Concat(source, program, r.args(place{url: registry.URL}))...)
+			if !signedIn.Load() {
+				t.Errorf("%s did not sign in: %v\n%s", r.name, err, mask(out, w.secrets()))
+			}
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-// Command reader is the Go clients of AWS and Google: each signs in as its library does by default, from the environment
+// Command reader is the Go clients of AWS, Google and Docker: each signs in as its library does by default, from the environment
 // and the files that it names, and makes one call.
 //
 // It is a program of its own, because the libraries read the environment of the process.
@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	awsv1 "github.com/aws/aws-sdk-go/aws"
+	"github.com/aws/aws-sdk-go/aws/endpoints"
+	"github.com/aws/aws-sdk-go/aws/session"
+	stsv1 "github.com/aws/aws-sdk-go/service/sts"
+	dockerconfig "github.com/docker/cli/cli/config"
 	"golang.org/x/oauth2/google"
 )
 
@@ -27,7 +33,7 @@ const scope = "https://www.googleapis.com/auth/cloud-platform"
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: reader sts|sts-twice|s3|auth|oauth2 URL")
+		fmt.Fprintln(os.Stderr, "usage: reader sts|sts-twice|sts-v1|s3|docker|auth|oauth2 URL")
 		os.Exit(2)
 	}
 	if err := read(context.Background(), os.Args[1], os.Args[2]); err != nil {
@@ -42,8 +48,12 @@ func read(ctx context.Context, client, url string) error {
 		return callerIdentity(ctx, url, 0)
 	case "sts-twice":
 		return callerIdentity(ctx, url, 4*time.Second)
+	case "sts-v1":
+		return callerIdentityV1(url)
 	case "s3":
 		return putAndGet(ctx, url)
+	case "docker":
+		return registry(ctx, url)
 	case "auth":
 		return withAuth(ctx, url)
 	case "oauth2":
@@ -64,6 +74,23 @@ func callerIdentity(ctx context.Context, url string, pause time.Duration) error 
 	}
 	time.Sleep(pause)
 	_, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	return err
+}
+
+// callerIdentityV1 asks with the SDK that came before, which many tools have in them. It does not take the URL of STS from the
+// environment, neither for the call nor for an exchange of its own.
+func callerIdentityV1(url string) error {
+	resolve := func(service, region string, options ...func(*endpoints.Options)) (endpoints.ResolvedEndpoint, error) {
+		if service == endpoints.StsServiceID {
+			return endpoints.ResolvedEndpoint{URL: url, SigningRegion: region}, nil
+		}
+		return endpoints.DefaultResolver().EndpointFor(service, region, options...)
+	}
+	s, err := session.NewSession(&awsv1.Config{EndpointResolver: endpoints.ResolverFunc(resolve), MaxRetries: awsv1.Int(0)})
+	if err != nil {
+		return err
+	}
+	_, err = stsv1.New(s).GetCallerIdentity(&stsv1.GetCallerIdentityInput{})
 	return err
 }
 
@@ -93,6 +120,30 @@ func putAndGet(ctx context.Context, url string) error {
 	}
 	if string(got) != text {
 		return fmt.Errorf("read %q, wrote %q", got, text)
+	}
+	return nil
+}
+
+// registry asks a registry with the user name and password that Docker's library finds for it. Its certificate is one of a test.
+func registry(ctx context.Context, url string) error {
+	files := dockerconfig.LoadDefaultConfigFile(os.Stderr)
+	login, err := files.GetAuthConfig(strings.TrimPrefix(url, "https://"))
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v2/", nil)
+	if err != nil {
+		return err
+	}
+	request.SetBasicAuth(login.Username, login.Password)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusUnauthorized {
+		return errors.New(response.Status)
 	}
 	return nil
 }
