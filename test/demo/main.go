@@ -1,8 +1,7 @@
-// Command demo shows the main job without an account at any cloud: a step's token becomes credentials of AWS and Google
-// that later commands of the step can use, and a role that does not trust the step refuses. A guardrail
-// refuses too, both are recorded, and the records become an auditor's package.
+// Command demo shows both programs without an account at any cloud: a login to two clouds, one that is refused, who gets in through
+// a trust policy, the audit of a pull request, a guardrail and the record of its refusal, an auditor's package, and drift.
 //
-// The program is the real one, started as Bitbucket would; issuer, AWS and Google are fakes on loopback. The demo checks
+// The programs are the real ones, started as Bitbucket would; issuer, AWS and Google are fakes on loopback. The demo checks
 // what it shows and fails if anything differs from what it promises.
 package main
 
@@ -65,7 +64,10 @@ func run(out io.Writer) error {
 	defer d.world.Close()
 	d.token = issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))
 
-	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.chain, d.refreshable, d.refusal, d.guardrail, d.evidence} {
+	if err := os.CopyFS(d.clone, files()); err != nil {
+		return err
+	}
+	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.refusal, d.whoGetsIn, d.audit, d.guardrail, d.evidence, d.drift} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -77,9 +79,10 @@ func run(out io.Writer) error {
 type demo struct {
 	out   io.Writer
 	world *cloud.World
-	pipe  string // the program
+	pipe  string // the program; bitbucket-oidc lies beside it
 	clone string // the build directory
 	token string
+	page  string // what the audit wrote
 }
 
 // login is the main job: both clouds, nothing but variables.
@@ -159,49 +162,6 @@ func (d *demo) use(ctx context.Context) error {
 		}
 	}
 	return d.secretFree(string(output))
-}
-
-// chain is a role by way of another one, and an ID token beside the access token.
-func (d *demo) chain(ctx context.Context) error {
-	const release = "arn:aws:iam::123456789012:role/release"
-	d.world.AWS.SetRole(cloud.Role{ARN: release, Trust: []cloud.Trust{{Actions: []string{"sts:AssumeRole"}, Role: cloud.RoleARN}}})
-	said, err := d.runPipe(ctx, []string{
-		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,
-		"AWS_CHAIN_ROLE_ARNS=" + release,
-		"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName,
-		"GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail,
-		"GCP_ID_TOKEN_AUDIENCE=https://shop.example.com",
-	})
-	if err != nil {
-		return fmt.Errorf("chain: %w", err)
-	}
-	for _, want := range []string{"assumed-role/release/bitbucket-shop-42 until ", "✔ gcp id-token: " + cloud.ServiceAccountEmail} {
-		if !strings.Contains(said, want) {
-			return fmt.Errorf("chain: login did not print %q", want)
-		}
-	}
-	return nil
-}
-
-// refreshable is a profile that SDKs renew by themselves: it holds no key.
-func (d *demo) refreshable(ctx context.Context) error {
-	said, err := d.runPipe(ctx, []string{"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, "AWS_REFRESHABLE=true"})
-	if err != nil {
-		return fmt.Errorf("refreshable: %w", err)
-	}
-	if !strings.Contains(said, ", renewed by the SDKs") {
-		return errors.New("refreshable: login did not say so")
-	}
-	const file = ".bitbucket-oidc/aws/config"
-	config, err := os.ReadFile(filepath.Join(d.clone, file))
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(d.out, "+ cat %s\n%s\n", file, d.readable(string(config)))
-	if !strings.Contains(string(config), "web_identity_token_file = ") {
-		return errors.New("refreshable: the profile has no token file")
-	}
-	return nil
 }
 
 // refusal is a login that AWS turns down: what went wrong, what to change, and nothing lost.
