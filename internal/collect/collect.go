@@ -171,11 +171,12 @@ func Cut(line []byte) []byte {
 		Arn, RoleName string
 		Lower         string `json:"arn"`
 		Configuration struct{ Arn string }
+		Role          struct{ Arn string }
 	}
 	if json.Unmarshal(line, &one) != nil {
 		return line
 	}
-	for _, arn := range []string{one.Arn, one.Lower, one.Configuration.Arn} {
+	for _, arn := range []string{one.Arn, one.Lower, one.Configuration.Arn, one.Role.Arn} {
 		if strings.Contains(arn, ":role/") {
 			short, err := json.Marshal(map[string]string{"RoleName": arn[strings.LastIndexByte(arn, '/')+1:], "Arn": arn})
 			if err == nil {

@@ -132,8 +132,8 @@ func writeEstate(dir string, n int) (access, roles string, err error) {
 			fmt.Fprintf(&m, "  - {who: [\"%s/e%d\"], become: [%q], session: 1h}\n", one.name, e, arn)
 			policy = trusting(one.uuid + ":" + one.environments[e] + ":*")
 		}
-		data, err := json.Marshal(map[string]any{"Role": map[string]any{
-			"RoleName": fmt.Sprintf("r%d", i), "Arn": arn, "MaxSessionDuration": 3600, "AssumeRolePolicyDocument": policy}})
+		data, err := json.Marshal(map[string]any{
+			"RoleName": fmt.Sprintf("r%d", i), "Arn": arn, "MaxSessionDuration": 3600, "AssumeRolePolicyDocument": policy})
 		if err != nil {
 			return "", "", err
 		}
