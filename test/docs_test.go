@@ -484,6 +484,30 @@ func pasteCommands(t *testing.T, step cloud.Step, commands []string) {
 	}
 }
 
+// TestDocsDiffsAreReal: a line that CONTRIBUTING.md shows as added to a file is in that file.
+func TestDocsDiffsAreReal(t *testing.T) {
+	checked := 0
+	for _, block := range codeBlocks(docPage(t, "CONTRIBUTING.md"), "diff") {
+		file, name := "", ""
+		for line := range strings.Lines(block) {
+			line = strings.TrimSuffix(line, "\n")
+			if path := strings.TrimPrefix(line, " "); strings.HasPrefix(path, "internal/") {
+				file, name = docPage(t, path), path
+			}
+			added, ok := strings.CutPrefix(line, "+")
+			if !ok || strings.Contains(added, "…") { // something is left out
+				continue
+			}
+			if checked++; !strings.Contains(file, added+"\n") {
+				t.Errorf("CONTRIBUTING.md: %s has no line\n%s", name, added)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d lines are looked at", checked)
+	}
+}
+
 // TestDocsSecurity: what SECURITY.md promises is held by the stories and tests that it names, so they are there.
 func TestDocsSecurity(t *testing.T) {
 	page := docPage(t, "SECURITY.md")
