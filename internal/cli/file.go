@@ -115,7 +115,7 @@ func shortened(r io.Reader, cut func([]byte) []byte) ([]byte, error) {
 	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		if all == nil && !json.Valid(lines.Bytes()) {
-			return nil, fmt.Errorf("more than %d MiB, and not one JSON value a line", maxFile>>20)
+			return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
 		}
 		all = append(append(all, cut(lines.Bytes())...), '\n')
 		if len(all) > maxFile {
@@ -123,7 +123,7 @@ func shortened(r io.Reader, cut func([]byte) []byte) ([]byte, error) {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("more than %d MiB, and a line of more than %d MiB", maxFile>>20, longestLine>>20)
+		return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
 	}
 	return all, lines.Err()
 }
