@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -81,7 +80,7 @@ func severities(t *testing.T) map[string][]finding.Severity {
 	return all
 }
 
-// The evaluators, the table and the documentation name the same rules, with the same severities.
+// The evaluators and the table name the same rules, with the same severities.
 func TestRulesAreThoseOfTheEvaluators(t *testing.T) {
 	used := severities(t)
 	for _, rule := range Rules() {
@@ -98,35 +97,5 @@ func TestRulesAreThoseOfTheEvaluators(t *testing.T) {
 	}
 	for name := range used {
 		t.Errorf("%s is not in the table", name)
-	}
-}
-
-func TestRulesHaveTheirPages(t *testing.T) {
-	data, err := os.ReadFile("../../docs/rules.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, pages, _ := strings.Cut(string(data), "\n## ")
-	sections := strings.Split(pages, "\n## ")
-	if len(sections) != len(Rules()) {
-		t.Errorf("docs/rules.md has %d pages for %d rules", len(sections), len(Rules()))
-	}
-	for i, rule := range Rules() {
-		severity := string(rule.Severity)
-		if rule.Milder != "" {
-			severity += ", or " + string(rule.Milder)
-		}
-		row := "| [`" + rule.Name + "`](#" + rule.Name + ") | " + severity + " | " + rule.Finds + " |\n"
-		if !strings.Contains(string(data), row) {
-			t.Errorf("docs/rules.md lacks the row\n%s", row)
-		}
-		if i >= len(sections) {
-			continue
-		}
-		page := strings.Join(strings.Fields(sections[i]), " ")
-		begin := rule.Name + " " + strings.ToUpper(severity[:1]) + severity[1:] + ": " + rule.Finds + ". " + rule.Why + " ```text "
-		if !strings.HasPrefix(page, begin) || !strings.HasSuffix(page, " ``` Fix: "+rule.Fix) {
-			t.Errorf("docs/rules.md: page %d is not the one of %s, or words it otherwise:\n%s", i+1, rule.Name, page)
-		}
 	}
 }
