@@ -51,13 +51,13 @@ func AskNeighbour(ctx context.Context, name string, args []string, input []byte,
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{} // not nil: the step's token is in this program's
 	cmd.Stdin = bytes.NewReader(input)
-	out := &capped{left: most}
+	out := &capped{most: most}
 	cmd.Stdout = out
 	cmd.WaitDelay = time.Second // a program of its own could keep the pipes open
 	switch err := cmd.Run(); {
 	case ctx.Err() != nil:
 		return nil, errors.New("none came in time")
-	case out.left < 0:
+	case out.over:
 		return nil, errors.New("it is too long")
 	case err != nil:
 		var exit *exec.ExitError
@@ -66,20 +66,23 @@ func AskNeighbour(ctx context.Context, name string, args []string, input []byte,
 		}
 		return nil, missing(name, err)
 	}
-	return out.Bytes(), nil
+	return out.kept, nil
 }
 
-// capped keeps what is written, up to a number of bytes, and fails beyond it.
+// capped keeps what is written, up to a number of bytes, and fails beyond it. It has no other way in: a bytes.Buffer inside it would
+// give it a ReadFrom that knows of no bound, and io.Copy prefers that.
 type capped struct {
-	bytes.Buffer
-	left int
+	kept []byte
+	most int
+	over bool
 }
 
 func (c *capped) Write(p []byte) (int, error) {
-	if c.left -= len(p); c.left < 0 {
+	if c.over = c.over || len(p) > c.most-len(c.kept); c.over {
 		return 0, io.ErrShortWrite
 	}
-	return c.Buffer.Write(p)
+	c.kept = append(c.kept, p...)
+	return len(p), nil
 }
 
 func neighbour(name string) (string, error) {
