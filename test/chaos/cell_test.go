@@ -57,7 +57,7 @@ func (c *cell) limit() time.Duration {
 	case c.once && c.verdict == hangs:
 		return 25 * time.Second // an attempt lasts 15 seconds at most
 	case c.timeout != 0:
-		return c.timeout
+		return c.timeout + c.before
 	}
 	return 10 * time.Second
 }

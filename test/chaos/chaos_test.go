@@ -73,6 +73,7 @@ func matrix() []cell {
 			columns = columns[:min(2, len(columns))]
 		}
 		for _, q := range columns {
+			f := q.meets(f)
 			if f.verdict != harmless && f.verdict != ends && (f.verdict != hangs || *full) {
 				cells = append(cells, cell{request: q, fault: f, once: true})
 			}

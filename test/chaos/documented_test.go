@@ -28,7 +28,7 @@ func documentedFailures() []documented {
 	const verification = "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"
 	webIdentity, chain := "AWS AssumeRoleWithWebIdentity", "AWS AssumeRole"
 	sts := []string{webIdentity, chain}
-	ecr := []string{"ECR GetAuthorizationToken"}
+	ecr := []string{"ECR GetAuthorizationToken", "ECR Public GetAuthorizationToken"}
 	google := []string{"Google STS token"}
 	iam := []string{"Google generateAccessToken", "Google generateIdToken"}
 	vault := []string{"Vault login"}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"bitbucket-oidc/test/cloud"
 )
@@ -27,6 +29,11 @@ type request struct {
 
 	// host is the public name of a server without an address variable.
 	host string
+
+	// succeeds has the faults that are none here, by group and name: the backend reads the status, or less than others do.
+	succeeds []string
+
+	before time.Duration // what TIMEOUT leaves, on a busy machine, to the requests before it
 
 	after  int  // how many connections come to the server before the request's own
 	shared bool // another request goes to the same server at the same time, and may take or leave a connection
@@ -85,6 +92,16 @@ func requests() []request {
 			},
 		},
 		{
+			name: "ECR Public GetAuthorizationToken", failure: "aws public.ecr.aws", fake: sts,
+			is: func(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" },
+			variables: func(s *stand, endpoint string) []string {
+				return []string{
+					"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, "AWS_ECR_REGISTRIES=public.ecr.aws",
+					"AWS_ENDPOINT_URL_STS=" + s.world.STS.URL, "AWS_ENDPOINT_URL_ECR_PUBLIC=" + endpoint,
+				}
+			},
+		},
+		{
 			name: "Google STS token", failure: "gcp default", is: anything,
 			fake: func(s *stand) *cloud.Server { return s.world.GoogleSTS },
 			variables: func(_ *stand, endpoint string) []string {
@@ -131,7 +148,54 @@ func requests() []request {
 			name: "Pulumi token", failure: "pulumi default", is: anything, fake: other("pulumi"), host: "api.pulumi.com",
 			variables: func(*stand, string) []string { return []string{"PULUMI_ORG=" + cloud.PulumiOrg} },
 		},
+		recorded("OTLP logs", "RECORD_OTLP", nil, func(_ *stand, endpoint string) []string {
+			return []string{"RECORD_OTLP=" + endpoint}
+		}),
+		recorded("Webhook POST", "RECORD_URL", statusOnly(), func(s *stand, endpoint string) []string {
+			return []string{"RECORD_URL=" + endpoint + "/events", "RECORD_AUTHORIZATION=" + s.world.Sink.Authorization}
+		}),
+		recorded("Splunk HEC POST", "RECORD_URL", nil, func(s *stand, endpoint string) []string {
+			return []string{
+				"RECORD_URL=" + endpoint + "/services/collector/event", "RECORD_FORMAT=splunk",
+				"RECORD_AUTHORIZATION=" + s.world.Sink.Authorization,
+			}
+		}),
+		// A key that is there was stored by an attempt whose answer got lost.
+		recorded("S3 PutObject", "RECORD_S3", append(statusOnly(), "Status: 412"), func(_ *stand, endpoint string) []string {
+			return []string{"RECORD_S3=s3://audit/ci", "RECORD_S3_RETENTION=24h", "AWS_ENDPOINT_URL_S3=" + endpoint}
+		}),
 	}
+}
+
+// recorded is the request that sends records to one place. The login needs it: what the place does must not cost less than a failure of
+// a cloud would.
+func recorded(name, variable string, succeeds []string, variables func(*stand, string) []string) request {
+	return request{
+		name: name, failure: "record: " + variable, succeeds: succeeds, empty: name != "Splunk HEC POST", before: 2 * time.Second,
+		is:   func(*http.Request) bool { return true },
+		fake: func(s *stand) *cloud.Server { return s.world.SinkServer },
+		variables: func(s *stand, endpoint string) []string {
+			return append(variables(s, endpoint), "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "AWS_ENDPOINT_URL_STS="+s.world.STS.URL,
+				"RECORD_REQUIRED=true", "RECORD_TIMEOUT=1h") // TIMEOUT bounds it, like the others
+		},
+	}
+}
+
+// statusOnly are the answers that say with their status that all is well, whatever else they say.
+func statusOnly() []string {
+	var all []string
+	for _, name := range []string{"a sign-in page", "null", "{}", "a list", "100,000 brackets", "an XML entity that grows", "all that was asked, 200"} {
+		all = append(all, "Answer: "+name)
+	}
+	return all
+}
+
+// meets is the fault as it is for this request.
+func (q request) meets(f fault) fault {
+	if slices.Contains(q.succeeds, f.group+": "+f.name) {
+		f.verdict = harmless
+	}
+	return f
 }
 
 // hasParameter finds a text in the request's form.

@@ -101,7 +101,7 @@ type run struct {
 }
 
 var (
-	attempt = regexp.MustCompile(`(?m)^debug: POST \S+: attempt (\d+): `)
+	attempt = regexp.MustCompile(`(?m)^debug: (?:POST|PUT) \S+: attempt (\d+): `)
 	again   = regexp.MustCompile(`, trying again in `)
 )
 
