@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +66,9 @@ type judged struct {
 
 func (a *audited) parts() int { return len(a.Findings) + len(a.Steps) }
 
-// keep keeps findings before steps.
+// keep keeps findings before steps, and the gravest of them.
 func (a *audited) keep(n int) {
+	slices.SortStableFunc(a.Findings, func(x, y stepFound) int { return x.graver(y.found) })
 	a.More += a.parts() - n
 	a.Findings = a.Findings[:min(n, len(a.Findings))]
 	a.Steps = a.Steps[:n-len(a.Findings)]

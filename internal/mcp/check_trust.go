@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +73,12 @@ type found struct {
 	Docs     string `json:"docs"`
 }
 
+// graver orders findings by their severity.
+func (f found) graver(other found) int {
+	order := []string{string(finding.Error), string(finding.Warning), string(finding.Note)}
+	return slices.Index(order, f.Severity) - slices.Index(order, other.Severity)
+}
+
 type fix struct {
 	Kind string `json:"kind" jsonschema:"shell, json, yaml or hcl to paste; advice to read"`
 	Text string `json:"text"`
@@ -97,8 +104,12 @@ func (a *checked) parts() int {
 	return n
 }
 
-// keep keeps the first results with their findings.
+// keep keeps results with their findings, those that do not let the identity in before others.
 func (a *checked) keep(n int) {
+	slices.SortStableFunc(a.Results, func(x, y ruling) int {
+		order := []string{string(trust.Deny), string(trust.Undecided), string(trust.Allow)}
+		return slices.Index(order, x.Verdict) - slices.Index(order, y.Verdict)
+	})
 	a.More += a.parts() - n
 	for i := range a.Results {
 		if n <= 0 {

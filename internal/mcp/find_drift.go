@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,13 +43,16 @@ type difference struct {
 	Witness map[string]any `json:"witness" jsonschema:"claims that check_trust confirms; empty where nobody shows the difference"`
 }
 
-func (a *drifted) parts() int { return len(a.Differences) + len(a.Read) }
+// mostSources bounds the sources that are told.
+const mostSources = 20
 
-// keep keeps differences before sources.
+func (a *drifted) parts() int { return len(a.Differences) }
+
+// keep keeps the gravest differences.
 func (a *drifted) keep(n int) {
-	a.More += a.parts() - n
-	a.Differences = a.Differences[:min(n, len(a.Differences))]
-	a.Read = a.Read[:n-len(a.Differences)]
+	slices.SortStableFunc(a.Differences, func(x, y difference) int { return x.graver(y.found) })
+	a.More += len(a.Differences) - n
+	a.Differences = a.Differences[:n]
 }
 
 func (s server) addFindDrift() {
@@ -69,7 +73,9 @@ func (s server) findDrift(ctx context.Context, in findDrift) (drifted, error) {
 		return drifted{}, unknown(err)
 	}
 	out := drifted{Read: []read{}, Differences: []difference{}}
-	for _, r := range state.Sources {
+	kept := state.Sources[:min(mostSources, len(state.Sources))]
+	out.More = len(state.Sources) - len(kept)
+	for _, r := range kept {
 		out.Read = append(out.Read, read{r.Name, short(r.How, 300), r.Targets, r.Bitbucket})
 	}
 	for _, d := range drift.Compare(m, state, now) {

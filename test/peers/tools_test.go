@@ -75,14 +75,17 @@ func node(name string) func() ([]string, error) {
 	}
 }
 
-var nodeModules = sync.OnceValues(func() (string, error) {
-	lock, err := os.ReadFile(script("package-lock.json"))
+var nodeModules = sync.OnceValues(func() (string, error) { return npmModules("reader") })
+
+// npmModules are the modules that the package-lock.json of a folder pins.
+func npmModules(folder string) (string, error) {
+	lock, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
 	if err != nil {
 		return "", err
 	}
 	dir, err := cached(fmt.Sprintf("node-%.8x", sha256.Sum256(lock)), func(dir string) error {
 		for _, name := range []string{"package.json", "package-lock.json"} {
-			data, err := os.ReadFile(script(name))
+			data, err := os.ReadFile(filepath.Join(folder, name))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, name), data, 0o644)
 			}
@@ -97,7 +100,7 @@ var nodeModules = sync.OnceValues(func() (string, error) {
 		return quietly(install)
 	})
 	return filepath.Join(dir, "node_modules"), err
-})
+}
 
 // terraform keeps its state in a bucket. Signing in is the first thing that init does, and it needs no plug-in.
 func terraform(backend string) func() ([]string, error) {
