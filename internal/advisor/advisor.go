@@ -22,7 +22,7 @@ func Commands(version string) []cli.Command {
 		check(version),
 		auditCommand(version),
 		mapCommand(),
-		driftCommand(),
+		driftCommand(version),
 		guardCommand(),
 		evidenceCommand(version),
 		mcpCommand(version),

@@ -61,7 +61,7 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	switch verb {
 	case "check":
-		m := readMap(ctx, a)
+		m, _ := readMap(ctx, a)
 		if len(rest) > 0 {
 			a.Add(hint.New("too many arguments", "map check takes the map alone: see map --help"))
 		}
@@ -80,20 +80,21 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 }
 
 // readMap reads the map that a flag names, or the usual one.
-func readMap(ctx context.Context, a *cli.Arguments) *access.Map {
+// readMap also returns the text that the map was read from.
+func readMap(ctx context.Context, a *cli.Arguments) (*access.Map, []byte) {
 	name := cmp.Or(a.Text("map"), access.DefaultFile)
 	data, err := cli.ReadFile(ctx, name)
 	if err != nil {
 		a.Add(err)
-		return nil
+		return nil, nil
 	}
 	m, err := access.Parse(name, data)
 	a.Add(err)
-	return m
+	return m, data
 }
 
 func renderMap(ctx context.Context, c *cli.Console, a *cli.Arguments, targets []string, now time.Time) int {
-	m := readMap(ctx, a)
+	m, _ := readMap(ctx, a)
 	if a.Text("format") == "rcp" && len(targets) > 0 {
 		a.Add(hint.New("a resource control policy is about every target", "leave the targets out"))
 	}

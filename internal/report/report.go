@@ -52,6 +52,7 @@ type Section struct {
 	Title    string // one line; it may begin with ✔, ✖ or ? and a blank
 	Body     Text   // what the command has to say of it
 	Findings []finding.Finding
+	Together bool // whether title and body are about the findings alone, and go when all of them are accepted
 
 	accepting bool // about a list of accepted findings
 }
@@ -86,7 +87,7 @@ type Node struct {
 // An Edge of a flow leads from one layer to the next one, or past some.
 type Edge struct {
 	From, To Node
-	Verdict  string // allow, deny, undecided; empty where nothing was judged
+	Verdict  string // allow, deny, undecided, or the kind of a difference; empty where nothing was judged
 	Says     string // a few words about the edge, or empty
 }
 

@@ -12,7 +12,9 @@ import (
 
 // Accept sets apart the findings that a list accepts. What is wrong with the list is a finding too, in a section of its own.
 func (r *Report) Accept(name string, data []byte, list []accept.Entry) {
-	r.Inputs = append(r.Inputs, Input{name, data})
+	if !slices.ContainsFunc(r.Inputs, func(i Input) bool { return i.Name == name }) {
+		r.Inputs = append(r.Inputs, Input{name, data})
+	}
 	own := Section{accepting: true}
 	for _, e := range list {
 		found := r.accept(e)
@@ -49,6 +51,7 @@ func (r *Report) accept(e accept.Entry) bool {
 		}
 		r.Sections[i].Findings = stand
 	}
+	r.Sections = slices.DeleteFunc(r.Sections, func(s Section) bool { return s.Together && len(s.Findings) == 0 })
 	return found
 }
 
