@@ -34,7 +34,8 @@ const documentKinds = `  aws-role      a role's trust policy, aws iam get-role, 
   vault-role    vault read -format=json auth/jwt/role/NAME
   of many       aws iam get-account-authorization-details, AWS Config query results, terraform show -json (state or
                 plan), steampipe query --output json, gcloud asset search-all-iam-policies --format=json
-  beside them   gcloud iam workload-identity-pools describe, vault read -format=json auth/jwt/config
+  beside them   gcloud iam workload-identity-pools describe, vault read -format=json auth/jwt/config, resource control
+                policies (aws organizations describe-policy, or the policy itself)
   of any        one JSON value a line
 `
 

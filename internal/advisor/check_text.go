@@ -58,6 +58,9 @@ func (c checked) report(version string) *report.Report {
 
 // unjudged is a file with nothing to judge.
 func unjudged(file trust.File) report.Section {
+	if judge.Beside(file) {
+		return report.Section{Title: file.Name + ": it counts for the documents beside it, and nothing was judged in it"}
+	}
 	return report.Section{Title: file.Name + ": nothing in it names an api.bitbucket.org provider, so that nothing was judged"}
 }
 

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/document"
@@ -9,6 +10,10 @@ import (
 
 func (t *taker) aws(f *document.File, n *document.Node, one bool) (bool, error) {
 	switch {
+	case isControl(n):
+		t.add(Document{File: f.With(n), Kind: Control})
+	case text(n.Get("Policy").Get("PolicySummary").Get("Type")) == "RESOURCE_CONTROL_POLICY": // aws organizations describe-policy
+		t.add(Document{File: f.With(n.Get("Policy").Get("Content")), Kind: Control})
 	case n.Get("RoleDetailList").Is(document.List): // aws iam get-account-authorization-details
 		t.roles(f, n, n.Get("RoleDetailList").Items)
 	case n.Get("Roles").Is(document.List):
@@ -29,6 +34,19 @@ func (t *taker) aws(f *document.File, n *document.Node, one bool) (bool, error) 
 		return false, nil
 	}
 	return true, nil
+}
+
+// isControl reports whether a policy is a resource control policy and no trust policy: each statement denies something to every principal
+// and says on what, which a trust policy never does.
+func isControl(n *document.Node) bool {
+	statements := n.Get("Statement")
+	all := []*document.Node{statements}
+	if statements.Is(document.List) {
+		all = statements.Items
+	}
+	return len(all) > 0 && !slices.ContainsFunc(all, func(s *document.Node) bool {
+		return !s.Is(document.Object) || text(s.Get("Effect")) != "Deny" || text(s.Get("Principal")) != "*" || !s.Has("Resource") && !s.Has("NotResource")
+	})
 }
 
 // roles are the roles of an account. Those without a policy are known by their names alone: nobody of Bitbucket becomes them.

@@ -45,6 +45,7 @@ const (
 	Direct    Kind = "gcp-direct" // the policy of a resource that is no service account
 	Mount     Kind = "vault-config"
 	Providers Kind = "aws-providers" // the list of an account's OIDC providers
+	Control   Kind = "aws-rcp"       // a resource control policy, as an object or as a string
 )
 
 // A File is a file to take apart.

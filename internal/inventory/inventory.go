@@ -59,15 +59,16 @@ type inventory struct {
 	u   bitbucket.Universe
 	m   *access.Map
 
-	things  []thing
-	pools   []collect.Document
-	mounts  map[string]*document.Node // configurations of Vault's mounts, by URL
-	known   map[string]bool           // ARNs of all OIDC providers of IAM that are there, of accounts in listed
-	listed  map[string]bool           // accounts whose providers are all known
-	clients map[string][]string       // client ids of OIDC providers of IAM, by ARN
-	targets map[string]int            // in state
-	sources map[string]int            // in state
-	state   drift.State
+	things   []thing
+	pools    []collect.Document
+	controls []iam.Control             // of AWS's organisation, which count for every role
+	mounts   map[string]*document.Node // configurations of Vault's mounts, by URL
+	known    map[string]bool           // ARNs of all OIDC providers of IAM that are there, of accounts in listed
+	listed   map[string]bool           // accounts whose providers are all known
+	clients  map[string][]string       // client ids of OIDC providers of IAM, by ARN
+	targets  map[string]int            // in state
+	sources  map[string]int            // in state
+	state    drift.State
 }
 
 // A thing is a document that says who gets in, and where it was seen.
@@ -97,6 +98,12 @@ func (x *inventory) document(d collect.Document, how, source string) error {
 		x.pools = append(x.pools, d)
 	case collect.Mount:
 		x.mount(d, how)
+	case collect.Control:
+		c, err := iam.ReadControl(d.File)
+		if err != nil {
+			return err
+		}
+		x.controls = append(x.controls, c)
 	case collect.Providers:
 		x.providers(d, source)
 	case collect.Direct:
@@ -254,6 +261,9 @@ func (x *inventory) roles() {
 		d := drift.Deployed{Target: target(t), Session: session(t.Document)}
 		if d.Target = x.resolved(d.Target); d.Target == "" {
 			continue // for check only: no map can name it
+		}
+		if role, ok := t.Document.(*iam.Role); ok {
+			role.Under(x.controls)
 		}
 		d.Source = x.sourceOf(d.Target, t)
 		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {

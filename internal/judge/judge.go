@@ -30,6 +30,7 @@ type Documents []trust.Document
 func Read(files []trust.File) (Documents, error) {
 	var all Documents
 	var pools []collect.Document
+	var controls []iam.Control
 	var errs []error
 	for _, file := range files {
 		collected, err := collect.Files(collect.File{Name: file.Name, Data: file.Data, Target: file.Target})
@@ -43,6 +44,13 @@ func Read(files []trust.File) (Documents, error) {
 			if d.Kind == collect.Pool {
 				pools = append(pools, d)
 			}
+			if d.Kind == collect.Control {
+				var c iam.Control
+				if c, err = iam.ReadControl(d.File); err != nil {
+					break
+				}
+				controls = append(controls, c)
+			}
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", file.Name, err))
@@ -50,6 +58,7 @@ func Read(files []trust.File) (Documents, error) {
 		all = append(all, documents...)
 	}
 	all.relate(pools)
+	all.under(controls)
 	return all, errors.Join(errs...)
 }
 
@@ -75,6 +84,12 @@ func Of(d collect.Document) ([]trust.Document, error) {
 		return documents, err
 	}
 	return nil, errors.New("it is no document of a known kind")
+}
+
+// Beside reports whether a file has only what counts for the documents beside it, and has no verdict of its own.
+func Beside(file trust.File) bool {
+	collected, err := collect.Files(collect.File{Name: file.Name, Data: file.Data})
+	return err == nil && len(collected) > 0 && !slices.ContainsFunc(collected, func(d collect.Document) bool { return d.Kind == "" })
 }
 
 // A reader reads the documents of its kind. It returns false if the file is of another kind.
@@ -128,6 +143,15 @@ func (all Documents) relate(pools []collect.Document) {
 	if len(providers) == 1 {
 		for _, policy := range policies {
 			policy.Through(providers[0])
+		}
+	}
+}
+
+// under makes resource control policies count for every role: files do not say which account one is attached to.
+func (all Documents) under(controls []iam.Control) {
+	for _, d := range all {
+		if role, ok := d.(*iam.Role); ok {
+			role.Under(controls)
 		}
 	}
 }

@@ -35,10 +35,14 @@ type role struct {
 	account    string
 	maxSession string // seconds, as written
 	policy     policy
+	controls   []Control // that are attached to the account
 }
 
 // A file is the text that a policy stands in.
-type file struct{ data []byte }
+type file struct {
+	data    []byte
+	control bool // the policy is a resource control policy
+}
 
 // scalar is a string, a number as written, or a boolean.
 func scalar(n *document.Node) (string, bool) {
@@ -114,5 +118,5 @@ func (d file) rolePolicy(n *document.Node) (policy, error) {
 	if err != nil {
 		return policy{}, fmt.Errorf("AssumeRolePolicyDocument: %w", err)
 	}
-	return file{[]byte(text)}.policy(root), nil
+	return file{data: []byte(text)}.policy(root), nil
 }

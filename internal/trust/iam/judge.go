@@ -36,6 +36,7 @@ type roleJudgement struct {
 	request    request
 	role       role
 	statements []judgedStatement
+	denied     []judgedStatement // what resource control policies deny, each with its file in its path
 }
 
 // A judgedStatement is a statement and what became of it.
@@ -63,12 +64,13 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 	for _, s := range role.policy.statements {
 		j.statements = append(j.statements, j.statement(s))
 	}
+	j.denied = j.denials()
 	j.applyRules()
 	r := trust.Result{Kind: trust.AWSRole, Name: role.name}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
-	r.Verdict, r.Reason = j.verdict()
+	r.Verdict, r.Reason = j.limited(j.verdict())
 	if r.Verdict == trust.Allow {
 		j.othersRules()
 	}
@@ -87,8 +89,14 @@ func (j *roleJudgement) statement(s statement) judgedStatement {
 	if judged.names == trust.Unknown {
 		judged.why = everyoneUnsaid
 	}
-	for _, c := range s.conditions {
-		judged.conditions = append(judged.conditions, j.request.evaluate(c, j.role.policy.variables))
+	j.hold(&judged, j.role.policy.variables)
+	return judged
+}
+
+// hold evaluates the conditions of a statement, and with them whether the statement matches.
+func (j *roleJudgement) hold(judged *judgedStatement, variables bool) {
+	for _, c := range judged.statement.conditions {
+		judged.conditions = append(judged.conditions, j.request.evaluate(c, variables))
 	}
 	reconcile(judged.conditions)
 	for _, c := range judged.conditions {
@@ -97,7 +105,6 @@ func (j *roleJudgement) statement(s statement) judgedStatement {
 			judged.why = c.why
 		}
 	}
-	return judged
 }
 
 // namesProvider reports whether a statement names the provider of the token's issuer: by its whole ARN, as IAM User Guide,
@@ -281,8 +288,8 @@ func (j *roleJudgement) verdict() (trust.Verdict, string) {
 	if refusals := j.role.policy.refusals; len(refusals) > 0 {
 		return trust.Deny, "AWS would not store this policy: " + refusals[0].why + at(refusals[0].path) + "."
 	}
-	denied, denies := j.strongest("Deny")
-	allowed, allows := j.strongest("Allow")
+	denied, denies := strongest(j.statements, "Deny")
+	allowed, allows := strongest(j.statements, "Allow")
 	switch {
 	case denies == trust.Yes:
 		return trust.Deny, denied.path + " denies this identity."
@@ -304,10 +311,10 @@ func at(path string) string {
 }
 
 // strongest is the first of the statements with an effect that match best.
-func (j *roleJudgement) strongest(effect string) (judgedStatement, trust.Truth) {
+func strongest(all []judgedStatement, effect string) (judgedStatement, trust.Truth) {
 	var best judgedStatement
 	matches := trust.No
-	for _, s := range j.statements {
+	for _, s := range all {
 		if s.effect == effect && s.matches > matches {
 			best, matches = s, s.matches
 		}

@@ -25,9 +25,7 @@ func (j *roleJudgement) othersRules() {
 			foreign = append(foreign, a.decide("", e.environment, true))
 		}
 	}
-	if in := admitted(foreign); len(in) > 0 {
-		j.FindWith(in[0].Reach.Witness, finding.Error, "aws-admits-others", j.letIn(in[0]), trust.Admits(in), j.statementFix())
-	}
+	var notes [][]trust.Cell
 	for _, uuid := range named {
 		if uuid == own || uuid == environment {
 			continue
@@ -38,6 +36,16 @@ func (j *roleJudgement) othersRules() {
 				cells = append(cells, a.decide(uuid, e.environment, true))
 			}
 		}
+		if slices.Contains(a.own, uuid) {
+			notes = append(notes, cells)
+		} else {
+			foreign = append(foreign, cells...) // a control that leaves it out does not grant it this role
+		}
+	}
+	if in := admitted(foreign); len(in) > 0 {
+		j.FindWith(in[0].Reach.Witness, finding.Error, "aws-admits-others", j.letIn(in[0]), trust.Admits(in), j.statementFix())
+	}
+	for _, cells := range notes {
 		if in := admitted(cells); len(in) > 0 {
 			j.FindWith(in[0].Reach.Witness, finding.Note, "aws-names-others", j.letIn(in[0]), trust.Names(in), j.statementFix())
 		}
@@ -65,7 +73,7 @@ func (j *roleJudgement) letIn(c trust.Cell) string {
 	for _, s := range j.role.policy.statements {
 		other.statements = append(other.statements, other.statement(s))
 	}
-	s, _ := other.strongest("Allow")
+	s, _ := strongest(other.statements, "Allow")
 	return s.path
 }
 

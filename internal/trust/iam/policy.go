@@ -32,6 +32,10 @@ type statement struct {
 	actions    []string
 	notAction  bool // actions are those that the statement leaves out
 	conditions []condition
+
+	// Only statements of resource control policies have these.
+	resources   []string
+	notResource bool // resources are those that the statement leaves out
 }
 
 // principals are whom a statement is about, as far as it concerns web identities.
@@ -63,8 +67,12 @@ const (
 // Analyzer policy check reference", the checks named "Role trust policy …".
 func (d file) policy(n *document.Node) policy {
 	p := policy{size: d.size(n)}
-	if p.size > longestPolicy {
-		p.refuse("aws-policy-too-long", "", fmt.Sprintf("it has %d characters, and IAM takes %d at most", p.size, longestPolicy))
+	longest := longestPolicy
+	if d.control {
+		longest = longestControl
+	}
+	if p.size > longest {
+		p.refuse("aws-policy-too-long", "", fmt.Sprintf("it has %d characters, and IAM takes %d at most", p.size, longest))
 	}
 	p.onlyMembers(n, "", "Version", "Id", "Statement")
 	if version := n.Get("Version"); version != nil {
@@ -120,12 +128,16 @@ func (d file) statement(p *policy, n *document.Node, path string) statement {
 	if s.effect != "Allow" && s.effect != "Deny" {
 		p.refuse("", under(path, "Effect"), "Effect is Allow or Deny")
 	}
-	for _, name := range []string{"Resource", "NotResource"} {
-		if n.Get(name) != nil {
-			p.refuse("aws-principal", under(path, name), name+" has no place in a trust policy, which is about its own role")
+	if d.control {
+		d.resources(p, n, &s)
+	} else {
+		for _, name := range []string{"Resource", "NotResource"} {
+			if n.Get(name) != nil {
+				p.refuse("aws-principal", under(path, name), name+" has no place in a trust policy, which is about its own role")
+			}
 		}
+		s.principals = d.principals(p, n, path)
 	}
-	s.principals = d.principals(p, n, path)
 	d.actions(p, n, &s)
 	if conditions := n.Get("Condition"); conditions.Is(document.Object) {
 		for _, m := range conditions.Members {

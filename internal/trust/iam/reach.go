@@ -151,7 +151,8 @@ type policyReach struct {
 	audiences [][]string
 	usual     int // how many of the lists are those of steps that ask for nothing more
 	why       string
-	named     []string // UUIDs in the policy, in order
+	named     []string // UUIDs in the policy and in the controls, in order
+	own       []string // those in the policy
 	values    []string // for the subject
 	left      int
 	simple    bool // no value tells parts of UUIDs apart, so that one representative of a cell decides
@@ -180,7 +181,7 @@ func (a *policyReach) key(claim string) string {
 
 // read finds what the policy names.
 func (a *policyReach) read(role role) {
-	for _, s := range role.policy.statements {
+	for i, s := range role.statements() {
 		for _, c := range s.conditions {
 			if c.lower != a.subjectKey() {
 				continue
@@ -189,7 +190,11 @@ func (a *policyReach) read(role role) {
 				value = strings.ToLower(value)
 				a.values = append(a.values, value)
 				for _, span := range bitbucket.UUIDs(value) {
-					a.named = append(a.named, "{"+value[span.Start:span.End]+"}")
+					uuid := "{" + value[span.Start:span.End] + "}"
+					a.named = append(a.named, uuid)
+					if i < len(role.policy.statements) {
+						a.own = append(a.own, uuid)
+					}
 				}
 			}
 		}
@@ -201,7 +206,7 @@ func (a *policyReach) read(role role) {
 // lists are the lists of audiences that steps can have.
 func (a *policyReach) lists(role role) {
 	var named []string
-	for _, s := range role.policy.statements {
+	for _, s := range role.statements() {
 		for _, c := range s.conditions {
 			if c.lower != a.key("aud") {
 				continue
@@ -259,22 +264,37 @@ func (a *policyReach) compile(role role, audience []string) []sieve {
 		if sieve.matches == trust.No || s.effect != "Deny" && s.effect != "Allow" {
 			continue
 		}
-		if sieve.matches == trust.Unknown && a.why == "" {
-			a.why = everyoneUnsaid
-		}
-		first := map[string]int{}
-		for i, c := range s.conditions {
-			clause := a.clause(j.request, c, role.policy.variables)
-			clause.twin = -1
-			key := fold(c.name) + " " + c.lower
-			if at, twice := first[key]; twice {
-				clause.twin = at
-			} else {
-				first[key] = i
-			}
-			sieve.clauses = append(sieve.clauses, clause)
-		}
+		a.note(sieve.matches, everyoneUnsaid)
+		sieve.clauses = a.clauses(j.request, s, role.policy.variables)
 		all = append(all, sieve)
+	}
+	for _, c := range role.controls {
+		for _, s := range c.policy.statements {
+			judged := j.control(c, s)
+			if judged.covers == trust.No {
+				continue
+			}
+			a.note(judged.matches, judged.why)
+			all = append(all, sieve{deny: true, matches: judged.matches, clauses: a.clauses(j.request, s, c.policy.variables)})
+		}
+	}
+	return all
+}
+
+// clauses reads the conditions of a statement.
+func (a *policyReach) clauses(request request, s statement, variables bool) []clause {
+	var all []clause
+	first := map[string]int{}
+	for i, c := range s.conditions {
+		clause := a.clause(request, c, variables)
+		clause.twin = -1
+		key := fold(c.name) + " " + c.lower
+		if at, twice := first[key]; twice {
+			clause.twin = at
+		} else {
+			first[key] = i
+		}
+		all = append(all, clause)
 	}
 	return all
 }

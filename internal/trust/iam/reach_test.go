@@ -45,7 +45,7 @@ func reachAWS(t testing.TB, policy string, u bitbucket.Universe) []trust.Cell {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, policy)
 	}
-	return role{policy: file{[]byte(policy)}.policy(root)}.reach(context.Background(), u)
+	return role{policy: file{data: []byte(policy)}.policy(root)}.reach(context.Background(), u)
 }
 
 // told is who gets in, in the words of cells, with what is special.
@@ -295,4 +295,72 @@ func thirty() []string {
 		all = append(all, randomUUID(r)+":"+randomUUID(r)+":*")
 	}
 	return all
+}
+
+// A resource control policy takes away from what a trust policy lets in: what it does not deny for certain may still be denied.
+func TestAWSReachUnderControls(t *testing.T) {
+	open := awsPolicy(awsTrust("Allow", `{"StringEquals": {"@:aud": "`+awsAudience+`"}}`))
+	control := func(statement string) string {
+		return strings.ReplaceAll(`{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", `+statement+`}}`, "@", awsIssuer)
+	}
+	web := `"Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"`
+	but := func(value string) string {
+		return control(web + `, "Condition": {"Null": {"@:sub": "false"}, "StringNotLikeIfExists": {"@:sub": "` + value + `"}}`)
+	}
+	arn := "arn:aws:iam::123456789012:role/deploy"
+	shop, infra, others := allOf("shop", "production", "staging"), allOf("infra"), allOf("any other repository")
+	everybody := slices.Concat(shop, infra, others)
+	unsure := func(who []string) []string {
+		all := slices.Clone(who)
+		for i := range all {
+			all[i] += " (perhaps)"
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name, arn string
+		controls  []string
+		want      []string
+	}{
+		{"none", "", nil, everybody},
+		{"all but one repository", "", []string{but(reachShop + ":*")}, shop},
+		{"all but one environment", "", []string{but(reachShop + ":" + reachProd + ":*")}, []string{"shop/production"}},
+		{"two that leave nobody", "", []string{but(reachShop + ":*"), but(reachInfra + ":*")}, nil},
+		{"another action", "", []string{control(`"Action": ["sts:AssumeRole", "s3:*"], "Resource": "*"`)}, everybody},
+		{"any action", "", []string{control(`"Action": "*", "Resource": "*"`)}, nil},
+		{"the role", arn, []string{control(`"Action": "sts:*", "Resource": "arn:aws:iam::*:role/dep*"`)}, nil},
+		{"another role", arn, []string{control(`"Action": "sts:*", "Resource": "arn:aws:iam::*:role/admin"`)}, everybody},
+		{"every role but this", arn, []string{control(`"Action": "sts:*", "NotResource": "` + arn + `"`)}, everybody},
+		{"a role that may be this", "", []string{control(`"Action": "sts:*", "Resource": "` + arn + `"`)}, unsure(everybody)},
+		{"buckets", "", []string{control(`"Action": "*", "Resource": "arn:aws:s3:::*"`)}, everybody},
+		{"past the borders of an ARN's parts", arn, []string{control(`"Action": "sts:*", "Resource": "arn:*/deploy"`)}, unsure(everybody)},
+		{"an address", "", []string{control(web + `, "Condition": {"NotIpAddress": {"aws:SourceIp": "198.51.100.0/24"}}`)}, unsure(everybody)},
+		{"a condition of which the request lacks the key", "", []string{control(web + `, "Condition": {"StringEquals": {"aws:PrincipalTag/team": "x"}}`)}, everybody},
+		{"what AWS would not store", "", []string{control(`"NotAction": "s3:*", "Resource": "*"`)}, unsure(everybody)},
+		{"an Allow", "", []string{strings.Replace(control(web), "Deny", "Allow", 1)}, everybody},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			read := func(text string) *document.File {
+				f, err := document.Read("rcp.json", []byte(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return f
+			}
+			r := role{policy: file{data: []byte(open)}.policy(read(open).Root), arn: c.arn, partition: "aws"}
+			if c.arn != "" {
+				r.account = "123456789012"
+			}
+			for _, text := range c.controls {
+				one, err := ReadControl(read(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.controls = append(r.controls, one)
+			}
+			if got := told(r.reach(context.Background(), reachUniverse())); !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
 }

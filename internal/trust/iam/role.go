@@ -20,7 +20,7 @@ type Role struct {
 // Read reads the roles of a file, and reports whether it is one of roles: a trust policy, or what `aws iam get-role` or
 // `aws iam list-roles` prints.
 func Read(f *document.File) ([]*Role, bool, error) {
-	root, text := f.Root, file{f.Data}
+	root, text := f.Root, file{data: f.Data}
 	entries := []*document.Node{root}
 	listed := false
 	switch {

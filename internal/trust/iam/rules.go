@@ -332,10 +332,10 @@ func (c judgedCondition) requiresKey() bool {
 // matchesEverything reports whether a value is nothing but stars.
 func matchesEverything(value string) bool { return value != "" && strings.Trim(value, "*") == "" }
 
-// deniesOthers reports whether a Deny statement guards a claim: it denies whoever has another one, on no other condition that
-// could be false.
+// deniesOthers reports whether a Deny statement, also one of a resource control policy, guards a claim: it denies whoever has another
+// one, on no other condition that could be false.
 func (j *roleJudgement) deniesOthers(claim string) bool {
-	return slices.ContainsFunc(j.statements, func(s judgedStatement) bool {
+	return slices.ContainsFunc(slices.Concat(j.statements, j.denied), func(s judgedStatement) bool {
 		if s.effect != "Deny" || s.names != trust.Yes || s.covers != trust.Yes {
 			return false
 		}
