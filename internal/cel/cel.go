@@ -82,7 +82,7 @@ type Outcome int
 
 const (
 	Known   Outcome = iota
-	Unknown         // it hangs on something unknown, or on more work than is done here
+	Unknown         // it depends on something unknown, or on more work than is done here
 	Absent          // it reads a key that is not there
 	Failed
 )
@@ -111,7 +111,7 @@ func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
 	}
 	value, _, err := e.program.Eval(variables)
 	if err == nil && types.IsUnknown(value) {
-		return Result{Outcome: Unknown, Detail: "it hangs on something unknown"}
+		return Result{Outcome: Unknown, Detail: "it depends on a value that is not known here"}
 	}
 	if err == nil {
 		return Result{Value: value}
@@ -130,7 +130,7 @@ func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
 // Kind is the type of the value, in CEL's words.
 func (r Result) Kind() string { return r.Value.Type().TypeName() }
 
-// Reads are the fields that the value can hang on, such as assertion.sub, and the variables that are read as a whole. has() asks
+// Reads are the fields that the value can depend on, such as assertion.sub, and the variables that are read as a whole. has() asks
 // only whether a field is there.
 func (e Expression) Reads() []string {
 	var all []string

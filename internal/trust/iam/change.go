@@ -12,7 +12,7 @@ import (
 )
 
 // Obstacle is the condition that decides a role's verdict: of a refusal the first one that fails, or the first one of a
-// Deny statement that applies; of an open verdict the first one that hangs on something unknown.
+// Deny statement that applies; of an undecided verdict the first one that depends on something unknown.
 func Obstacle(r trust.Result) (trust.Step, trust.Condition, bool) {
 	for _, effect := range []string{"Deny", "Allow"} {
 		for _, s := range r.Steps {

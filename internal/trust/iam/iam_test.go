@@ -637,7 +637,7 @@ func TestAWSOutput(t *testing.T) {
 	if string(data) != want {
 		t.Errorf("got %s", data)
 	}
-	if want := "Whether Statement[0] lets this identity in hangs on aws:SourceIp, which neither the policy nor the token says."; r.Reason != want {
+	if want := "Undecided: whether Statement[0] lets this identity in depends on aws:SourceIp, and neither the policy nor the token contains it."; r.Reason != want {
 		t.Errorf("reason %q", r.Reason)
 	}
 }

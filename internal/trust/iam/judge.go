@@ -173,7 +173,7 @@ func (r request) evaluate(c condition, variables bool) judgedCondition {
 	case c.null && c.set != single:
 		judged.holds = trust.TruthOf(c.set == forAllValues) // whatever the key has: policy check "Null with qualifier"
 	case present == trust.Unknown:
-		judged.why = fmt.Sprintf("%.100s, which neither the policy nor the token says", c.key)
+		judged.why = fmt.Sprintf("%.100s, and neither the policy nor the token contains it", c.key)
 	case c.null:
 		judged.holds, judged.why = c.nullHolds(present)
 	case present == trust.No && c.set == forAnyValue && c.ifExists:
@@ -236,7 +236,7 @@ func (r request) compare(c condition, actual []string, variables bool) (trust.Tr
 				}
 			case trust.Unknown:
 				match = max(match, trust.Unknown)
-				why = fmt.Sprintf("a policy variable in %.200q, whose value neither the policy nor the token says", value)
+				why = fmt.Sprintf("a policy variable in %.200q, whose value neither the policy nor the token contains", value)
 			}
 		}
 		if c.negated {
@@ -296,9 +296,9 @@ func (j *roleJudgement) verdict() (trust.Verdict, string) {
 	case allows == trust.No:
 		return trust.Deny, j.obstacle()
 	case allows == trust.Unknown:
-		return trust.Undecided, fmt.Sprintf("Whether %s lets this identity in hangs on %s.", allowed.path, allowed.why)
+		return trust.Undecided, fmt.Sprintf("Undecided: whether %s lets this identity in depends on %s.", allowed.path, allowed.why)
 	case denies == trust.Unknown:
-		return trust.Undecided, fmt.Sprintf("Whether %s denies this identity hangs on %s.", denied.path, denied.why)
+		return trust.Undecided, fmt.Sprintf("Undecided: whether %s denies this identity depends on %s.", denied.path, denied.why)
 	}
 	return trust.Allow, allowed.path + " lets this identity in, and no statement denies it."
 }

@@ -347,7 +347,7 @@ func (a *policyReach) value(to *clause, request request, c condition, value stri
 	switch {
 	case state == trust.No:
 	case state == trust.Unknown:
-		unsure("a policy variable whose value neither the policy nor the token says")
+		unsure("a policy variable whose value neither the policy nor the token contains")
 	case text, c.boolean && !strings.Contains(value, "${"):
 		to.holding = append(to.holding, a.atom(p, c.anyCase || c.boolean))
 	case c.arn && !c.negated && c.set != forAllValues: // what differs as a text is none: see matchSomeARN

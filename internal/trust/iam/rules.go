@@ -238,7 +238,7 @@ func (j *roleJudgement) audienceRule(c judgedCondition, value string) {
 	switch {
 	case slices.ContainsFunc(j.id.Claims.Audience, p.matches), folded && c.anyCase:
 	case folded:
-		j.Find(finding.Error, "aws-uuid-case", c.path, fmt.Sprintf("%.200q has a UUID in another case than the token's, and the operator minds the case.", value), j.audienceFix(c.negated))
+		j.Find(finding.Error, "aws-uuid-case", c.path, fmt.Sprintf("%.200q has a UUID whose upper and lower case differs from the token's, and the operator is case-sensitive.", value), j.audienceFix(c.negated))
 	default:
 		j.Find(finding.Error, "aws-aud-mismatch", c.path, fmt.Sprintf("No token of this workspace has the audience %.200q.", value), j.audienceFix(c.negated))
 	}

@@ -106,7 +106,7 @@ func neverMatches(value string, p pattern, op operator, c oidc.Claims) []subject
 	}
 	var faults []subjectFault
 	if !op.anyCase && hasForeignCase(value, c.Subject) {
-		faults = append(faults, subjectFault{"aws-uuid-case", finding.Error, "has a UUID in another case than the token's, and the operator minds the case"})
+		faults = append(faults, subjectFault{"aws-uuid-case", finding.Error, "has a UUID whose upper and lower case differs from the token's, and the operator is case-sensitive"})
 	}
 	_, last, _ := bitbucket.CutLast(value)
 	switch {

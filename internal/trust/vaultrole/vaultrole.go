@@ -135,7 +135,7 @@ func (v *judgement) subject() {
 	} else if want != has {
 		v.Deny(fmt.Sprintf("The role's bound_subject is %q and the token's subject is %q.", want, has))
 	}
-	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "Vault compares bound_subject with the whole subject, which ends in the step's UUID: it fits one step and then none.",
+	v.Find(finding.Error, "vault-sub-bound", "bound_subject", "Vault compares bound_subject with the whole subject, which ends in the step's UUID: it matches one step and then no other.",
 		v.bind("bound_subject"))
 }
 
