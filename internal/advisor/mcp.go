@@ -54,7 +54,10 @@ func runMCP(ctx context.Context, version string, c *cli.Console, a *cli.Argument
 		return c.Fail(err, cli.Misused)
 	}
 	in, out := c.Streams()
-	if err := mcp.Serve(ctx, config, in, out); err != nil {
+	switch err := mcp.Serve(ctx, config, in, out); {
+	case ctx.Err() != nil:
+		return c.Fail(errors.New("mcp: "+cli.Ended(ctx, "TIMEOUT ran out")), cli.Failed)
+	case err != nil:
 		return c.Fail(hint.With(fmt.Errorf("mcp: %w", err), "a client speaks the Model Context Protocol on standard input, one JSON message a line"), cli.Failed)
 	}
 	return cli.Done

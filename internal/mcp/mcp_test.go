@@ -321,7 +321,7 @@ func TestWhoGetsInIsWhatCheckPrints(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestToolsRefuse(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{
