@@ -11,6 +11,24 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
+func admitsOthers() finding.Rule {
+	return finding.Rule{
+		Name: "aws-admits-others", Severity: finding.Error,
+		Finds: "another repository's identity gets in, with a witness",
+		Why:   "The document lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of one, which `check --claims` confirms.",
+		Fix:   "Let the Allow itself name the repository: `{repository}:*` under StringLike on `:sub`.",
+	}
+}
+
+func namesOthers() finding.Rule {
+	return finding.Rule{
+		Name: "aws-names-others", Severity: finding.Note,
+		Finds: "another repository that the document names by its whole UUID",
+		Why:   "A role can be shared on purpose. Everybody who may push to the other repository has the role too.",
+		Fix:   "Remove the value, or use a role for each repository.",
+	}
+}
+
 // othersRules find who else gets in through a role that lets the identity in. They decide it; the rules that read the text only say
 // what is wrong with it.
 func (j *roleJudgement) othersRules() {
@@ -154,6 +172,15 @@ func (j *roleJudgement) grantsRepository(a *policyReach, own, environment string
 		}
 		return false
 	})
+}
+
+func notJudged() finding.Rule {
+	return finding.Rule{
+		Name: "aws-not-judged", Severity: finding.Note,
+		Finds: "a statement for other principals",
+		Why:   "Accounts, services and other identity providers are not Bitbucket's identities. It is not judged whom they let in, so exit status 0 says nothing about them.",
+		Fix:   "Use a role for each kind of principal.",
+	}
 }
 
 // worldRule finds a statement for everyone, and notes statements for other principals.

@@ -7,10 +7,27 @@ import (
 	"strings"
 	"time"
 
-	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
 )
+
+// Rules are the rules of this package, in the order of the documentation. The text of each stands beside what finds it.
+func Rules() []finding.Rule {
+	return []finding.Rule{
+		subMissing(), subWildcard(), subBoundary(), subBraces(), subShape(), subPinsStep(), equalsWildcard(), uuidCase(), repositoryWide(),
+		audMissing(), audMismatch(), audMultivalued(), allValues(), failsOpen(), claimUnavailable(), keyPrefix(), principalWrong(),
+		actionWrong(), sourceIPOnly(), policyTooLong(), sessionTooLong(), admitsOthers(), namesOthers(), notJudged(),
+	}
+}
+
+func policyTooLong() finding.Rule {
+	return finding.Rule{
+		Name: "aws-policy-too-long", Severity: finding.Error, Milder: finding.Warning,
+		Finds: "a trust policy that is longer than IAM stores",
+		Why:   "IAM stores at most 4096 characters, without white space, and 2048 until the quota is raised: between the two limits the finding is a warning.",
+		Fix:   "Use a role for each repository, or fewer values.",
+	}
+}
 
 // applyRules looks for everything in a role's policy that docs/rules.md has a page on.
 func (j *roleJudgement) applyRules() {
@@ -48,6 +65,15 @@ func (j *roleJudgement) refusalFix(r refusal) finding.Fix {
 	return j.statementFix()
 }
 
+func sessionTooLong() finding.Rule {
+	return finding.Rule{
+		Name: "aws-session-too-long", Severity: finding.Warning,
+		Finds: "a requested duration above the role's MaxSessionDuration",
+		Why:   "AWS refuses the call when AWS_SESSION_DURATION is longer than the role allows. The default of a role is one hour.",
+		Fix:   "Raise it with `aws iam update-role --max-session-duration`, or ask for less.",
+	}
+}
+
 // sessionRule compares the duration that will be asked for with the one that the role allows.
 func (j *roleJudgement) sessionRule() {
 	limit, err := strconv.Atoi(j.role.maxSession)
@@ -59,121 +85,6 @@ func (j *roleJudgement) sessionRule() {
 		finding.Fix{Kind: finding.YAML, Text: fmt.Sprintf("AWS_SESSION_DURATION: %q", strconv.Itoa(limit))})
 }
 
-// principalRules look for principals that never are, or that are too many.
-func (j *roleJudgement) principalRules(s judgedStatement) {
-	path := s.path + ".Principal"
-	j.worldRule(s)
-	for _, name := range s.principals.federated {
-		if p, ok := parseProviderARN(name); ok && p.path == j.request.issuer && !j.role.canTrust(p) {
-			j.Find(finding.Error, "aws-principal", path, fmt.Sprintf("%.300q is no identity provider of the role's own account, and IAM takes no other.", name), j.principalFix())
-		}
-	}
-}
-
-// missingPrincipalRule applies where no Allow statement is about the token's provider and nothing else says why.
-func (j *roleJudgement) missingPrincipalRule() {
-	path := "Statement"
-	for _, s := range j.statements {
-		if s.effect != "Allow" {
-			continue
-		}
-		if s.named {
-			return
-		}
-		if len(s.principals.federated) > 0 && path == "Statement" {
-			path = s.path + ".Principal"
-		}
-	}
-	if !j.Found("aws-principal") {
-		j.Find(finding.Error, "aws-principal", path, "No Allow statement names the identity provider of the token's issuer.", j.principalFix())
-	}
-}
-
-// actionRules look for statements that are about other actions, or about all.
-func (j *roleJudgement) actionRules(s judgedStatement) {
-	path := s.path + ".Action"
-	switch {
-	case s.notAction && (s.effect == "Allow" || s.covers == trust.No):
-		j.Find(finding.Error, "aws-action", s.path+".NotAction", "NotAction leaves open which actions the statement is about.", actionFix())
-	case s.covers == trust.No:
-		j.Find(finding.Error, "aws-action", path, "The statement is not about sts:AssumeRoleWithWebIdentity.", actionFix())
-	case s.effect == "Allow":
-		for _, action := range s.actions {
-			if lower := strings.ToLower(action); lower == "*" || lower == "sts:*" {
-				j.Find(finding.Warning, "aws-action", path, fmt.Sprintf("%q allows more than sts:AssumeRoleWithWebIdentity.", action), actionFix())
-			}
-		}
-	}
-}
-
-// A claimKey is a condition key that is meant to be a claim of the token.
-type claimKey struct{ prefix, claim string }
-
-// parseClaimKey reads a key in lower case. Keys of AWS itself and of its services are none.
-func (j *roleJudgement) parseClaimKey(lower string) (claimKey, bool) {
-	prefix, claim, _ := bitbucket.CutLast(lower)
-	k := claimKey{prefix, claim}
-	for _, service := range []string{"aws:", "sts:", "iam:"} {
-		if strings.HasPrefix(lower, service) {
-			return k, false
-		}
-	}
-	host, _, _ := strings.Cut(j.request.issuer, "/")
-	return k, strings.ContainsAny(prefix, "./") || strings.Contains(lower, strings.ToLower(host)) ||
-		claim == "sub" || claim == "aud" || prefix == "" && j.isTokenClaim(claim)
-}
-
-// isTokenClaim reports whether the token has a claim, named in lower case.
-func (j *roleJudgement) isTokenClaim(lower string) bool {
-	for name := range j.id.All {
-		if strings.ToLower(name) == lower {
-			return true
-		}
-	}
-	return false
-}
-
-// keyRules look for keys that no request has. A key may be of any provider that the statement names.
-func (j *roleJudgement) keyRules(s judgedStatement) {
-	issuers := []string{strings.ToLower(j.request.issuer)}
-	for _, name := range s.principals.federated {
-		if p, ok := parseProviderARN(name); ok {
-			name = p.path
-		}
-		issuers = append(issuers, strings.ToLower(name)) // AWS's own partners have no ARN
-	}
-	for _, c := range s.conditions {
-		k, ok := j.parseClaimKey(c.lower)
-		if !ok {
-			continue
-		}
-		known := slices.Contains(issuers, k.prefix)
-		if !known {
-			j.Find(finding.Error, "aws-key-prefix", c.path, fmt.Sprintf("The key %.200q is not the issuer without https://, a colon and a claim, so that no request has it.", c.key), j.claimFix(c.condition))
-		}
-		if k.claim != "sub" && k.claim != "aud" && (known || j.isTokenClaim(k.claim)) {
-			j.Find(finding.Error, "aws-claim-unavailable", c.path, fmt.Sprintf("AWS does not read the claim of %.200q from Bitbucket's tokens, only sub and aud.", c.key), j.subjectFix(c.negated))
-		}
-	}
-}
-
-// valueRules look at each value on its own. Under Deny only those apply that mean: never matches.
-func (j *roleJudgement) valueRules(s judgedStatement) {
-	for _, c := range s.conditions {
-		for _, value := range c.values {
-			if c.literal && wildcards(value).wild() && !c.meets(value) && !strings.Contains(value, "${") {
-				j.Find(finding.Error, "aws-equals-wildcard", c.path, fmt.Sprintf("%s takes the * or ? in %.200q literally.", c.name, value), likeFix(c.condition, value))
-			}
-			switch c.lower {
-			case j.key("sub"):
-				j.subjectRules(s.effect, c, value)
-			case j.key("aud"):
-				j.audienceRule(c, value)
-			}
-		}
-	}
-}
-
 // key is the condition key of a claim, in lower case.
 func (j *roleJudgement) key(claim string) string {
 	return strings.ToLower(j.request.issuer) + ":" + claim
@@ -182,72 +93,31 @@ func (j *roleJudgement) key(claim string) string {
 // meets reports whether a value is one of the request's as it stands.
 func (c judgedCondition) meets(value string) bool { return slices.Contains(c.actual, value) }
 
-// subjectRules look at a value for the subject. Operators that do not compare strings are left to the steps.
-func (j *roleJudgement) subjectRules(effect string, c judgedCondition, value string) {
-	if !c.variable {
-		return
-	}
-	p, state := j.request.expand(value, true, j.role.policy.variables)
-	switch state {
-	case trust.Unknown:
-		return
-	case trust.No:
-		p = nil // a variable without a value: nothing matches
-	}
-	faults := neverMatches(value, p, c.operator, j.id.Claims)
-	if len(faults) == 0 && effect == "Allow" && !c.negated {
-		faults = j.letsInTooMuch(c.condition, value, p)
-	}
-	for _, f := range faults {
-		j.Find(f.severity, f.rule, c.path, fmt.Sprintf("%.200q %s.", value, f.message), j.subjectFix(c.negated))
+func subMissing() finding.Rule {
+	return finding.Rule{
+		Name: "aws-sub-missing", Severity: finding.Error,
+		Finds: "an Allow statement without a condition on `:sub`",
+		Why:   "The OIDC provider stands for the whole workspace. Without a condition on `:sub`, every step of every repository of the workspace may assume the role. IAM does not require the condition for an issuer that belongs to one workspace.",
+		Fix:   "Add a StringLike condition on `:sub` with `{repository}:*`, or `{repository}:{environment}:*` for a deployment environment.",
 	}
 }
 
-// letsInTooMuch finds what a value for the subject lets in beyond one environment of one repository.
-func (j *roleJudgement) letsInTooMuch(c condition, value string, p pattern) []subjectFault {
-	switch {
-	case j.isItself(c, value):
-		return []subjectFault{{"aws-sub-wildcard", finding.Error, "stands for whatever subject the token has, so that every repository of the workspace gets in"}}
-	case c.like:
-		return matchesTooMuch(value, p)
-	}
-	return nil
-}
-
-// isItself reports whether a value has a policy variable for the very key that it is compared with.
-func (j *roleJudgement) isItself(c condition, value string) bool {
-	if !c.variable || !j.role.policy.variables {
-		return false
-	}
-	for _, after, found := strings.Cut(value, "${"); found; _, after, found = strings.Cut(after, "${") {
-		if name, _, closed := strings.Cut(after, "}"); closed && variableKey(name) == c.lower {
-			return true
-		}
-	}
-	return false
-}
-
-// audienceRule looks at a value for the audience. Only what cannot be a custom audience is judged: another step may ask for
-// any of those.
-func (j *roleJudgement) audienceRule(c judgedCondition, value string) {
-	if !c.variable || !isNeverCustom(value) {
-		return
-	}
-	p := wildcards(value)
-	folded := slices.ContainsFunc(j.id.Claims.Audience, p.matchesAnyCase)
-	switch {
-	case slices.ContainsFunc(j.id.Claims.Audience, p.matches), folded && c.anyCase:
-	case folded:
-		j.Find(finding.Error, "aws-uuid-case", c.path, fmt.Sprintf("%.200q has a UUID whose upper and lower case differs from the token's, and the operator is case-sensitive.", value), j.audienceFix(c.negated))
-	default:
-		j.Find(finding.Error, "aws-aud-mismatch", c.path, fmt.Sprintf("No token of this workspace has the audience %.200q.", value), j.audienceFix(c.negated))
+func audMissing() finding.Rule {
+	return finding.Rule{
+		Name: "aws-aud-missing", Severity: finding.Warning,
+		Finds: "an Allow statement without a condition on `:aud`",
+		Why:   "A token for another service is accepted too, if its audience is one of the provider's client ids.",
+		Fix:   "Add a condition on `:aud` with the workspace's audience.",
 	}
 }
 
-// isNeverCustom reports whether a value is AWS's own audience or means to be a workspace's.
-func isNeverCustom(audience string) bool {
-	lower := strings.ToLower(audience)
-	return lower == "sts.amazonaws.com" || strings.HasPrefix(lower, "ari:cloud:bitbucket:")
+func sourceIPOnly() finding.Rule {
+	return finding.Rule{
+		Name: "aws-source-ip-only", Severity: finding.Warning,
+		Finds: "an address range as the only condition",
+		Why:   "All customers of Bitbucket share its addresses, and self-hosted runners have other addresses. An address is not an identity.",
+		Fix:   "Add a condition on `:sub`.",
+	}
 }
 
 // guardRules look for what an Allow leaves open.
@@ -288,6 +158,33 @@ func (j *roleJudgement) guards(c judgedCondition, claim string, required bool) g
 		return unguarded // for a subject that has a rule of its own
 	}
 	return guarded
+}
+
+func audMultivalued() finding.Rule {
+	return finding.Rule{
+		Name: "aws-aud-multivalued", Severity: finding.Warning,
+		Finds: "an operator without `ForAnyValue:` where the token has several audiences",
+		Why:   "AWS does not document how an operator without a set prefix compares a claim that is a list.",
+		Fix:   "Put `ForAnyValue:` before the operator: it also holds for a single value.",
+	}
+}
+
+func allValues() finding.Rule {
+	return finding.Rule{
+		Name: "aws-forallvalues", Severity: finding.Error,
+		Finds: "`ForAllValues:` on `:sub` or `:aud` under Allow",
+		Why:   "ForAllValues holds when the key is missing: the condition lets in tokens without the claim.",
+		Fix:   "Remove the prefix, or write `ForAnyValue:`.",
+	}
+}
+
+func failsOpen() finding.Rule {
+	return finding.Rule{
+		Name: "aws-fails-open", Severity: finding.Error,
+		Finds: "only `…IfExists`, `Null` or negated operators guard `:sub` or `:aud`",
+		Why:   "These conditions hold when the key is missing, and a negated one holds for every other value. A misspelt key lets in everyone.",
+		Fix:   "Say what the value must be, with StringLike or StringEquals.",
+	}
 }
 
 // guardRule weighs the conditions on a claim.

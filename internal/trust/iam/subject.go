@@ -99,6 +99,42 @@ type subjectFault struct {
 	message  string // goes on a quoted value
 }
 
+func subBraces() finding.Rule {
+	return finding.Rule{
+		Name: "aws-sub-braces", Severity: finding.Error,
+		Finds: "a UUID without its braces in `:sub`",
+		Why:   "The UUIDs in Bitbucket's subject stand in braces, which are part of the value. A value without them never matches. Only the UUID in the audience has none.",
+		Fix:   "Put the UUID in braces: `{2e9e429c-…}`. In Terraform `{` needs no escape, `${` does.",
+	}
+}
+
+func subShape() finding.Rule {
+	return finding.Rule{
+		Name: "aws-sub-shape", Severity: finding.Error,
+		Finds: "a `:sub` value in a form that Bitbucket's subjects never have",
+		Why:   "The subject is `{repository}:{step}`, or `{repository}:{environment}:{step}` on a deployment step, and nothing else: no workspace, no branch, no name of an environment. `repo:org/name` is the form of GitHub.",
+		Fix:   "Write `{repository}:*` or `{repository}:{environment}:*`, with UUIDs.",
+	}
+}
+
+func subPinsStep() finding.Rule {
+	return finding.Rule{
+		Name: "aws-sub-pins-step", Severity: finding.Error,
+		Finds: "a whole subject with the step's UUID",
+		Why:   "Every step run has a new UUID. Such a value works in the step that it was copied from, and never again.",
+		Fix:   "Replace the last UUID by `*`, under StringLike.",
+	}
+}
+
+func uuidCase() finding.Rule {
+	return finding.Rule{
+		Name: "aws-uuid-case", Severity: finding.Error,
+		Finds: "a UUID whose upper and lower case differs from the token's, under a case-sensitive operator",
+		Why:   "AWS compares these values case-sensitively, and Bitbucket writes UUIDs in lower case.",
+		Fix:   "Write the UUID in lower case.",
+	}
+}
+
 // neverMatches finds why a value matches no step's subject, or none but one step's.
 func neverMatches(value string, p pattern, op operator, c oidc.Claims) []subjectFault {
 	if subjectLacksBraces(value) {
@@ -116,6 +152,24 @@ func neverMatches(value string, p pattern, op operator, c oidc.Claims) []subject
 		faults = append(faults, subjectFault{"aws-sub-pins-step", finding.Error, "ends in a step's UUID, which is another one in every step, so that it matches once and never again"})
 	}
 	return faults
+}
+
+func subBoundary() finding.Rule {
+	return finding.Rule{
+		Name: "aws-sub-boundary", Severity: finding.Error,
+		Finds: "a `:sub` pattern with a wildcard inside or directly after the repository's UUID",
+		Why:   "Without the colon the pattern ends in the middle of a part. A shortened UUID matches every repository whose UUID begins with the same characters.",
+		Fix:   "Write the whole UUID, its closing brace and a colon before the `*`.",
+	}
+}
+
+func repositoryWide() finding.Rule {
+	return finding.Rule{
+		Name: "aws-repository-wide", Severity: finding.Note,
+		Finds: "`{repository}:*`, which lets in the whole repository",
+		Why:   "`*` also matches colons: every branch, every pull request and every deployment environment of the repository matches. Everybody who may push a branch has the role. AWS sees no branch; a deployment environment is the only narrower scope.",
+		Fix:   "If the role is for a deployment, write `{repository}:{environment}:*`.",
+	}
 }
 
 // matchesTooMuch finds what a pattern with wildcards lets in beyond one environment of one repository.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -67,6 +68,24 @@ func cuts(pattern string) bool {
 		pattern = pattern[:span.Start] + pattern[span.End:]
 	}
 	return strings.Trim(pattern, "*:{}") != ""
+}
+
+func admitsOthers() finding.Rule {
+	return finding.Rule{
+		Name: "vault-admits-others", Severity: finding.Error,
+		Finds: "another repository's identity gets in, with a witness",
+		Why:   "The role lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of one, which `check --claims` confirms.",
+		Fix:   "Bind `repositoryUuid` to the whole UUID, with braces.",
+	}
+}
+
+func namesOthers() finding.Rule {
+	return finding.Rule{
+		Name: "vault-names-others", Severity: finding.Note,
+		Finds: "another repository that the document names by its whole UUID",
+		Why:   "A role can be shared on purpose. Everybody who may push to the other repository has the role too.",
+		Fix:   "Remove the UUID, or write a role for each repository.",
+	}
 }
 
 // others finds who else gets in through a role that lets the identity in.

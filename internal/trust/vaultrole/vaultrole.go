@@ -2,11 +2,9 @@
 package vaultrole
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
@@ -112,6 +110,15 @@ func (v *judgement) kind() {
 	}
 }
 
+func audienceMismatch() finding.Rule {
+	return finding.Rule{
+		Name: "vault-audience-mismatch", Severity: finding.Error,
+		Finds: "`bound_audiences` that the token does not meet, or none",
+		Why:   "A token with an audience is refused by a role that binds none, and by one that binds others.",
+		Fix:   "Write the workspace's audience, without braces.",
+	}
+}
+
 // audience compares. Vault refuses a token with an audience where the role binds none.
 func (v *judgement) audience() {
 	const rule, path = "vault-audience-mismatch", "bound_audiences"
@@ -121,6 +128,15 @@ func (v *judgement) audience() {
 		v.Refuse(rule, path, fmt.Sprintf("The role binds no audience, and the token has %s, which Vault then refuses.", trust.Quoted(has)), fix)
 	} else if !slices.ContainsFunc(want, func(a string) bool { return slices.Contains(has, a) }) {
 		v.Refuse(rule, path, fmt.Sprintf("The role wants the audience %s and the token has %s.", trust.Quoted(want), trust.Quoted(has)), fix)
+	}
+}
+
+func subBound() finding.Rule {
+	return finding.Rule{
+		Name: "vault-sub-bound", Severity: finding.Error,
+		Finds: "`bound_subject`, or a claim, bound to a step's UUID",
+		Why:   "The subject and the step's UUID are new in every step run: the role works once.",
+		Fix:   "Bind `repositoryUuid`, and `deploymentEnvironmentUuid` for a deployment environment.",
 	}
 }
 
@@ -207,6 +223,15 @@ func (v *judgement) pins(name, value string) bool {
 	return false
 }
 
+func repositoryUnbound() finding.Rule {
+	return finding.Rule{
+		Name: "vault-repository-unbound", Severity: finding.Error,
+		Finds: "nothing that binds the repository",
+		Why:   "Every repository of the workspace may log in with the role.",
+		Fix:   "Add `repositoryUuid`, with braces, to `bound_claims`.",
+	}
+}
+
 // repository finds a role that binds nothing of which the repository's tokens have their own value.
 func (v *judgement) repository() {
 	if v.role.BoundSubject != "" {
@@ -226,6 +251,15 @@ func (v *judgement) repository() {
 // wide reports whether a value is a pattern that holds no whole UUID, so that other repositories fit as well.
 func (v *judgement) wide(value string) bool {
 	return v.globs() && strings.Contains(value, "*") && len(bitbucket.UUIDs(value)) == 0
+}
+
+func userClaimPerStep() finding.Rule {
+	return finding.Rule{
+		Name: "vault-user-claim-per-step", Severity: finding.Warning,
+		Finds: "a `user_claim` that changes in every step",
+		Why:   "Vault creates an entity for each value of the claim: a new one in each step, and each counts as a client.",
+		Fix:   "Write `\"user_claim\": \"repositoryUuid\"`.",
+	}
 }
 
 // user looks at the claim that names the entity.
@@ -303,90 +337,4 @@ func (v *judgement) write(change map[string]any) finding.Fix {
 		change["bound_claims_type"] = "glob"
 	}
 	return finding.Fix{Kind: finding.Shell, Text: shell.Document("vault write auth/jwt/role/"+setup.RoleName+" -", document.Indented(change))}
-}
-
-// claim finds a claim by its name, or by a JSON pointer (RFC 6901).
-func claim(claims map[string]any, name string, pointer bool) (any, bool) {
-	var value any = claims
-	path := []string{name}
-	if pointer {
-		path = strings.Split(strings.TrimPrefix(name, "/"), "/")
-	}
-	for _, part := range path {
-		if pointer {
-			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		}
-		switch holder := value.(type) {
-		case map[string]any:
-			value = holder[part]
-		case []any:
-			i, err := strconv.Atoi(part)
-			if err != nil || i < 0 || i >= len(holder) {
-				return nil, false
-			}
-			value = holder[i]
-		default:
-			return nil, false
-		}
-	}
-	return value, value != nil
-}
-
-// items is a value as a list: one value is a list of one.
-func items(value any) []any {
-	if items, ok := value.([]any); ok {
-		return items
-	}
-	return []any{value}
-}
-
-// isScalar reports whether a value can be compared.
-func isScalar(value any) bool {
-	switch value.(type) {
-	case string, bool, json.Number:
-		return true
-	}
-	return false
-}
-
-// texts are the texts among a bound claim's values.
-func texts(value any) []string {
-	var all []string
-	for _, item := range items(value) {
-		if text, ok := item.(string); ok {
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
-// glob matches as Vault does: * is any run of characters, and nothing else is special (github.com/ryanuber/go-glob).
-func glob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		_, behind, found := strings.Cut(text, part)
-		if !found {
-			return false
-		}
-		text = behind
-	}
-	return strings.HasSuffix(text, parts[last])
-}
-
-// shown is a value in a message.
-func shown(value any) string {
-	var shown []string
-	for _, item := range items(value) {
-		data, _ := json.Marshal(item) // came from JSON
-		shown = append(shown, string(data))
-	}
-	return strings.Join(shown, " or ")
 }

@@ -12,9 +12,17 @@ import (
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/shell"
-
 	"cel.dev/cel-go/common/types/ref"
 )
+
+func mappingInvalid() finding.Rule {
+	return finding.Rule{
+		Name: "gcp-mapping-invalid", Severity: finding.Error,
+		Finds: "a mapping that cannot work",
+		Why:   "A mapping reads only `assertion` and results in texts, for `google.groups` in a list of texts. It must set `google.subject`, to at most 127 bytes; all attributes together have at most 8 KB.",
+		Fix:   "Replace the expression; see `pipe explain`.",
+	}
+}
 
 // mapped evaluates every expression of the mapping.
 func (p *providerJudgement) mapped() {
@@ -61,6 +69,15 @@ func (p *providerJudgement) valid(assertion map[string]any) map[string]string {
 		}
 	}
 	return valid
+}
+
+func mappingAbsentClaim() finding.Rule {
+	return finding.Rule{
+		Name: "gcp-mapping-absent-claim", Severity: finding.Error,
+		Finds: "a mapping that reads, without `has()`, a claim that this identity does not have",
+		Why:   "Google does not document what happens to the token then. `deploymentEnvironmentUuid` exists on deployment steps only.",
+		Fix:   "Guard it: `has(assertion.x) ? assertion.x : 'none'`.",
+	}
 }
 
 // attribute evaluates one expression of the mapping. Where the claims are nil, nothing is known of them.

@@ -1,7 +1,6 @@
 package wif
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,10 +11,8 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cel"
 	"bitbucket-oidc/internal/document"
-	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/setup"
-	"bitbucket-oidc/internal/shell"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -192,155 +189,6 @@ func (p *Provider) judgeAs(id bitbucket.Identity, o trust.Options, bare, chosen 
 		check(j)
 	}
 	return j
-}
-
-// conclude is the result. What is found beside policies is added to what the provider shows by itself.
-func (p *providerJudgement) conclude() trust.Result {
-	beside := p.Ruling
-	beside.Findings = p.Findings.Clone()
-	fix := p.name.command("update-oidc", "--attribute-condition="+shell.Word(setup.GCPConditionFor(p.id.Claims)))
-	const path = "attributeCondition"
-	switch missing := strings.TrimSpace(p.file.AttributeCondition) == ""; {
-	case missing && !p.narrowed:
-		beside.Find(finding.Error, "gcp-condition-missing", path,
-			"There is no attribute condition and no binding narrower than the pool: every repository of the workspace gets in.", fix)
-	case missing && p.relied:
-		beside.Find(finding.Warning, "gcp-condition-unscoped", path,
-			"There is no attribute condition, while a binding admits more than one repository.", fix)
-	case !missing && p.relied && !p.scoped:
-		beside.Find(finding.Warning, "gcp-condition-unscoped", path,
-			"The condition reads neither the repository's nor the environment's UUID, while a binding leaves it to the condition to tell repositories apart.", fix)
-	}
-	return beside.Result(trust.GCPProvider, p.name.provider, "The provider accepts this token: issuer, audience, mapping and condition fit.")
-}
-
-// verdict is the provider's verdict and its reason, without what is found beside policies.
-func (p *providerJudgement) verdict() (trust.Verdict, string) {
-	r := p.conclude()
-	return r.Verdict, r.Reason
-}
-
-func (p *providerJudgement) state() {
-	const rule = "gcp-provider-disabled"
-	if p.pool != "" {
-		n := p.name.known()
-		p.Refuse(rule, "name", "The provider's pool is "+p.pool+".", finding.Fix{Kind: finding.Shell, Text: setup.GCPPoolEnable(setup.GCPPoolName(n.project, n.pool), p.pool)})
-	}
-	switch f := p.file; {
-	case f.State == "DELETED":
-		p.Refuse(rule, "state", "The provider is deleted.", p.name.command("undelete"))
-	case f.State != "" && f.State != "ACTIVE":
-		p.Undecide("Undecided: the provider's state is neither ACTIVE nor DELETED.")
-	}
-	if p.file.Disabled {
-		p.Refuse(rule, "disabled", "The provider is disabled.", p.name.command("update-oidc", "--no-disabled"))
-	}
-	if t := p.file.ExpireTime; t != nil && !p.now.Before(*t) {
-		p.Refuse(rule, "expireTime", "The provider expired at "+t.Format(time.RFC3339)+".", p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
-	}
-}
-
-func (p *providerJudgement) issuer() {
-	const rule = "gcp-issuer-mismatch"
-	want := p.id.Claims.Issuer
-	if p.file.OIDC == nil {
-		p.Refuse(rule, "oidc", "The provider takes no OIDC tokens.", p.name.command("create-oidc", setup.GCPProviderFlags(p.id.Claims)...))
-	} else if p.file.OIDC.IssuerURI != want {
-		p.Refuse(rule, "oidc.issuerUri", fmt.Sprintf("The provider's issuer is %q and the token's is %q.", p.file.OIDC.IssuerURI, want),
-			p.name.command("update-oidc", "--issuer-uri="+shell.Word(want)))
-	} else if p.file.OIDC.JwksJSON != "" {
-		p.Undecide("Undecided: Google takes the keys in oidc.jwksJson in place of the issuer's, and whose they are is not known.")
-	}
-}
-
-// audience compares. Any of the token's audiences may be allowed; without a list it must be the provider's own name.
-func (p *providerJudgement) audience() {
-	if p.file.OIDC == nil {
-		return
-	}
-	allowed, has := p.file.OIDC.AllowedAudiences, p.id.Claims.Audience
-	fits := func(audience string) bool {
-		name, named := audienceName(audience)
-		if len(allowed) == 0 {
-			return named && name.fits(p.name)
-		}
-		return slices.ContainsFunc(allowed, func(a string) bool {
-			other, otherNamed := audienceName(a)
-			return a == audience || named && otherNamed && name.fits(other) &&
-				strings.HasPrefix(a, "https:") == strings.HasPrefix(audience, "https:")
-		})
-	}
-	if slices.ContainsFunc(has, fits) {
-		return
-	}
-	wanted := trust.Quoted(allowed)
-	if len(allowed) == 0 {
-		wanted = "only its own name"
-	}
-	list := append(slices.Clone(allowed), bitbucket.WorkspaceAudience(p.id.Claims))
-	p.Refuse("gcp-audience-mismatch", "oidc.allowedAudiences",
-		fmt.Sprintf("The provider allows %s and the token's audience is %s.", wanted, trust.Quoted(has)),
-		p.name.command("update-oidc", "--allowed-audiences="+shell.Word(strings.Join(list, ","))))
-}
-
-// audienceName reads the default audience, which is the provider's name, with or without https:.
-func audienceName(audience string) (poolPath, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(audience, "https:"), "//iam.googleapis.com/")
-	name, behind, named := parsePoolPath(rest)
-	return name, ok && named && behind == "" && name.provider != ""
-}
-
-// confirm finds the functions that Google's documentation of workload identity does not have. Google took the expression when the
-// provider was made, so that the verdict stands.
-func (p *providerJudgement) confirm(path string, expression cel.Expression) {
-	documented := []string{"has", "size", "startsWith", "endsWith", "contains", "matches", "extract", "split", "join"}
-	for _, name := range expression.Functions() {
-		if !slices.Contains(documented, name) {
-			p.Find(finding.Warning, "gcp-function-unconfirmed", path,
-				fmt.Sprintf("CEL has %s(), and Google's documentation of workload identity does not.", name),
-				finding.Fix{Kind: finding.Advice, Text: "use one of " + strings.Join(documented, ", ")})
-		}
-	}
-}
-
-// conditioned evaluates the attribute condition.
-func (p *providerJudgement) conditioned() {
-	const rule, path = "gcp-condition-rejects", "attributeCondition"
-	source := p.file.AttributeCondition
-	if strings.TrimSpace(source) == "" {
-		return
-	}
-	fix := p.name.command("update-oidc", "--attribute-condition="+shell.Word(setup.GCPConditionFor(p.id.Claims)))
-	if n := utf8.RuneCountInString(source); n > longestCondition {
-		p.Refuse(rule, path, fmt.Sprintf("The condition has %d characters, more than %d.", n, longestCondition), fix)
-		return
-	}
-	expression, err := p.Provider.condition.Expression, p.Provider.condition.err
-	if errors.Is(err, cel.ErrForeign) { // Google took it when the provider was made
-		p.Undecide("Undecided: the condition uses a function or a syntax that is not known here.")
-		return
-	}
-	if err != nil {
-		p.Refuse(rule, path, fmt.Sprintf("The condition is not CEL: %v.", err), fix)
-		return
-	}
-	p.confirm(path, expression)
-	p.scoped = p.tellsRepositories(expression.Reads())
-	known, unknown := p.variables()
-	switch result := expression.Eval(known, unknown...); result.Outcome {
-	case cel.Unknown:
-		p.Undecide("Undecided: the condition " + result.Detail + ".")
-	case cel.Absent:
-		p.Refuse(rule, path, fmt.Sprintf("The condition does not evaluate: it reads %s, which the token does not have.", result.Detail), fix)
-	case cel.Failed:
-		p.Refuse(rule, path, "The condition does not evaluate: "+result.Detail+".", fix)
-	case cel.Known:
-		if holds, ok := result.Value.Value().(bool); !ok {
-			p.Refuse(rule, path, fmt.Sprintf("The condition comes to a value of type %s, not to true or false.", result.Kind()), fix)
-		} else if !holds {
-			p.Refuse(rule, path, fmt.Sprintf("The condition %q is false for the token%s.", source, p.having(expression.Reads())), fix)
-		}
-	}
 }
 
 // variables are what a condition can read, and which fields of it are unknown.

@@ -1,0 +1,93 @@
+package vaultrole
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// claim finds a claim by its name, or by a JSON pointer (RFC 6901).
+func claim(claims map[string]any, name string, pointer bool) (any, bool) {
+	var value any = claims
+	path := []string{name}
+	if pointer {
+		path = strings.Split(strings.TrimPrefix(name, "/"), "/")
+	}
+	for _, part := range path {
+		if pointer {
+			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		}
+		switch holder := value.(type) {
+		case map[string]any:
+			value = holder[part]
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(holder) {
+				return nil, false
+			}
+			value = holder[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, value != nil
+}
+
+// items is a value as a list: one value is a list of one.
+func items(value any) []any {
+	if items, ok := value.([]any); ok {
+		return items
+	}
+	return []any{value}
+}
+
+// isScalar reports whether a value can be compared.
+func isScalar(value any) bool {
+	switch value.(type) {
+	case string, bool, json.Number:
+		return true
+	}
+	return false
+}
+
+// texts are the texts among a bound claim's values.
+func texts(value any) []string {
+	var all []string
+	for _, item := range items(value) {
+		if text, ok := item.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// glob matches as Vault does: * is any run of characters, and nothing else is special (github.com/ryanuber/go-glob).
+func glob(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, parts[0])
+	if !ok {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		_, behind, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = behind
+	}
+	return strings.HasSuffix(text, parts[last])
+}
+
+// shown is a value in a message.
+func shown(value any) string {
+	var shown []string
+	for _, item := range items(value) {
+		data, _ := json.Marshal(item) // came from JSON
+		shown = append(shown, string(data))
+	}
+	return strings.Join(shown, " or ")
+}

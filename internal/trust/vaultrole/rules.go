@@ -1,0 +1,10 @@
+package vaultrole
+
+import "bitbucket-oidc/internal/finding"
+
+// Rules are the rules of this package, in the order of the documentation. The text of each stands beside what finds it.
+func Rules() []finding.Rule {
+	return []finding.Rule{
+		subBound(), audienceMismatch(), repositoryUnbound(), userClaimPerStep(), admitsOthers(), namesOthers(),
+	}
+}
