@@ -50,7 +50,7 @@ func arrows() map[string][]string {
 		"guard":           {"hint"},
 
 		// the judgement
-		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "inventory", "judge", "live", "mcp", "nowait", "pipelines", "process", "report", "secret", "trust", "trust/iam"},
+		"advisor":         {"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift", "evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "insights", "inventory", "judge", "live", "mcp", "nowait", "pipelines", "process", "report", "secret", "trust", "trust/iam"},
 		"judge":           {"bitbucket", "collect", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":       {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
 		"trust/wif":       {"bitbucket", "cel", "document", "finding", "oidc", "setup", "shell", "trust"},
@@ -59,6 +59,7 @@ func arrows() map[string][]string {
 		"trust/trusttest": {"bitbucket", "trust"},
 		"cel":             {"bitbucket"},
 		"accept":          {"finding", "strictyaml"},
+		"insights":        {"transport"},
 		"finding":         {},
 		"evidence":        {"hint", "nowait"},
 		"report":          {"accept", "cli", "document", "finding"},
@@ -117,7 +118,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			if imported == "github.com/kelseyhightower/envconfig" && name != "config" {
 				t.Errorf("%s reads the environment with envconfig", name)
 			}
-			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock", "record", "live"}, name) {
+			if imported == "net/http" && !slices.Contains([]string{"aws", "gcp", "vault", "okta", "oauth", "wire", "transport", "clock", "record", "live", "insights"}, name) {
 				t.Errorf("%s talks http", name)
 			}
 		}

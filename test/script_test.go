@@ -55,6 +55,8 @@
 //	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken
 //	pick FROM PATH TO [NAME]   write a part of a JSON file to another file, in an object under NAME if there is one. PATH is
 //	                           such as differences/0/witness; kind=wider in it is the first item of a list whose kind is so
+//	insights                   start Bitbucket's proxy for Code Insights on its port; later:
+//	insights REPORT N TEXT…    fail unless the report has so many annotations, and it or they contain these texts
 //	mode FILE 0600             fail unless the file or folder has these permissions
 //	records FILE N             fail unless FILE has N lines, each a valid event of OCSF; taken.jsonl is written first: what the
 //	                           sink at $SINK took, with $SINK_TOKEN, as a collector, HEC, a receiver of events, or S3
@@ -107,6 +109,7 @@ func TestScripts(t *testing.T) {
 			"account":   cmdAccount,
 			"await":     cmdAwait,
 			"docker":    cmdDocker,
+			"insights":  cmdInsights,
 			"fault":     cmdFault,
 			"inventory": cmdInventory,
 			"leaks":     cmdLeaks,
@@ -172,6 +175,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 	env.Values[othersKey{}] = others
 	var faults []*fault
 	env.Values[faultsKey{}] = &faults
+	env.Values[insightsKey{}] = new(*cloud.Insights)
 	record, err := startRecording()
 	if err != nil {
 		return err
@@ -831,6 +835,8 @@ func server(ts *testscript.TestScript, name string) *cloud.Server {
 		return world.GoogleIAM
 	case "sink":
 		return world.SinkServer
+	case "insights":
+		return insightsOf(ts).Server
 	}
 	service, ok := othersOf(ts).Servers[name]
 	if !ok {

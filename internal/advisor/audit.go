@@ -46,8 +46,8 @@ wrong with that. Without a file it is bitbucket-pipelines.yml of the working dir
 
 ` + cli.Describe(auditOptions()) + `
 A comment on the line of a finding, or on the line above, accepts it: # bitbucket-oidc: ignore[RULE] reason
-Exit status: 0 nothing of severity error; 1 otherwise; 2 a file cannot be read, or the command line is wrong. It never
-sends anything, and needs no token. Variables: BITBUCKET_WORKSPACE, BITBUCKET_REPO_OWNER_UUID, BITBUCKET_REPO_UUID,
+Exit status: 0 nothing of severity error; 1 otherwise; 2 a file cannot be read, or the command line is wrong. It sends
+nothing but what --insights publishes, and needs no token. Variables: BITBUCKET_WORKSPACE, BITBUCKET_REPO_OWNER_UUID, BITBUCKET_REPO_UUID,
 NO_COLOR, TIMEOUT, DEBUG.
 `
 }
@@ -72,7 +72,7 @@ func runAudit(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 	now := a.Moment("now", time.Now())
 	options := audit.Options{OurPipes: a.Texts("our-pipe"), Judges: auditJudges(ctx, a, now)}
-	out := readOutput(ctx, a)
+	out := readOutput(ctx, c, a)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}

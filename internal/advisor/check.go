@@ -49,7 +49,7 @@ Without a flag that says otherwise the identity is the one of BITBUCKET_STEP_OID
 
 ` + cli.Describe(checkOptions()) + `
 Exit status: 0 every verdict is allow and there is no error among the findings; 1 otherwise; 2 a file cannot be read or
-its kind told, or the command line is wrong. It never sends anything. Variables: BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
+its kind told, or the command line is wrong. It sends nothing but what --insights publishes. Variables: BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 `
 }
 
@@ -60,7 +60,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
 	id := identity.Read(ctx, a, options.Now)
 	files := readFiles(ctx, a)
-	out := readOutput(ctx, a)
+	out := readOutput(ctx, c, a)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}

@@ -55,7 +55,7 @@ func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	now := a.Moment("now", time.Now())
 	m, source := readMap(ctx, a)
 	files := readFiles(ctx, a)
-	out := readOutput(ctx, a)
+	out := readOutput(ctx, c, a)
 	reads := liveConfig(ctx, c, a, m)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)

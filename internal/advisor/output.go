@@ -11,6 +11,7 @@ import (
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/insights"
 	"bitbucket-oidc/internal/report"
 )
 
@@ -29,6 +30,7 @@ func outputOptions() []cli.Option {
 		{Name: "output", Value: "FILE", Many: true, Usage: "where the format goes; the " + names[last] + " after it, and so on; without it: standard output"},
 		{Name: "accept", Value: "FILE", File: true, Usage: "a YAML list of findings to accept: {id, until, why}"},
 		{Name: "baseline", Value: "FILE", File: true, Usage: "an earlier report in JSON: only what is new decides the exit status"},
+		{Name: "insights", Usage: "publish the report on the commit as well, with annotations (Bitbucket Code Insights)"},
 		{Name: "strict", Usage: "warnings, and what is undecided, count as errors"},
 		{Name: "no-exit-code", Usage: "exit 0 also where there are errors"},
 	}
@@ -45,6 +47,7 @@ type output struct {
 	writes   []written
 	accepted []listed
 	baseline []byte
+	insights *insights.Config // nil for not at all
 	a        *cli.Arguments
 }
 
@@ -62,7 +65,7 @@ type listed struct {
 }
 
 // readOutput reads the flags of [outputOptions] and the files that they name. Problems go to a.
-func readOutput(ctx context.Context, a *cli.Arguments) output {
+func readOutput(ctx context.Context, c *cli.Console, a *cli.Arguments) output {
 	o := output{a: a, writes: writes(a)}
 	if name := a.Text("accept"); name != "" {
 		data, err := cli.ReadFile(ctx, name)
@@ -80,6 +83,10 @@ func readOutput(ctx context.Context, a *cli.Arguments) output {
 			err = named(name, (&report.Report{}).Compare(o.baseline))
 		}
 		a.Add(err)
+	}
+	if a.Given("insights") {
+		to := insightsConfig(c, a)
+		o.insights = &to
 	}
 	return o
 }
@@ -149,6 +156,9 @@ func (o output) put(ctx context.Context, c *cli.Console, r *report.Report) int {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return c.Fail(err, cli.Misused)
+	}
+	if o.insights != nil {
+		publish(ctx, c, *o.insights, o.a.Vars, r)
 	}
 	if !r.Failed() {
 		return cli.Done

@@ -189,8 +189,8 @@ func visibleJSON(v any) string { return cli.VisibleLines(document.Indented(v)) }
 // AcceptRules are the rules about accepting, which every command can find.
 func AcceptRules() []finding.Rule { return accept.Rules() }
 
-// graver orders findings by how much they matter: new ones before known ones, then by severity.
-func graver(a, b finding.Finding) int {
+// Graver orders findings by how much they matter: new ones before known ones, then by severity.
+func Graver(a, b finding.Finding) int {
 	rank := map[finding.Severity]int{finding.Error: 0, finding.Warning: 1, finding.Note: 2}
 	known := func(f finding.Finding) int {
 		if f.New != nil && !*f.New {

@@ -144,7 +144,7 @@ func strategies() []strategy {
 
 // ours asks through the real retrier.
 func ours(ctx context.Context, sts http.RoundTripper, draw func(time.Duration) time.Duration) error {
-	return ask(ctx, &retrier{Config: Config{Judge: herdJudge}, base: sts, draw: draw}, draw)
+	return ask(ctx, &retrier{Config: Config{Judge: herdJudge}, base: sts, draw: draw, allowed: checkScheme}, draw)
 }
 
 func ask(ctx context.Context, through http.RoundTripper, _ func(time.Duration) time.Duration) error {

@@ -47,7 +47,7 @@ func TestLongestPauses(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), c.timeout)
 				defer cancel()
 				server := &script{answers: strings.Fields(c.answers)}
-				_ = ask(ctx, &retrier{base: server, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
+				_ = ask(ctx, &retrier{base: server, allowed: checkScheme, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
 				var pauses []time.Duration
 				for i := 1; i < len(server.asked); i++ {
 					pauses = append(pauses, server.asked[i].Sub(server.asked[i-1]).Truncate(time.Millisecond))
@@ -82,7 +82,7 @@ func TestStoppedInAPause(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, cancel)
 		server := &script{answers: []string{"503", "200"}}
 		began := time.Now()
-		err := ask(ctx, &retrier{base: server, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
+		err := ask(ctx, &retrier{base: server, allowed: checkScheme, draw: func(longest time.Duration) time.Duration { return longest }}, nil)
 		if took := time.Since(began); took != 100*time.Millisecond || len(server.asked) != 1 {
 			t.Errorf("it ended after %v and %d attempts, want 100 ms and one", took, len(server.asked))
 		}
@@ -109,7 +109,7 @@ func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &silence{}
 		began := time.Now()
-		if err := ask(t.Context(), &retrier{base: server, draw: func(time.Duration) time.Duration { return 0 }}, nil); err != nil {
+		if err := ask(t.Context(), &retrier{base: server, allowed: checkScheme, draw: func(time.Duration) time.Duration { return 0 }}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != attemptTimeout {

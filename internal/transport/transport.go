@@ -79,7 +79,21 @@ const (
 )
 
 // New returns a client as the package describes it. Its errors are [*Error]s inside the *url.Error of net/http.
-func New(c Config) *http.Client {
+func New(c Config) *http.Client { return client(c, proxy, checkScheme) }
+
+// Through returns a client for one host, which it asks over plain http and only through one proxy: Bitbucket's own, which stands beside
+// the step and adds the credential. It would not see what is inside https. No other proxy counts.
+func Through(c Config, beside *url.URL, host string) *http.Client {
+	only := func(u *url.URL) error {
+		if u.Scheme != "http" || u.Host != host {
+			return errors.New("another host")
+		}
+		return nil
+	}
+	return client(c, http.ProxyURL(beside), only)
+}
+
+func client(c Config, proxy func(*http.Request) (*url.URL, error), allowed func(*url.URL) error) *http.Client {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	// Not HTTP/2: a client sends a few requests, one after another, and one frame of a server can lock up net/http's client, its
 	// deadlines included (TestHTTP2WindowOverflow in test).
@@ -87,8 +101,9 @@ func New(c Config) *http.Client {
 	protocols.SetHTTP1(true)
 	return &http.Client{
 		Transport: &retrier{
-			Config: c,
-			draw:   rand.N[time.Duration],
+			Config:  c,
+			draw:    rand.N[time.Duration],
+			allowed: allowed,
 			base: &http.Transport{
 				Proxy:                  proxy,
 				DialContext:            dialLoopback(dialer),
@@ -232,10 +247,12 @@ type retrier struct {
 	Config
 	base http.RoundTripper
 	draw func(longest time.Duration) time.Duration // evenly, from zero to below longest
+
+	allowed func(*url.URL) error // says why a URL is not asked
 }
 
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := checkScheme(req.URL); err != nil {
+	if err := r.allowed(req.URL); err != nil {
 		return nil, &Error{Host: req.URL.Host, Reason: err.Error(), cause: err}
 	}
 	var body []byte
