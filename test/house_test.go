@@ -75,7 +75,7 @@ func arrows() map[string][]string {
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 
 		// words
-		"bitbucket":     {"oidc"},
+		"bitbucket":     {"document", "oidc"},
 		"bounded":       {},
 		"charset":       {},
 		"clock":         {},

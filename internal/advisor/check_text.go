@@ -48,7 +48,7 @@ func (c checked) report(version string) *report.Report {
 	for _, file := range c.files {
 		r.Inputs = append(r.Inputs, report.Input{Name: file.Name, Data: file.Data})
 		if !slices.ContainsFunc(c.results, func(r trust.Result) bool { return r.File == file.Name }) {
-			r.Sections = append(r.Sections, unjudged(file))
+			unjudged(r, file)
 		}
 	}
 	r.Headline = fmt.Sprintf("the identity gets in through %d of %s", allowed, report.Count(len(c.results), "document"))
@@ -56,12 +56,14 @@ func (c checked) report(version string) *report.Report {
 	return r
 }
 
-// unjudged is a file with nothing to judge.
-func unjudged(file trust.File) report.Section {
+// unjudged adds a file with nothing to judge.
+func unjudged(r *report.Report, file trust.File) {
+	why := "nothing in it names an api.bitbucket.org provider, so that nothing was judged"
 	if judge.Beside(file) {
-		return report.Section{Title: file.Name + ": it counts for the documents beside it, and nothing was judged in it"}
+		why = "it counts for the documents beside it, and nothing was judged in it"
 	}
-	return report.Section{Title: file.Name + ": nothing in it names an api.bitbucket.org provider, so that nothing was judged"}
+	r.Unjudged = append(r.Unjudged, report.Unjudged{File: file.Name, Reason: strings.ToUpper(why[:1]) + why[1:] + "."})
+	r.Sections = append(r.Sections, report.Section{Title: file.Name + ": " + why})
 }
 
 // json is the judgement as other programs read it.
@@ -88,7 +90,8 @@ func (c checked) json(r *report.Report) any {
 		Results  []result          `json:"results"`
 		Findings []finding.Finding `json:"findings"` // of no document
 		Accepted []any             `json:"accepted"`
-	}{1, identity{claims.Issuer, claims.Audience, claims.Subject, c.identity.All}, results, r.AboutAccepting(), accepted}
+		Unjudged []report.Unjudged `json:"unjudged,omitempty"`
+	}{1, identity{claims.Issuer, claims.Audience, claims.Subject, c.identity.All}, results, r.AboutAccepting(), accepted, r.Unjudged}
 }
 
 // decided is what decides a verdict.

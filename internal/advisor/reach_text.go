@@ -31,10 +31,10 @@ func reachReport(version string, now time.Time, files []trust.File, all []trust.
 	for _, file := range files {
 		r.Inputs = append(r.Inputs, report.Input{Name: file.Name, Data: file.Data})
 		if !held[file.Name] {
-			r.Sections = append(r.Sections, unjudged(file))
+			unjudged(r, file)
 		}
 	}
-	r.JSON = func(*report.Report) any { return reachJSON(all) }
+	r.JSON = func(r *report.Report) any { return reachJSON(r, all) }
 	return r
 }
 
@@ -61,7 +61,7 @@ func cell(t *report.Text, c trust.Cell) {
 }
 
 // reachJSON says for programs who gets in through documents.
-func reachJSON(all []trust.Reached) any {
+func reachJSON(r *report.Report, all []trust.Reached) any {
 	type cell struct {
 		Who     string         `json:"who"`
 		Verdict trust.Verdict  `json:"verdict"` // of the witness: allow, or undecided
@@ -76,9 +76,9 @@ func reachJSON(all []trust.Reached) any {
 		Cells []cell `json:"cells"`
 	}
 	results := []result{}
-	for _, r := range all {
+	for _, one := range all {
 		cells := []cell{}
-		for _, c := range r.Cells {
+		for _, c := range one.Cells {
 			if !c.Reach.Maybe {
 				continue
 			}
@@ -88,10 +88,11 @@ func reachJSON(all []trust.Reached) any {
 			}
 			cells = append(cells, cell{c.Who, c.Reach.Verdict(), c.Reach.Share, c.Reach.Why, claims})
 		}
-		results = append(results, result{r.File, string(r.Kind), r.Name, cells})
+		results = append(results, result{one.File, string(one.Kind), one.Name, cells})
 	}
 	return struct {
-		Version int      `json:"version"`
-		Results []result `json:"results"`
-	}{1, results}
+		Version  int               `json:"version"`
+		Results  []result          `json:"results"`
+		Unjudged []report.Unjudged `json:"unjudged,omitempty"`
+	}{1, results, r.Unjudged}
 }

@@ -8,16 +8,32 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/oidc"
 )
 
 // FromToken is the identity that a token states.
 func FromToken(t oidc.Token) Identity { return Identity{Claims: t.Claims, All: t.All()} }
 
-// FromClaims is the identity that a token's claims state, as JSON.
+// FromClaims is the identity that a token's claims state, as JSON. A claim that stands twice, also in other letters, small or capital, is
+// an error: readers do not agree which of the two counts.
 func FromClaims(data []byte) (Identity, error) {
 	claims, all, err := oidc.ParseClaims(data)
-	return Identity{Claims: claims, All: all}, err
+	if err != nil {
+		return Identity{}, err
+	}
+	root, err := document.Parse(data)
+	if err != nil {
+		return Identity{}, fmt.Errorf("claims: %w", err)
+	}
+	for i, m := range root.Members {
+		for _, other := range root.Members[:i] {
+			if strings.EqualFold(m.Name, other.Name) {
+				return Identity{}, fmt.Errorf("claims: %q and %q are one claim to some readers", other.Name, m.Name)
+			}
+		}
+	}
+	return Identity{Claims: claims, All: all}, nil
 }
 
 // Parts are what is known of a step before any pipeline ran. UUIDs may lack their braces.

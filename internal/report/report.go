@@ -23,8 +23,9 @@ type Report struct {
 	Inputs   []Input
 	Rules    []finding.Rule // every rule that the command can find, in the order of the documentation
 	Verdicts []Verdict
-	Sections []Section // in the order in which they are shown
-	Flow     []Edge    // who becomes what, for a picture
+	Unjudged []Unjudged // files in which nothing was judged; each has a section of the command's
+	Sections []Section  // in the order in which they are shown
+	Flow     []Edge     // who becomes what, for a picture
 	Origin   Origin
 	Accepted []Accepted // at first those that a file accepts by itself, in a comment; see [Report.Accept]
 	Strict   bool       // whether warnings count as errors
@@ -45,6 +46,12 @@ type Verdict struct {
 
 	Counts finding.Severity // as what the verdict counts for the exit status; empty for not at all
 	New    *bool            // whether the baseline lacks it; nil without one
+}
+
+// Unjudged is a file that was read and in which nothing was judged.
+type Unjudged struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"` // a sentence
 }
 
 // A Section is a part of a report.

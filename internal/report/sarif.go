@@ -52,10 +52,21 @@ func writeSARIF(r *Report, _ bool) string {
 	for _, v := range r.Verdicts {
 		verdicts = append(verdicts, object{"file": v.File, "kind": v.Kind, "name": v.Name, "verdict": v.Verdict, "reason": v.Reason})
 	}
+	invocation := object{"executionSuccessful": true, "endTimeUtc": r.Now.UTC().Format(time.RFC3339)}
+	if len(r.Unjudged) > 0 { // that there are no results must not look like a judgement
+		var notes []object
+		for _, u := range r.Unjudged {
+			notes = append(notes, object{
+				"level": "note", "message": text(u.Reason),
+				"locations": []object{{"physicalLocation": object{"artifactLocation": artifact(u.File)}}},
+			})
+		}
+		invocation["toolExecutionNotifications"] = notes
+	}
 	run := object{
 		"tool":               object{"driver": driver(r.Version, described)},
 		"automationDetails":  object{"id": "bitbucket-oidc/" + r.Command + "/"},
-		"invocations":        []object{{"executionSuccessful": true, "endTimeUtc": r.Now.UTC().Format(time.RFC3339)}},
+		"invocations":        []object{invocation},
 		"originalUriBaseIds": object{sourceRoot: object{"description": object{"text": "The root of the repository."}}},
 		"columnKind":         "unicodeCodePoints",
 		"results":            results,

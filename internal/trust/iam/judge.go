@@ -156,7 +156,7 @@ func (s statement) covers() trust.Truth {
 		return trust.No
 	}
 	listed := slices.ContainsFunc(s.actions, func(action string) bool {
-		return wildcards(strings.ToLower(action)).matches(assumeAction)
+		return wildcards(fold(action)).matches(assumeAction)
 	})
 	return trust.TruthOf(listed != s.notAction)
 }
@@ -196,7 +196,7 @@ func (r request) evaluate(c condition, variables bool) judgedCondition {
 func (c condition) nullHolds(present trust.Truth) (trust.Truth, string) {
 	holds := trust.No
 	for _, value := range c.values {
-		switch strings.ToLower(value) {
+		switch fold(value) {
 		case "true":
 			holds = max(holds, present.Not())
 		case "false":
@@ -257,7 +257,7 @@ func reconcile(conditions []judgedCondition) {
 	first := map[string]int{}
 	for i := range conditions {
 		c := &conditions[i]
-		key := strings.ToLower(c.name) + " " + c.lower
+		key := fold(c.name) + " " + c.lower
 		at, twice := first[key]
 		if !twice {
 			first[key] = i

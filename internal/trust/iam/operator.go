@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/trust"
@@ -59,12 +58,15 @@ func parseOperator(name string) (operator, bool) {
 
 // fold writes a name in small letters, in ASCII only, as IAM does: other characters that Unicode folds into a letter are not it.
 func fold(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, name)
+	return strings.Map(small, name)
+}
+
+// small is a letter of ASCII as a small one.
+func small(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 // baseOperator is an operator without the words around it.
@@ -151,7 +153,7 @@ func matchText(want pattern, have string) trust.Truth {
 
 func matchTextAnyCase(want pattern, have string) trust.Truth {
 	if strings.Contains(have, bitbucket.UUIDForm) {
-		return want.matchesForm(have, func(a, b rune) bool { return unicode.ToLower(a) == unicode.ToLower(b) })
+		return want.matchesForm(have, func(a, b rune) bool { return small(a) == small(b) })
 	}
 	return trust.TruthOf(want.matchesAnyCase(have))
 }
@@ -187,7 +189,7 @@ func matchBool(want pattern, have string) trust.Truth {
 	if strings.Contains(want.text(), "${") {
 		return trust.Unknown // the guide says on one page that Bool knows variables, and on another that it does not
 	}
-	return trust.TruthOf(strings.EqualFold(want.text(), have))
+	return trust.TruthOf(fold(want.text()) == fold(have))
 }
 
 // matchBinary compares byte for byte with what the policy has in base64. No key of this request is binary, and whether AWS

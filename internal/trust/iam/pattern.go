@@ -2,7 +2,6 @@ package iam
 
 import (
 	"strings"
-	"unicode"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/trust"
@@ -46,10 +45,10 @@ func (p pattern) matches(text string) bool {
 	return p.fits(len(have), func(i int, r rune) bool { return have[i] == r })
 }
 
-// matchesAnyCase is matches for readers to whom case means nothing.
+// matchesAnyCase is matches for readers to whom case means nothing, in ASCII: a character that only Unicode folds into a letter is not it.
 func (p pattern) matchesAnyCase(text string) bool {
 	have := []rune(text)
-	return p.fits(len(have), func(i int, r rune) bool { return unicode.ToLower(have[i]) == unicode.ToLower(r) })
+	return p.fits(len(have), func(i int, r rune) bool { return small(have[i]) == small(r) })
 }
 
 // matchesForm compares with a text in which [bitbucket.UUIDForm] stands for a UUID that is not known: the pattern matches where

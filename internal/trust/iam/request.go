@@ -20,7 +20,7 @@ type request struct {
 // condition context keys", available keys for AWS OIDC federation; Bitbucket is not among the providers with more).
 func newRequest(c oidc.Claims) request {
 	issuer := setup.AWSProviderPath(c)
-	prefix := strings.ToLower(issuer)
+	prefix := fold(issuer)
 	return request{issuer: issuer, values: map[string][]string{
 		prefix + ":sub": {c.Subject},
 		prefix + ":aud": c.Audience,

@@ -87,7 +87,7 @@ func (j *roleJudgement) sessionRule() {
 
 // key is the condition key of a claim, in lower case.
 func (j *roleJudgement) key(claim string) string {
-	return strings.ToLower(j.request.issuer) + ":" + claim
+	return fold(j.request.issuer) + ":" + claim
 }
 
 // meets reports whether a value is one of the request's as it stands.

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
-	"unicode"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/trust"
@@ -87,7 +86,7 @@ func newAtom(p pattern, anyCase bool) atom {
 			a.pattern, star = append(a.pattern, many), false
 		}
 		if anyCase && r >= 0 {
-			r = unicode.ToLower(r)
+			r = small(r)
 		}
 		a.pattern = append(a.pattern, r)
 		characters++
