@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,31 +27,9 @@ const minioVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
 // TestMinIO gets real S3 to store things, with credentials from a real STS.
 func TestMinIO(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	if deadline, ok := t.Deadline(); ok { // a build that takes too long must not take the other tests with it
-		early, cancel := context.WithDeadline(ctx, deadline.Add(-readerLimit))
-		defer cancel()
-		ctx = early
-	}
-	program, err := cached("minio-"+minioVersion, func(dir string) error {
-		install := exec.CommandContext(ctx, "go", "install", "github.com/minio/minio@"+minioVersion) // minutes, but once
-		install.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
-		return quietly(install)
-	})
-	if err != nil {
-		verdicts.skip(t, "minio", "not installed: "+err.Error())
-	}
-
-	// MinIO fetches the keys from where the issuer's URL says.
-	provider := httptest.NewUnstartedServer(nil)
-	local := issuer.At("http://" + provider.Listener.Addr().String() + "/oidc")
-	provider.Config.Handler = local
-	provider.Start()
-	t.Cleanup(provider.Close)
-	step := cloud.DefaultStep()
-	url, role := startMinIO(t, filepath.Join(program, "minio"), local.URL(), step.WorkspaceAudience())
+	p, local, role := newMinIO(t)
+	step, url := cloud.DefaultStep(), p.url
 	variables := []string{"AWS_OIDC_ROLE_ARN=" + role}
-	p := place{url: url, token: local.Sign(step.Claims(local.URL())), secrets: local.Secrets}
 
 	t.Run("wrong-audience", func(t *testing.T) {
 		t.Parallel()
@@ -79,6 +58,44 @@ func TestMinIO(t *testing.T) {
 	}, func(t *testing.T, r reader, l login) {
 		p.read(t, r, l, p.login(t, l))
 	})
+}
+
+// newMinIO is a place that MinIO serves, for steps of an issuer that it trusts, and the role that they get.
+func newMinIO(t *testing.T) (p place, local *cloud.Issuer, role string) {
+	t.Helper()
+	program, err := installedMinIO(t)
+	if err != nil {
+		verdicts.skip(t, "minio", "not installed: "+err.Error())
+	}
+	// MinIO fetches the keys from where the issuer's URL says.
+	provider := httptest.NewUnstartedServer(nil)
+	local = issuer.At("http://" + provider.Listener.Addr().String() + "/oidc")
+	provider.Config.Handler = local
+	provider.Start()
+	t.Cleanup(provider.Close)
+	step := cloud.DefaultStep()
+	url, role := startMinIO(t, program, local.URL(), step.WorkspaceAudience())
+	return place{url: url, token: local.Sign(step.Claims(local.URL())), secrets: local.Secrets}, local, role
+}
+
+// installing keeps tests from building MinIO side by side.
+var installing sync.Mutex
+
+func installedMinIO(t *testing.T) (string, error) {
+	installing.Lock()
+	defer installing.Unlock()
+	ctx := t.Context()
+	if deadline, ok := t.Deadline(); ok { // a build that takes too long must not take the other tests with it
+		early, cancel := context.WithDeadline(ctx, deadline.Add(-readerLimit))
+		defer cancel()
+		ctx = early
+	}
+	dir, err := cached("minio-"+minioVersion, func(dir string) error {
+		install := exec.CommandContext(ctx, "go", "install", "github.com/minio/minio@"+minioVersion) // minutes, but once
+		install.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
+		return quietly(install)
+	})
+	return filepath.Join(dir, "minio"), err
 }
 
 // terraformApply has Terraform write a state that holds one output.
