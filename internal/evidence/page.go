@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/base64"
-	"html/template"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"bitbucket-oidc/internal/markup"
 )
 
 // style is all that the page loads: nothing comes from anywhere else.
@@ -13,78 +17,133 @@ const style = `:root{color-scheme:light dark;--line:#8886;--soft:#8882}body{font
 	`th{background:var(--soft)}td.n{text-align:right;font-variant-numeric:tabular-nums}.verdict{font-size:1.2rem;padding:.8rem 1rem;background:var(--soft);border-left:.4rem solid var(--line)}` +
 	`code{font-family:ui-monospace,monospace;font-size:.9em}@media print{body{max-width:none;margin:0}tr{break-inside:avoid}}`
 
-const pageTemplate = `<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '{{.Hash}}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Evidence, {{.IPE.From}} to {{.IPE.To}}</title>
-<style>{{.Style}}</style></head><body><main>
-<h1>Who got which credential, {{.IPE.From}} to {{.IPE.To}}</h1>
-<p class="verdict">{{.IPE.RowsOut}} records, {{.Exceptions}} exceptions, {{len .IPE.Gaps}} commands with gaps, {{.IPE.Malformed}} lines that cannot be read.</p>
-<h2>Exceptions</h2>
-{{if .Kinds}}<table><thead><tr><th scope="col">Exception</th><th scope="col">Meaning</th><th scope="col">Rows</th></tr></thead><tbody>
-{{range .Kinds}}<tr><td><code>{{.Name}}</code></td><td>{{.Means}}</td><td class="n">{{.Rows}}</td></tr>
-{{end}}</tbody></table><p>The rows are in <code>exceptions.csv</code>.</p>{{else}}<p>None.</p>{{end}}
-<h2>Completeness</h2>
-<table><tbody>
-<tr><th scope="row">Lines read</th><td class="n">{{.IPE.RowsIn}}</td></tr>
-<tr><th scope="row">In the population</th><td class="n">{{.IPE.RowsOut}}</td></tr>
-<tr><th scope="row">Copies</th><td class="n">{{.IPE.Duplicates}}</td></tr>
-<tr><th scope="row">Outside of the period</th><td class="n">{{.IPE.Outside}}</td></tr>
-<tr><th scope="row">Cannot be read</th><td class="n">{{.IPE.Malformed}}</td></tr>
-<tr><th scope="row">Samples drawn</th><td class="n">{{.IPE.Drawn}}</td></tr>
-<tr><th scope="row">Seed</th><td>{{.IPE.Seed}}</td></tr>
-</tbody></table>
-{{if .Gaps}}<h3>Gaps</h3><table><thead><tr><th scope="col">First record</th><th scope="col">Step</th><th scope="col">Command</th><th scope="col">Missing numbers</th></tr></thead><tbody>
-{{range .Gaps}}<tr><td>{{.Time}}</td><td>{{.Step}}</td><td>{{.Command}}</td><td>{{range $i, $n := .Missing}}{{if $i}}, {{end}}{{$n}}{{end}}</td></tr>
-{{end}}</tbody></table>{{if .MoreGaps}}<p>{{.MoreGaps}} more are in <code>ipe.json</code>.</p>{{end}}{{end}}
-<h2>Sources</h2>
-<table><thead><tr><th scope="col">File</th><th scope="col">Lines</th><th scope="col">First</th><th scope="col">Last</th><th scope="col">SHA-256</th></tr></thead><tbody>
-{{range .IPE.Sources}}<tr><td>{{visible .Path}}</td><td class="n">{{.Lines}}</td><td>{{.First}}</td><td>{{.Last}}</td><td><code>{{.SHA256}}</code></td></tr>
-{{end}}{{range .IPE.CloudTrail}}<tr><td>{{visible .Path}} (CloudTrail)</td><td class="n">{{.Lines}}</td><td></td><td></td><td><code>{{.SHA256}}</code></td></tr>
-{{end}}</tbody></table>
-<h2>Controls that this supports evidence for</h2>
-<table><thead><tr><th scope="col">SOC 2</th><th scope="col">ISO/IEC 27001:2022</th><th scope="col">What</th><th scope="col">Shown by</th></tr></thead><tbody>
-{{range .Controls}}<tr><td>{{.SOC2}}</td><td>{{.ISO}}</td><td>{{.Supports}}</td><td>{{.Shown}}</td></tr>
-{{end}}</tbody></table>
-<p>Made by bitbucket-oidc {{.IPE.Version}}. <code>manifest.sha256</code> has the digests of all files: <code>sha256sum -c manifest.sha256</code>.</p>
-</main></body></html>
-`
-
 // maxShown bounds the gaps that the page lists.
 const maxShown = 1000
 
 // page writes the report for people.
 func (p *population) page(w *bufio.Writer, i ipe) error {
 	sum := sha256.Sum256([]byte(style))
-	type kind struct {
-		Name, Means string
-		Rows        int
+	period := i.From + " to " + i.To
+	var h markup.Page
+	h.Raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\"")
+	h.Attribute("content", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; base-uri 'none'; form-action 'none'")
+	h.Raw(">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
+	h.Element("title", "Evidence, "+period)
+	h.Raw("\n<style>", style, "</style></head><body><main>\n")
+	h.Element("h1", "Who got which credential, "+period)
+	h.Raw("\n")
+	h.Element(`p class="verdict"`, fmt.Sprintf("%d records, %d exceptions, %d commands with gaps, %d lines that cannot be read.",
+		i.RowsOut, p.exceptions(), len(i.Gaps), i.Malformed))
+	h.Raw("\n")
+	exceptions(&h, i)
+	completeness(&h, i)
+	sources(&h, i)
+	h.Raw("<h2>Controls that this supports evidence for</h2>\n")
+	openTable(&h, "SOC 2", "ISO/IEC 27001:2022", "What", "Shown by")
+	for _, c := range controls() {
+		h.Row("td", c.soc2, c.iso, c.supports, c.shown)
 	}
-	type shown struct{ SOC2, ISO, Supports, Shown string }
-	data := struct {
-		IPE        ipe
-		Exceptions int
-		Kinds      []kind
-		Gaps       []gap
-		MoreGaps   int
-		Controls   []shown
-		Style      template.CSS
-		Hash       string
-	}{
-		IPE: i, Exceptions: p.exceptions(), Gaps: i.Gaps[:min(len(i.Gaps), maxShown)], MoreGaps: max(0, len(i.Gaps)-maxShown),
-		Style: style, Hash: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
+	h.Raw("</tbody></table>\n<p>Made by bitbucket-oidc ")
+	h.Text(i.Version)
+	h.Raw(". <code>manifest.sha256</code> has the digests of all files: <code>sha256sum -c manifest.sha256</code>.</p>\n</main></body></html>\n")
+	_, err := w.WriteString(h.String())
+	return err
+}
+
+// openTable begins a table, up to its rows.
+func openTable(h *markup.Page, heads ...string) {
+	h.Raw("<table><thead><tr>")
+	for _, head := range heads {
+		h.Element(`th scope="col"`, head)
 	}
+	h.Raw("</tr></thead><tbody>\n")
+}
+
+func exceptions(h *markup.Page, i ipe) {
+	h.Raw("<h2>Exceptions</h2>\n")
+	if total(i.Exceptions) == 0 {
+		h.Raw("<p>None.</p>\n")
+		return
+	}
+	openTable(h, "Exception", "Meaning", "Rows")
 	for _, k := range kinds() {
 		if n := i.Exceptions[k.name]; n > 0 {
-			data.Kinds = append(data.Kinds, kind{k.name, k.means, n})
+			h.Raw("<tr><td>")
+			h.Element("code", k.name)
+			h.Raw("</td>")
+			h.Element("td", k.means)
+			h.Element(`td class="n"`, strconv.Itoa(n))
+			h.Raw("</tr>\n")
 		}
 	}
-	for _, c := range controls() {
-		data.Controls = append(data.Controls, shown{c.soc2, c.iso, c.supports, c.shown})
+	h.Raw("</tbody></table><p>The rows are in <code>exceptions.csv</code>.</p>\n")
+}
+
+func completeness(h *markup.Page, i ipe) {
+	h.Raw("<h2>Completeness</h2>\n<table><tbody>\n")
+	for _, row := range []struct {
+		name  string
+		value int
+	}{
+		{"Lines read", i.RowsIn}, {"In the population", i.RowsOut}, {"Copies", i.Duplicates}, {"Outside of the period", i.Outside},
+		{"Cannot be read", i.Malformed}, {"Samples drawn", i.Drawn},
+	} {
+		h.Raw("<tr>")
+		h.Element(`th scope="row"`, row.name)
+		h.Element(`td class="n"`, strconv.Itoa(row.value))
+		h.Raw("</tr>\n")
 	}
-	t, err := template.New("page").Funcs(template.FuncMap{"visible": visible}).Parse(pageTemplate)
-	if err != nil {
-		return err
+	h.Raw("<tr>")
+	h.Element(`th scope="row"`, "Seed")
+	h.Element("td", i.Seed)
+	h.Raw("</tr>\n</tbody></table>\n")
+	if len(i.Gaps) == 0 {
+		return
 	}
-	return t.Execute(w, data)
+	h.Raw("<h3>Gaps</h3>")
+	openTable(h, "First record", "Step", "Command", "Missing numbers")
+	for _, g := range i.Gaps[:min(len(i.Gaps), maxShown)] {
+		var missing []string
+		for _, n := range g.Missing {
+			missing = append(missing, fmt.Sprint(n))
+		}
+		h.Row("td", g.Time, g.Step, g.Command, strings.Join(missing, ", "))
+	}
+	h.Raw("</tbody></table>")
+	if more := len(i.Gaps) - maxShown; more > 0 {
+		h.Raw("<p>")
+		h.Number(more)
+		h.Raw(" more are in <code>ipe.json</code>.</p>")
+	}
+	h.Raw("\n")
+}
+
+func sources(h *markup.Page, i ipe) {
+	h.Raw("<h2>Sources</h2>\n")
+	openTable(h, "File", "Lines", "First", "Last", "SHA-256")
+	row := func(name string, lines int, first, last, sum string) {
+		h.Raw("<tr>")
+		h.Element("td", name)
+		h.Element(`td class="n"`, strconv.Itoa(lines))
+		h.Element("td", first)
+		h.Element("td", last)
+		h.Raw("<td>")
+		h.Element("code", sum)
+		h.Raw("</td></tr>\n")
+	}
+	for _, s := range i.Sources {
+		row(visible(s.Path), s.Lines, s.First, s.Last, s.SHA256)
+	}
+	for _, s := range i.CloudTrail {
+		row(visible(s.Path)+" (CloudTrail)", s.Lines, "", "", s.SHA256)
+	}
+	h.Raw("</tbody></table>\n")
+}
+
+func total(counts map[string]int) int {
+	n := 0
+	for _, count := range counts {
+		n += count
+	}
+	return n
 }

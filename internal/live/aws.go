@@ -13,7 +13,6 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -104,40 +103,43 @@ func (a AWS) credentials(ctx context.Context, client *http.Client) (sdk.Credenti
 	if k.CredentialFile == "" {
 		return nil, errNoCredential("AWS")
 	}
-	shared, err := sdkconfig.LoadSharedConfigProfile(ctx, cmp.Or(k.Profile, "default"), func(o *sdkconfig.LoadSharedConfigOptions) {
-		o.CredentialsFiles, o.ConfigFiles = []string{k.CredentialFile}, []string{k.ConfigFile}
-	})
+	all, err := profiles(k.CredentialFile, k.ConfigFile)
 	if err != nil {
-		return nil, errNoCredential("AWS for the profile " + cmp.Or(k.Profile, "default"))
+		return nil, err
 	}
-	return a.profile(shared, client)
+	return a.profile(all, cmp.Or(k.Profile, "default"), client, 0)
 }
 
+// longestChain bounds how many profiles lead to one another.
+const longestChain = 10
+
 // profile is the credential of a profile: keys, a token file with a role, or a role behind another profile.
-func (a AWS) profile(p sdkconfig.SharedConfig, client *http.Client) (sdk.CredentialsProvider, error) {
+func (a AWS) profile(all map[string]profile, name string, client *http.Client, depth int) (sdk.CredentialsProvider, error) {
+	p, ok := all[name]
+	session := cmp.Or(p.session, "bitbucket-oidc")
 	switch {
-	case p.Credentials.HasKeys():
-		return credentials.StaticCredentialsProvider{Value: p.Credentials}, nil
-	case p.WebIdentityTokenFile != "" && p.RoleARN != "":
-		provider := stscreds.NewWebIdentityRoleProvider(a.sts(client, sdk.AnonymousCredentials{}), p.RoleARN, stscreds.IdentityTokenFile(p.WebIdentityTokenFile),
-			func(o *stscreds.WebIdentityRoleOptions) {
-				o.RoleSessionName = cmp.Or(p.RoleSessionName, "bitbucket-oidc")
-			})
+	case !ok || depth > longestChain:
+		return nil, errNoCredential("AWS for the profile " + name)
+	case p.keyID != "":
+		return credentials.NewStaticCredentialsProvider(p.keyID, p.key.Reveal(), p.token.Reveal()), nil
+	case p.tokenFile != "" && p.roleARN != "":
+		provider := stscreds.NewWebIdentityRoleProvider(a.sts(client, sdk.AnonymousCredentials{}), p.roleARN, stscreds.IdentityTokenFile(p.tokenFile),
+			func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = session })
 		return sdk.NewCredentialsCache(provider), nil
-	case p.Source != nil && p.RoleARN != "":
-		source, err := a.profile(*p.Source, client)
+	case p.source != "" && p.roleARN != "":
+		source, err := a.profile(all, p.source, client, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		provider := stscreds.NewAssumeRoleProvider(a.sts(client, source), p.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = cmp.Or(p.RoleSessionName, "bitbucket-oidc")
-			if p.ExternalID != "" {
-				o.ExternalID = &p.ExternalID
+		provider := stscreds.NewAssumeRoleProvider(a.sts(client, source), p.roleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = session
+			if p.externalID != "" {
+				o.ExternalID = &p.externalID
 			}
 		})
 		return sdk.NewCredentialsCache(provider), nil
 	}
-	return nil, errors.New("the profile " + p.Profile + " has neither keys nor a role of login's")
+	return nil, errors.New("the profile " + name + " has neither keys nor a role of login's")
 }
 
 // partition is where the region lies, and home the region there that IAM is signed for.
