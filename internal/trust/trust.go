@@ -79,6 +79,8 @@ type Result struct {
 	Reason   string            `json:"reason"` // one sentence
 	Steps    []Step            `json:"steps"`  // empty for kinds other than roles
 	Findings []finding.Finding `json:"findings"`
+
+	ARN string `json:"-"` // of a role, where the file says it: roles of several accounts share a name
 }
 
 // A Step is a statement of a role's trust policy.

@@ -56,7 +56,7 @@ func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
 	var order []string
 	for _, r := range rulings {
 		for _, result := range r.results {
-			key := result.File + "\x00" + result.Name
+			key := name(result)
 			asks := slices.ContainsFunc(r.step.Asks(), func(a audit.Ask) bool { return pairs(result, a, only) })
 			if asks {
 				r.step.Verdicts = append(r.step.Verdicts, audit.Verdict{Document: result.File, Name: result.Name, Verdict: string(result.Verdict), Reason: result.Reason})
@@ -160,11 +160,17 @@ func pairs(r trust.Result, a audit.Ask, only string) bool {
 		return false
 	}
 	who := *a.Who
+	if r.ARN != "" && strings.HasPrefix(who, "arn:") && !strings.Contains(who, "$") {
+		return who == r.ARN
+	}
 	if r.Name == "" {
 		return only == a.Cloud+" "+who
 	}
 	return who == r.Name || strings.HasSuffix(who, "/"+r.Name) || strings.HasSuffix(r.Name, "/"+who)
 }
+
+// name tells the results of all documents apart.
+func name(r trust.Result) string { return r.File + "\x00" + r.Name + "\x00" + r.ARN }
 
 func title(r trust.Result) string {
 	if r.Name == "" {
@@ -191,7 +197,7 @@ func (d Documents) Readable() error {
 func (d Documents) unpaired(documents judge.Documents, asked map[string][]*audit.Step) []audit.Judgement {
 	var all []audit.Judgement
 	for _, r := range d.judge(documents, &audit.Step{}, member{}, true) {
-		key := r.File + "\x00" + r.Name
+		key := name(r)
 		if asked[key] == nil && r.Kind != "aws-provider" && r.Kind != "gcp-provider" {
 			all = append(all, audit.Judgement{Rule: audit.DocumentUnpaired(), About: key, Message: title(r) + " is not judged: no step of the file asks for it."})
 		}

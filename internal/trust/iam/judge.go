@@ -66,7 +66,7 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 	}
 	j.denied = j.denials()
 	j.applyRules()
-	r := trust.Result{Kind: trust.AWSRole, Name: role.name}
+	r := trust.Result{Kind: trust.AWSRole, Name: role.name, ARN: role.arn}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
