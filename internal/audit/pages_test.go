@@ -57,6 +57,11 @@ Written by: go test ./internal/audit -run TestPages -pages=../../docs/audit-rule
 		if err == nil {
 			example(&b, archive, "found ", "Found")
 			example(&b, archive, "trap ", "Not found")
+			for _, file := range archive.Files {
+				if !strings.Contains(file.Name, " ") { // what the steps are judged against
+					fmt.Fprintf(&b, "\nBoth judged with %s:\n\n```%s\n%s```\n", file.Name, strings.TrimPrefix(filepath.Ext(file.Name), "."), file.Data)
+				}
+			}
 		}
 		fix := r.Fix
 		if strings.HasPrefix(fix, "oidc: ") {
