@@ -301,11 +301,19 @@ func signInUnseen() finding.Rule {
 // unseen says once for a step what was not judged, and adds a sign-in whose identity is not known.
 func (r *run) unseen() {
 	for _, s := range r.steps {
-		if !s.Token || slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How != "static-keys" }) || s.src.Child != "" {
+		if !s.Token || s.src.Child != "" {
 			continue
 		}
+		federated := slices.DeleteFunc(slices.Clone(s.Clouds), func(c Cloud) bool { return c.How == "static-keys" })
+		nameless := slices.IndexFunc(federated, func(c Cloud) bool { return c.Who == nil })
 		p := report{rule: signInUnseen(), steps: []*step{s}}
 		switch {
+		case nameless >= 0:
+			c := federated[nameless]
+			p.at, p.about = place{Line: c.Line, Column: c.column}, c.Cloud+" "+c.How
+			p.message = fmt.Sprintf("The step signs in with %s, and the file does not say as whom.", c.How)
+		case len(federated) > 0:
+			continue
 		case len(s.opaque) > 0:
 			o := s.opaque[0]
 			p.at, p.about, p.message = o.at, o.what, fmt.Sprintf("The step's sign-in is not in this file; it may be in %s, which was not judged.", o.what)
