@@ -22,11 +22,16 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"bitbucket-oidc/internal/accept"
+	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/aws"
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/gcp"
+	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/oauth"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/okta"
@@ -380,6 +385,16 @@ func TestLinksLeadToWhatIsNotConfirmed(t *testing.T) {
 	for _, name := range pages(t) {
 		if text := docPage(t, name); name != "CHANGELOG.md" && strings.Contains(text, "ot confirmed") && !strings.Contains(text, "not-confirmed.md") && filepath.Base(name) != "not-confirmed.md" {
 			t.Errorf("%s says that something is not confirmed, and has no link to docs/not-confirmed.md", name)
+		}
+	}
+}
+
+// TestLinksLeadToEveryRule: the page that a finding names is there.
+func TestLinksLeadToEveryRule(t *testing.T) {
+	for _, rule := range slices.Concat(judge.Rules(), audit.Rules(), drift.Rules(), accept.Rules()) {
+		page, anchor, _ := strings.Cut(strings.TrimPrefix(finding.Docs(rule.Name), "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/"), "#")
+		if !slices.Contains(anchors(docPage(t, page)), anchor) {
+			t.Errorf("%s has no heading %s", page, anchor)
 		}
 	}
 }

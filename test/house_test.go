@@ -65,7 +65,7 @@ func arrows() map[string][]string {
 		"markup":          {},
 		"report":          {"accept", "cli", "document", "finding", "markup"},
 		"access":          {"document", "shell", "strictyaml"},
-		"audit":           {"finding", "pipelines", "script"},
+		"audit":           {"accept", "finding", "pipelines", "script"},
 		"audit/judges":    {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
 		"diagnosis":       {"bitbucket", "oidc", "refusal"},
 		"drift":           {"access", "bitbucket", "document", "finding", "trust"},

@@ -143,9 +143,6 @@ func File(name string, data []byte, o Options) Result {
 	return r.result()
 }
 
-// rulePages is where the rules are explained.
-const rulePages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/audit-rules.md#"
-
 // A run is one judgement of one file.
 type run struct {
 	file    string
@@ -197,7 +194,7 @@ func (r *run) report(p report) {
 	}
 	f := Finding{Steps: []string{}}
 	f.Rule, f.Severity, f.File, f.Line, f.Column = p.rule.Name, severity, r.file, p.at.Line, p.at.Column
-	f.Path, f.Message, f.Fix, f.Docs, f.Replace = p.path, p.message, p.fix, rulePages+p.rule.Name, p.replace
+	f.Path, f.Message, f.Fix, f.Docs, f.Replace = p.path, p.message, p.fix, finding.Docs(p.rule.Name), p.replace
 	if f.Fix.Text == "" {
 		f.Fix = finding.Fix{Kind: finding.Advice, Text: p.rule.Fix}
 	}

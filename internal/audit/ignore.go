@@ -5,27 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/pipelines"
 )
-
-func acceptIncomplete() finding.Rule {
-	return finding.Rule{
-		Name: "accept-incomplete", Severity: finding.Warning,
-		Finds: "a finding that is accepted without a reason",
-		Why:   "Whoever reads it later cannot know whether the reason still holds. It accepts nothing.",
-		Fix:   "Write why behind the comment's bracket.",
-	}
-}
-
-func acceptUnused() finding.Rule {
-	return finding.Rule{
-		Name: "accept-unused", Severity: finding.Warning,
-		Finds: "a finding that is accepted and not there",
-		Why:   "It was mended, or the name is misspelt. The comment would hide the next one.",
-		Fix:   "Remove the comment.",
-	}
-}
 
 // ignores matches the comment that accepts a finding on its line or on the line below it.
 var ignores = regexp.MustCompile(`#\s*bitbucket-oidc:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)$`)
@@ -63,9 +46,9 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 			switch {
 			case !hit && len(r.options.Judges) == 0 && fromOutside(name): // not looked for in this run
 			case !hit:
-				kept = append(kept, r.comment(acceptUnused(), at, name, "The comment accepts "+name+", which is not found here."))
+				kept = append(kept, r.comment(accept.Unused(), at, name, "The comment accepts "+name+", which is not found here."))
 			case why == "":
-				kept = append(kept, r.comment(acceptIncomplete(), at, name, "The comment accepts "+name+" without a reason, so that it accepts nothing."))
+				kept = append(kept, r.comment(accept.Incomplete(), at, name, "The comment accepts "+name+" without a reason, so that it accepts nothing."))
 			}
 		}
 	}
@@ -78,7 +61,7 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message string) Finding {
 	f := Finding{Steps: []string{}}
 	f.ID, f.Rule, f.Severity, f.File, f.Line, f.Column = finding.Identify("audit", r.file, rule.Name, name), rule.Name, rule.Severity, r.file, at.Line, at.Column
-	f.Message, f.Fix, f.Docs = message, finding.Fix{Kind: finding.Advice, Text: rule.Fix}, rulePages+rule.Name
+	f.Message, f.Fix, f.Docs = message, finding.Fix{Kind: finding.Advice, Text: rule.Fix}, finding.Docs(rule.Name)
 	return f
 }
 

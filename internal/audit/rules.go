@@ -1,6 +1,9 @@
 package audit
 
-import "bitbucket-oidc/internal/finding"
+import (
+	"bitbucket-oidc/internal/accept"
+	"bitbucket-oidc/internal/finding"
+)
 
 // A detection adds what a rule, or a few rules of one kind, find.
 type detection func(*run)
@@ -27,7 +30,7 @@ func Rules() []finding.Rule {
 		pipeUnknown(), pipeUnpinned(), imageUnpinned(), importUnpinned(), remoteScript(), buildBesideToken(), agentBesideToken(),
 		keysInFile(), keysStored(), keysBesideToken(),
 		TrustRefuses(), TrustAdmitsOthers(), DocumentUnpaired(), MapNotGranted(), GuardRefuses(),
-		acceptIncomplete(), acceptUnused(),
+		accept.Incomplete(), accept.Expired(), accept.Unused(),
 	}
 }
 

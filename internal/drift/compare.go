@@ -20,7 +20,6 @@ type comparison struct {
 	state    State
 	deployed map[string]int // where a target is among those of the state
 	now      time.Time
-	docs     string
 	all      []Difference
 }
 
@@ -33,7 +32,7 @@ func (c *comparison) add(d Difference) {
 		}
 	}
 	d.Rule = "drift-" + string(d.Kind)
-	d.Docs = c.docs + d.Rule
+	d.Docs = finding.Docs(d.Rule)
 	d.File = c.m.File
 	if d.Line == 0 {
 		d.Line, d.Column = 1, 1

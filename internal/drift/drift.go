@@ -115,7 +115,7 @@ type Difference struct {
 
 // Compare returns every difference, in an order that does not depend on that of the documents.
 func Compare(m *access.Map, s State, now time.Time) []Difference {
-	c := comparison{m: m, universe: Universe(m, now).Normal(), state: s, deployed: map[string]int{}, now: now, docs: "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules.md#"}
+	c := comparison{m: m, universe: Universe(m, now).Normal(), state: s, deployed: map[string]int{}, now: now}
 	for i, d := range s.Targets {
 		c.deployed[d.Target] = i
 	}
