@@ -250,7 +250,7 @@ func reach() map[string][]string {
 	}
 }
 
-// reaches tells whether a package's name stands for something outside. Error numbers do not: they say what happened there.
+// reaches reports whether a package's name stands for something outside. Error numbers do not: they say what happened there.
 func reaches(importPath, name string) bool {
 	switch importPath {
 	case "os", "os/exec", "os/signal", "os/user", "golang.org/x/sys/unix", "log":

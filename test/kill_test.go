@@ -237,7 +237,7 @@ func (k *killed) mustBe(generations ...string) string {
 	return ""
 }
 
-// killing repeats a kill until it came in the middle of a change often enough. A try tells whether it did.
+// killing repeats a kill until it came in the middle of a change often enough. A try reports whether it did.
 func killing(t *testing.T, try func() bool) {
 	t.Helper()
 	tries, middle := 0, 0

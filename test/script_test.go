@@ -779,7 +779,7 @@ func cmdDocker(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// handedOut tells whether a cloud gave the password to that user for that registry.
+// handedOut reports whether a cloud gave the password to that user for that registry.
 func handedOut(world *cloud.World, host, user, password string) bool {
 	if user == "AWS" {
 		login, ok := world.AWS.RegistryLogin(password)

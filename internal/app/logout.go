@@ -27,7 +27,7 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	// The files go first: what could not be revoked ends by itself, and what lies around does not.
+	// The files go first: what could not be revoked expires, and files that stay do not.
 	removal, err := dir.Remove(ctx)
 	reportRemoval(c, dir, removal, err)
 	revoked, revokeErr := revoke(ctx, c, a, removal)
@@ -90,8 +90,8 @@ func reportRemoval(c *cli.Console, dir *handoff.Dir, removal handoff.Removal, er
 func logoutUsage(program string) string {
 	return "Usage: " + program + ` logout
 
-Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it runs whatever became of the
-step. Vault's token is revoked too: give logout the VAULT_… variables of login. Variables:
+Removes what login wrote to OUTPUT_DIR, and nothing else. Call it in after-script, so that it also runs when the step
+fails. Vault's token is revoked too: give logout the VAULT_… variables of login. Variables:
 ` + cli.DescribeVariables(backends.Variables(), "OUTPUT_DIR", "TIMEOUT", "DEBUG", "BITBUCKET_CLONE_DIR", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT",
 		"SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY", "RECORD_FILE", "RECORD_OTLP", "RECORD_URL", "RECORD_FORMAT", "RECORD_AUTHORIZATION",
 		"RECORD_REQUIRED", "RECORD_TIMEOUT")

@@ -29,7 +29,7 @@ func (a ARN) fits(principal string) bool {
 	return parts[1] == a.Partition && (a.Account == "" || parts[4] == a.Account) && strings.HasPrefix(parts[5], "assumed-role/"+name+"/")
 }
 
-// isRoleName tells whether s is a role's name with its path (IAM API Reference, CreateRole).
+// isRoleName reports whether s is a role's name with its path (IAM API Reference, CreateRole).
 func isRoleName(s string) bool {
 	path, name := "", s
 	if i := strings.LastIndex(s, "/"); i >= 0 {
@@ -38,7 +38,7 @@ func isRoleName(s string) bool {
 	return charset.Only(name, charset.Word+"+=,.@-", 1, 64) && charset.Only(path, charset.Visible, 0, 512)
 }
 
-// IsAccount tells whether s is an account's id.
+// IsAccount reports whether s is an account's id.
 func IsAccount(s string) bool { return charset.Only(s, charset.Digit, 12, 12) }
 
 // HomeRegion is the region to use in a partition when none is asked for, and whether the partition is one of AWS. The isolated
@@ -109,7 +109,7 @@ func ParseARN(s string) (ARN, error) {
 
 func isPartition(s string) bool { return charset.Only(s, charset.LowerName, 2, 32) }
 
-// IsRegion tells whether s has the form of a region: words and a number, joined by dashes. It can hold neither a dot nor a
+// IsRegion reports whether s has the form of a region: words and a number, joined by dashes. It can hold neither a dot nor a
 // slash, so that a region cannot name another host.
 func IsRegion(s string) bool {
 	words := strings.Split(s, "-")

@@ -1,5 +1,5 @@
 // Package aws trades a step's token for AWS sessions with STS's AssumeRoleWithWebIdentity, one unsigned request for each
-// role, follows chains of roles, and words the sessions as the files that every AWS SDK reads.
+// role, follows chains of roles, and turns the sessions into the files that every AWS SDK reads.
 package aws
 
 import (

@@ -82,7 +82,7 @@ func TestMeanings(t *testing.T) {
 		{400, "ValidationError", "canary", "does not accept a parameter", []string{"AWS_SESSION_NAME"}, 1},
 		{400, "Throttling", "Rate exceeded canary", "throttles the requests", []string{"TIMEOUT"}, 5},
 		{400, "SomethingNew", "canary", "SomethingNew (status 400)", []string{"AWS STS API Reference"}, 1},
-		{400, "canary code", "canary", "an answer that is not STS's (status 400)", []string{"AWS_ENDPOINT_URL_STS"}, 1},
+		{400, "canary code", "canary", "the response is not from AWS STS (status 400)", []string{"AWS_ENDPOINT_URL_STS"}, 1},
 		{503, "", "", "status 503", []string{"health.aws.amazon.com"}, 5},
 	} {
 		t.Run(c.code+" "+c.says, func(t *testing.T) {

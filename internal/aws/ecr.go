@@ -166,5 +166,5 @@ func explainRegistry(ctx context.Context, doing string, r Registry, principal st
 	case said.Code != "":
 		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, said.Code, said.Status), "the code is explained in the Amazon ECR API Reference, GetAuthorizationToken")
 	}
-	return hint.New(fmt.Sprintf("%s: an answer that is not ECR's (status %d)", doing, said.Status), otherServer)
+	return hint.New(fmt.Sprintf("%s: the response is not from Amazon ECR (status %d)", doing, said.Status), otherServer)
 }

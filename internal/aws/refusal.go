@@ -111,7 +111,7 @@ func (r request) explain(ctx context.Context, doing, host string, err error) err
 		return hint.New(fmt.Sprintf("%s: %s (status %d)", doing, said.Code, said.Status),
 			"the code is explained in the AWS STS API Reference, AssumeRoleWithWebIdentity, and its common errors")
 	}
-	return hint.New(fmt.Sprintf("%s: an answer that is not STS's (status %d)", doing, said.Status), otherServer)
+	return hint.New(fmt.Sprintf("%s: the response is not from AWS STS (status %d)", doing, said.Status), otherServer)
 }
 
 // lookUp finds an answer in a table; it is nil if the table does not have it.

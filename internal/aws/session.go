@@ -245,7 +245,7 @@ func accountOf(principal string) (string, bool) {
 	return parts[4], ok && charset.Only(session, charset.Word+"+=,.@/-", 3, 1024)
 }
 
-// isKey tells whether s could be a secret key or a session token: base64, or a JWT for servers that use one. AWS asks not
+// isKey reports whether s could be a secret key or a session token: base64, or a JWT for servers that use one. AWS asks not
 // to assume how long a token is.
 func isKey(s string) bool { return charset.Only(s, charset.Word+"+/=.:~@%,-", 1, 64<<10) }
 

@@ -354,7 +354,7 @@ func (b *Backend) delegates() []string {
 // subjectTokenType is the form of a Bitbucket token in RFC 8693's terms.
 const subjectTokenType = "urn:ietf:params:oauth:token-type:jwt"
 
-// isToken tells whether s has the form of a bearer token (RFC 6750, section 2.1). Google's have at most 12,288 bytes.
+// isToken reports whether s has the form of a bearer token (RFC 6750, section 2.1). Google's have at most 12,288 bytes.
 func isToken(s string) bool {
 	return len(s) <= 64<<10 && charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
 }

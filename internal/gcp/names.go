@@ -46,11 +46,11 @@ func ParseProvider(s string) (Provider, error) {
 
 func isNumber(s string) bool { return charset.Only(s, charset.Digit, 1, 20) }
 
-// isID tells whether s can be the id of a pool or a provider: 4 to 32 lower-case letters, digits and dashes (IAM API,
+// isID reports whether s can be the id of a pool or a provider: 4 to 32 lower-case letters, digits and dashes (IAM API,
 // workloadIdentityPools.create). Whether a short one exists is left to Google.
 func isID(s string) bool { return charset.Only(s, charset.LowerName, 1, 32) }
 
-// IsServiceAccount tells whether s is a service account's e-mail or unique id. Nothing passes that could leave its place
+// IsServiceAccount reports whether s is a service account's e-mail or unique id. Nothing passes that could leave its place
 // in a URL's path.
 func IsServiceAccount(s string) bool {
 	name, domain, ok := strings.Cut(s, "@")
@@ -79,7 +79,7 @@ func IsOwnRegistry(host string) bool {
 	return host == "gcr.io" || slices.ContainsFunc([]string{".pkg.dev", ".gcr.io", ".goog"}, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
-// IsProject tells whether s is a project's id.
+// IsProject reports whether s is a project's id.
 func IsProject(s string) bool {
 	if domain, id, ok := strings.Cut(s, ":"); ok { // a project of old
 		return charset.IsDomain(domain) && IsProject(id)
@@ -87,7 +87,7 @@ func IsProject(s string) bool {
 	return isNumber(s) || charset.Only(s, charset.LowerName, 6, 30) && s[0] >= 'a' && s[len(s)-1] != '-'
 }
 
-// IsScope tells whether s is one OAuth scope (RFC 6749, section 3.3).
+// IsScope reports whether s is one OAuth scope (RFC 6749, section 3.3).
 func IsScope(s string) bool { return charset.Only(s, "!#-[]-~", 1, 1024) }
 
 // ProjectOf is the project in a service account's e-mail, or empty where it holds none.

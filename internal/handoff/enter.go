@@ -116,7 +116,7 @@ func lock(ctx context.Context, f *os.File) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return &heldError{ended(ctx, hint.New("another login holds it",
+			return &heldError{ended(ctx, hint.New("another login is writing to this folder",
 				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"bitbucket-oidc/internal/hint"
@@ -30,7 +31,7 @@ func (w *writer) adopt(inTime func() error, past past, generation, dir string) e
 		return nil
 	}
 	if strings.Count(dir, "/") == maxDepth {
-		return hint.New("keeping "+dir+": too deep", "remove what is below it: login did not write it")
+		return hint.New("keeping "+dir+": folders are nested more than "+strconv.Itoa(maxDepth)+" levels deep", "remove what is below it: login did not write it")
 	}
 	entries, err := nowait.List(w.out, path.Join(past.generation, dir))
 	if err != nil {

@@ -93,7 +93,7 @@ func absolute(dir string) (string, error) {
 	if !filepath.IsAbs(dir) {
 		wd, err := os.Getwd()
 		if err != nil {
-			return "", hint.New("BITBUCKET_CLONE_DIR: the working directory cannot be told", "set BITBUCKET_CLONE_DIR to the checkout's full path")
+			return "", hint.New("BITBUCKET_CLONE_DIR: cannot determine the working directory", "set BITBUCKET_CLONE_DIR to the checkout's full path")
 		}
 		dir = wd + "/" + dir
 	}
@@ -190,7 +190,7 @@ func (d *Dir) setOwnership(asked *Owner, clone fs.FileInfo) error {
 	return nil
 }
 
-// isNobody tells whether uid stands for an owner that this user namespace does not have, as in containers whose users are
+// isNobody reports whether uid stands for an owner that this user namespace does not have, as in containers whose users are
 // mapped (user_namespaces(7)). Files given to it would belong to somebody else on the host.
 func isNobody(uid int) bool {
 	ids, err := nowait.Read("/proc/self/uid_map", maxFile)
@@ -204,7 +204,7 @@ func isNobody(uid int) bool {
 	return err == nil && strings.TrimSpace(string(overflow)) == strconv.Itoa(uid)
 }
 
-// mayGiveAway tells whether the process may give files to another user: as root, unless it was stripped of the capability.
+// mayGiveAway reports whether the process may give files to another user: as root, unless it was stripped of the capability.
 func mayGiveAway() bool {
 	if os.Geteuid() != 0 {
 		return false

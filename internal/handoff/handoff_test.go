@@ -343,7 +343,7 @@ func TestLocked(t *testing.T) {
 	defer cancelLate()
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	for says, ctx := range map[string]context.Context{"another login holds it": late, "stopped": stopped} {
+	for says, ctx := range map[string]context.Context{"another login is writing to this folder": late, "stopped": stopped} {
 		dir := open(t, clone, "out")
 		err := dir.Write(ctx, token(t), []federation.Grant{grant("aws", "x")})
 		hinttest.Check(t, err, "writing to out: ", says)

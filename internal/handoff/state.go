@@ -91,7 +91,7 @@ func fromGrant(g federation.Grant) (backend, error) {
 		if !c.Expires.IsZero() {
 			expires := c.Expires.UTC().Truncate(time.Second)
 			if year := expires.Year(); year < 1970 || year > 9999 {
-				return backend{}, hint.New(fmt.Sprintf("%s %s: expires in a year that no date has", g.Backend, c.Name),
+				return backend{}, hint.New(fmt.Sprintf("%s %s: the expiry date is out of range", g.Backend, c.Name),
 					"something other than the service may have answered: look at the endpoint variables and the proxy")
 			}
 			entry.Expires = &expires
@@ -164,7 +164,7 @@ func (p past) paths() []string {
 	return append(all, dockerFile, envFile, summaryFile, stateFile)
 }
 
-// made tells whether login made the folder at a path below the generation.
+// made reports whether login made the folder at a path below the generation.
 func (p past) made(path string) bool {
 	return path == dockerDir || slices.ContainsFunc(p.Backends, func(b backend) bool { return b.Name == path })
 }
@@ -251,7 +251,7 @@ func refusal(what string, err error) error {
 		"if the step opened login's own files to other users, call logout before the next login")
 }
 
-// fails tells whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.
+// fails reports whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.
 func fails(err error) bool {
 	var code syscall.Errno
 	return errors.As(err, &code) && !slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, code)

@@ -49,7 +49,7 @@ func refusals() refusal.Table[request] {
 		row("unsupported_grant_type", "the service does not know the grant", "change OAUTH_GRANT: token-exchange or jwt-bearer"),
 		row("invalid_scope", "the service does not grant the scopes", "correct OAUTH_SCOPES"),
 		row("access_denied", "the service refuses this token", "a rule of the service must fit the token's claims; with Dex, OAUTH_SUBJECT_TOKEN_TYPE must be id_token"),
-		row("invalid_request", "the service misses or does not know a parameter", "add what it wants to OAUTH_PARAMETERS; look at OAUTH_SUBJECT_TOKEN_TYPE"),
+		row("invalid_request", "a required parameter is missing, or the service does not know one", "add what it wants to OAUTH_PARAMETERS; look at OAUTH_SUBJECT_TOKEN_TYPE"),
 		row("request_not_supported", "the service does not take this type of token", "change OAUTH_SUBJECT_TOKEN_TYPE: id_token for Dex"))
 	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity} {
 		table = append(table, refusal.Row[request]{Status: status, Means: unaccepted, Do: func(r request) []string { return r.advise(r.service.Setup) }})

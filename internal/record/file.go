@@ -172,7 +172,7 @@ func lock(ctx context.Context, f *os.File) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return hint.New("another login holds the file", "give each login a RECORD_FILE of its own")
+			return hint.New("another login is writing to the file", "give each login a RECORD_FILE of its own")
 		}
 	}
 }

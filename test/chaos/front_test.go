@@ -224,5 +224,5 @@ func (r *resolver) answer(query []byte) []byte {
 	return answer
 }
 
-// isRoot tells whether the test may change what its programs see of the system.
+// isRoot reports whether the test may change what its programs see of the system.
 func isRoot() bool { return syscall.Geteuid() == 0 }

@@ -146,7 +146,7 @@ func (s *OAuthServer) grant(r *http.Request, body []byte) (any, *oauthError) {
 	return answer, nil
 }
 
-// authenticates tells whether the request proves to be the one client's, by HTTP Basic of form-encoded id and secret
+// authenticates reports whether the request proves to be the one client's, by HTTP Basic of form-encoded id and secret
 // [RFC 6749, section 2.3.1].
 func (c OAuthConfig) authenticates(r *http.Request) bool {
 	if c.ClientID == "" {

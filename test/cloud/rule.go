@@ -121,7 +121,7 @@ func newServiceJWT(claims map[string]any, expires time.Time) string {
 	return encode([]byte(`{"typ":"JWT","kid":"service","alg":"RS256"}`)) + "." + encode(payload) + "." + newOpaque("", 256)
 }
 
-// posted tells whether a request is a POST to this path and nothing else: no query, no Authorization.
+// posted reports whether a request is a POST to this path and nothing else: no query, no Authorization.
 func posted(r *http.Request, path string) bool {
 	return r.Method == http.MethodPost && r.URL.EscapedPath() == path && r.URL.RawQuery == "" && !r.URL.ForceQuery &&
 		r.Header.Get("Authorization") == ""
