@@ -223,6 +223,25 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		delete(v.tokens, token)
 		w.WriteHeader(http.StatusNoContent)
 	default:
+		v.read(w, r, refuse)
+	}
+}
+
+// read is `vault list` and `vault read` of roles and configuration, for a token of this Vault.
+func (v *vault) read(w http.ResponseWriter, r *http.Request, refuse func(int, string)) {
+	path, found := strings.CutPrefix(r.URL.Path, "/v1/auth/jwt/")
+	operation, known := map[string]logical.Operation{"LIST": logical.ListOperation, http.MethodGet: logical.ReadOperation}[r.Method]
+	if !found || !known || !v.alive(r.Header.Get("X-Vault-Token")) {
 		refuse(http.StatusForbidden, "permission denied")
+		return
+	}
+	response, err := v.backend.HandleRequest(r.Context(), &logical.Request{Operation: operation, Path: path, MountPoint: "auth/jwt/", Storage: v.storage})
+	switch {
+	case err != nil:
+		refuse(http.StatusInternalServerError, "internal error")
+	case response == nil:
+		refuse(http.StatusNotFound, "")
+	default:
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": response.Data})
 	}
 }
