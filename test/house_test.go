@@ -71,7 +71,7 @@ func arrows() map[string][]string {
 		"drift":           {"access", "bitbucket", "document", "finding", "trust"},
 		"inventory":       {"access", "bitbucket", "collect", "document", "drift", "finding", "judge", "live", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"collect":         {"document"},
-		"live":            {"nowait", "secret", "transport"},
+		"live":            {"collect", "nowait", "secret", "transport"},
 		"mcp":             {"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "hint", "inventory", "judge", "nowait", "oidc", "pipelines", "trust", "trust/iam"},
 		"guard/rules":     {"access", "guard", "hint", "nowait", "strictyaml"},
 

@@ -18,8 +18,11 @@ import (
 // maxFile bounds what is read. The trust policies of an account's 5,000 roles, the most that AWS grants, take less.
 const maxFile = 32 << 20
 
-// longestLine bounds a line of a file that is longer than maxFile.
-const longestLine = 1 << 20
+// longestLine bounds a line of a file that has many.
+const longestLine = 16 << 20
+
+// longestFirst bounds the first line, by which such a file is known.
+const longestFirst = 64 << 10
 
 // ErrEmpty is a file with nothing in it.
 var ErrEmpty = errors.New("empty")
@@ -93,10 +96,7 @@ func readAll(name string, cut func([]byte) []byte) ([]byte, error) {
 		defer f.Close()
 		file = f
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(data) > maxFile && cut != nil {
-		data, err = shortened(io.MultiReader(bytes.NewReader(data), file), cut)
-	}
+	data, err := readShort(file, cut)
 	switch {
 	case err != nil:
 		return nil, err
@@ -108,24 +108,27 @@ func readAll(name string, cut func([]byte) []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
 }
 
-// shortened reads lines of JSON, cut to what is needed of them. It keeps empty lines, so that errors name the right ones.
-func shortened(r io.Reader, cut func([]byte) []byte) ([]byte, error) {
-	var all []byte
+// readShort reads up to maxFile, and one byte more of what is longer. Of lines of JSON it keeps what cut leaves of them, so that far
+// larger files fit.
+func readShort(file io.Reader, cut func([]byte) []byte) ([]byte, error) {
+	if cut == nil {
+		return io.ReadAll(io.LimitReader(file, maxFile+1))
+	}
+	r := bufio.NewReaderSize(file, longestFirst)
+	head, _ := r.Peek(longestFirst) // less where there is less
+	if line, rest, _ := bytes.Cut(head, []byte("\n")); len(bytes.TrimSpace(rest)) == 0 || !json.Valid(line) {
+		return io.ReadAll(io.LimitReader(r, maxFile+1))
+	}
+	var short []byte
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
-	for lines.Scan() {
-		if all == nil && !json.Valid(lines.Bytes()) {
-			return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
-		}
-		all = append(append(all, cut(lines.Bytes())...), '\n')
-		if len(all) > maxFile {
-			return nil, fmt.Errorf("more than %d MiB of what is needed", maxFile>>20)
-		}
+	for lines.Scan() && len(short) <= maxFile {
+		short = append(append(short, cut(lines.Bytes())...), '\n') // empty lines too, so that errors name the right ones
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("more than %d MiB", maxFile>>20)
+		return nil, fmt.Errorf("a line of more than %d MiB", longestLine>>20)
 	}
-	return all, lines.Err()
+	return short, lines.Err()
 }
 
 // unreadable says which file, and why.

@@ -51,18 +51,16 @@ func isControl(n *document.Node) bool {
 
 // roles are the roles of an account. Those without a policy are known by their names alone: nobody of Bitbucket becomes them.
 func (t *taker) roles(f *document.File, n *document.Node, roles []*document.Node) {
-	trusting, named := []*document.Node{}, []*document.Node{}
+	trusting := []*document.Node{}
+	var names []string
 	for _, r := range roles {
-		if r.Is(document.Object) && !r.Has("AssumeRolePolicyDocument") && r.Has("Arn") {
-			named = append(named, r)
+		if arn := text(r.Get("Arn")); arn != "" && !r.Has("AssumeRolePolicyDocument") {
+			names = append(names, arn)
 		} else {
 			trusting = append(trusting, r)
 		}
 	}
-	t.add(Document{File: f.With(n.New(
-		document.Member{Name: "Roles", Value: n.List(trusting...)},
-		document.Member{Name: "Named", Value: n.List(named...)},
-	)), Whole: true})
+	t.add(Document{File: f.With(n.New(document.Member{Name: "Roles", Value: n.List(trusting...)})), Names: names, Whole: true})
 }
 
 // config are the results of aws configservice select-resource-config and select-aggregate-resource-config: each is a text with JSON.

@@ -21,6 +21,10 @@ type Document struct {
 	// role of Vault, a mount. A role of Vault whose server is not known is auth/MOUNT/role/NAME.
 	Target string
 
+	// Names are the ARNs of roles that name no provider of Bitbucket's, of which the document has nothing else: nobody of Bitbucket becomes
+	// them.
+	Names []string
+
 	// Unknown is why the document has not all that it would have. It is empty for a document that is whole.
 	Unknown string
 
@@ -46,6 +50,7 @@ const (
 	Mount     Kind = "vault-config"
 	Providers Kind = "aws-providers" // the list of an account's OIDC providers
 	Control   Kind = "aws-rcp"       // a resource control policy, as an object or as a string
+	Named     Kind = "aws-names"     // Names and nothing else
 )
 
 // A File is a file to take apart.
@@ -58,13 +63,23 @@ type File struct {
 // Files takes a file apart. What is of no kind that this package knows comes out as it is: the caller may know it. Errors name the
 // line.
 func Files(f File) ([]Document, error) {
-	files, err := document.ReadAll(f.Name, f.Data, nil)
+	t := taker{whole: true}
+	var names []string
+	files, err := document.ReadAll(f.Name, f.Data, func(line []byte) bool {
+		arn, ok := otherRole(line)
+		if ok {
+			names = append(names, arn)
+		}
+		return ok
+	})
 	if err != nil {
 		return nil, err
 	}
-	t := taker{whole: true}
+	if len(names) > 0 {
+		t.add(Document{File: document.Empty(f.Name), Kind: Named, Names: names, Whole: true})
+	}
 	for _, one := range files {
-		if err := t.value(one, one.Root, len(files) > 1); err != nil {
+		if err := t.value(one, one.Root, len(files)+len(names) > 1); err != nil {
 			return nil, fmt.Errorf("line %d: %w", one.Locate("", one.Root).Line, err)
 		}
 	}
@@ -157,33 +172,49 @@ func policyText(n *document.Node) *document.Node {
 	return n
 }
 
-// MentionsBitbucket reports whether a value can name a provider of Bitbucket's, also URL-encoded.
+// MentionsBitbucket reports whether a value can name a provider of Bitbucket's, also URL-encoded. One with letters written as numbers can.
 func MentionsBitbucket(value []byte) bool {
-	return bytes.Contains(bytes.ToLower(value), []byte("bitbucket"))
+	small := bytes.ToLower(value)
+	for _, text := range []string{"bitbucket", `\u00`, "%5cu00"} {
+		if bytes.Contains(small, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Cut returns a line of a file of many values without what nobody needs: of a role that does not name Bitbucket only the names are left.
 // Other lines stay as they are.
 func Cut(line []byte) []byte {
-	if MentionsBitbucket(line) || bytes.Contains(line, []byte("workloadIdentityPools")) || bytes.Contains(line, []byte("bound_")) {
+	arn, ok := otherRole(line)
+	if !ok {
 		return line
 	}
+	short, err := json.Marshal(map[string]string{"RoleName": arn[strings.LastIndexByte(arn, '/')+1:], "Arn": arn})
+	if err != nil {
+		return line // cannot be: two texts
+	}
+	return short
+}
+
+// otherRole is the ARN of a role that does not name Bitbucket, and whether a line is one.
+func otherRole(line []byte) (arn string, ok bool) {
+	if MentionsBitbucket(line) || bytes.Contains(line, []byte("workloadIdentityPools")) || bytes.Contains(line, []byte("bound_")) {
+		return "", false
+	}
 	var one struct {
-		Arn, RoleName string
+		Arn           string
 		Lower         string `json:"arn"`
 		Configuration struct{ Arn string }
 		Role          struct{ Arn string }
 	}
 	if json.Unmarshal(line, &one) != nil {
-		return line
+		return "", false
 	}
 	for _, arn := range []string{one.Arn, one.Lower, one.Configuration.Arn, one.Role.Arn} {
 		if strings.Contains(arn, ":role/") {
-			short, err := json.Marshal(map[string]string{"RoleName": arn[strings.LastIndexByte(arn, '/')+1:], "Arn": arn})
-			if err == nil {
-				return short
-			}
+			return arn, true
 		}
 	}
-	return line
+	return "", false
 }

@@ -18,12 +18,13 @@ func told(t *testing.T, data string) string {
 	var lines []string
 	for _, d := range all {
 		words := []string{string(d.Kind), d.Target}
-		for _, list := range []string{"Roles", "Named"} {
-			if n := d.Root.Get(list); n != nil {
-				for _, r := range n.Items {
-					words = append(words, list+":"+text(r.Get("RoleName")))
-				}
+		if n := d.Root.Get("Roles"); n != nil {
+			for _, r := range n.Items {
+				words = append(words, "Roles:"+text(r.Get("RoleName")))
 			}
+		}
+		for _, arn := range d.Names {
+			words = append(words, "Named:"+arn[strings.LastIndexByte(arn, '/')+1:])
 		}
 		if d.Unknown != "" {
 			words = append(words, "unknown")
@@ -57,7 +58,7 @@ func TestFiles(t *testing.T) {
 		{"a provider", `{"name": "` + pool + `/providers/b", "attributeMapping": {}}`, ""},
 		{"providers", `[{"name": "` + pool + `/providers/b", "oidc": {}}, {"name": "` + pool + `/providers/c", "oidc": {}}]`, "; "},
 		{"a mount", `{"data": {"bound_issuer": "https://x.example"}}`, "vault-config"},
-		{"lines", "{\"RoleName\": \"a\", \"Arn\": \"arn:aws:iam::1:role/a\", \"AssumeRolePolicyDocument\": {}}\n\n{\"RoleName\": \"b\", \"Arn\": \"arn:aws:iam::1:role/b\"}\n", "Roles:a; Named:b"},
+		{"lines", "{\"RoleName\": \"a\", \"Arn\": \"arn:aws:iam::1:role/a\", \"AssumeRolePolicyDocument\": {\"bitbucket\": 1}}\n\n{\"RoleName\": \"b\", \"Arn\": \"arn:aws:iam::1:role/b\"}\n", "aws-names Named:b; Roles:a"},
 		{"an empty list", `[]`, "error: line 1: an empty list, which does not say of what"},
 		{"a plan", `{"format_version": "1.2", "planned_values": {"root_module": {"child_modules": [{"resources": [
 			{"address": "m.r", "mode": "managed", "type": "aws_iam_role", "values": {"name": "a", "arn": "arn:aws:iam::1:role/a"}},

@@ -43,6 +43,9 @@ func ReadAll(name string, data []byte, skip func(value []byte) bool) ([]*File, e
 	return all, nil
 }
 
+// Empty is a file of which nothing is kept.
+func Empty(name string) *File { return newFile(name, nil).With(&Node{Kind: Null}) }
+
 // With is the file with another value in it as its root, whose places are places in the file.
 func (f *File) With(root *Node) *File {
 	other := *f

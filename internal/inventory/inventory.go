@@ -175,12 +175,8 @@ func (x *inventory) whole(d collect.Document, name, how string) {
 
 // named are the roles of a list of which only the name is there, as they do not name Bitbucket.
 func (x *inventory) named(d collect.Document, how string) {
-	list := d.Root.Get("Named")
-	if list == nil {
-		return
-	}
-	for _, n := range list.Items {
-		if t, ok := access.ParseTarget(textOf(n.Get("Arn"))); ok {
+	for _, arn := range d.Names {
+		if t, ok := access.ParseTarget(arn); ok {
 			x.whole(d, "aws:"+t.Account, how)
 			x.add(drift.Deployed{Target: t.Name, Source: "aws:" + t.Account})
 		}

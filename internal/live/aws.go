@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"bitbucket-oidc/internal/collect"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
 )
@@ -256,11 +257,11 @@ func accountOf(arn string) string {
 }
 
 // kept is a role without the policy where that names no provider of Bitbucket: nobody of Bitbucket gets in, and the rest is nobody's
-// business here. The API has the policy URL-encoded, which leaves letters and dots as they are.
+// business here. The API has the policy URL-encoded, which leaves letters as they are.
 func kept(one types.Role) role {
 	k := role{RoleName: sdk.ToString(one.RoleName), Arn: sdk.ToString(one.Arn), MaxSessionDuration: sdk.ToInt32(one.MaxSessionDuration)}
 	policy := sdk.ToString(one.AssumeRolePolicyDocument)
-	if strings.Contains(strings.ToLower(policy), "bitbucket.org") {
+	if collect.MentionsBitbucket([]byte(policy)) {
 		k.AssumeRolePolicyDocument, _ = json.Marshal(policy) // a text: it cannot fail
 	}
 	return k
