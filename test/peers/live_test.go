@@ -86,7 +86,9 @@ func driftOf(t *testing.T, dir string) func(variables []string, args ...string) 
 	return func(variables []string, args ...string) []string {
 		t.Helper()
 		out, err := run(t, dir, variables, append([]string{advisor, "drift", "--no-exit-code", "--format", "json"}, args...)...)
-		var answer struct{ Differences []struct{ ID, Kind, Target string } }
+		var answer struct {
+			Differences []struct{ ID, Kind, Target string }
+		}
 		if err != nil || json.Unmarshal([]byte(out), &answer) != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
