@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/trust/iam"
 	"bitbucket-oidc/test/cloud"
 )
 
@@ -55,6 +58,62 @@ func TestIAMSimulator(t *testing.T) {
 	}
 	t.Logf("%d of %d policies compared, %d allowed", compared, iamPolicies, allowed)
 	if compared < 5000 || allowed < 1000 {
+		t.Error("too few for a comparison")
+	}
+}
+
+// TestIAMSimulatorReach compares who gets in, as a set, with the simulator: of random policies, everybody who is shown as one who gets in
+// or as one who is refused.
+func TestIAMSimulatorReach(t *testing.T) {
+	const name = "iam-simulate, who gets in"
+	program, err := iamSimulator()
+	if err != nil {
+		verdicts.skip(t, name, err.Error())
+	}
+	verdicts.ran(name)
+	const policies = 60
+	r := rand.New(rand.NewPCG(22, 7))
+	var questions []iamQuestion
+	var want []bool
+	allowed := 0
+	for range policies {
+		identity := newIAMIdentity(r)
+		policy := identity.policy(r)
+		data, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		universe := bitbucket.Universe{Issuer: issuer.URL(), WorkspaceUUID: identity.step.WorkspaceUUID, Repositories: []bitbucket.Repository{
+			{UUID: identity.step.RepositoryUUID, Environments: []bitbucket.Environment{{UUID: iamEnvironment}}},
+		}}
+		file, err := document.Read("trust.json", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roles, _, err := iam.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, role := range roles {
+			for _, cell := range role.Reach(t.Context(), universe) {
+				if w := cell.Reach.Witness; w != nil && cell.Reach.Some {
+					questions, want = append(questions, identity.question(w.Claims.Subject, w.Claims.Audience, policy)), append(want, true)
+					allowed++
+				}
+				if w := cell.Reach.Refused; w != nil {
+					questions, want = append(questions, identity.question(w.Claims.Subject, w.Claims.Audience, policy)), append(want, false)
+				}
+			}
+		}
+	}
+	for i, answer := range simulate(t, program, questions) {
+		if got, decided := map[string]bool{"Allowed": true, "ExplicitlyDenied": false, "ImplicitlyDenied": false}[answer]; !decided || got != want[i] {
+			data, _ := json.MarshalIndent(questions[i], "", "  ")
+			t.Errorf("reach: %t, simulator: %s, question\n%s", want[i], answer, data)
+		}
+	}
+	t.Logf("%d subjects of %d policies compared, %d get in", len(questions), policies, allowed)
+	if len(questions) < 200 || allowed < 50 {
 		t.Error("too few for a comparison")
 	}
 }
@@ -310,18 +369,38 @@ func (id iamIdentity) check(t *testing.T, policies []iamPolicy) []string {
 	return ours
 }
 
-// simulate asks the simulator.
+// simulate asks the simulator about one identity.
 func (id iamIdentity) simulate(t *testing.T, program []string, policies []iamPolicy) []string {
 	t.Helper()
-	var aud any = id.audience
-	if len(id.audience) == 1 {
-		aud = id.audience[0]
+	var questions []iamQuestion
+	for _, p := range policies {
+		questions = append(questions, id.question(id.subject, id.audience, p))
 	}
-	request := map[string]any{id.path() + ":sub": id.subject, id.path() + ":aud": aud, "aws:SecureTransport": "true"}
+	return simulate(t, program, questions)
+}
+
+// An iamQuestion is one that the simulator answers.
+type iamQuestion struct {
+	Issuer  string         `json:"issuer"`
+	Context map[string]any `json:"context"`
+	Policy  iamPolicy      `json:"policy"`
+}
+
+func (id iamIdentity) question(subject string, audience []string, p iamPolicy) iamQuestion {
+	var aud any = audience
+	if len(audience) == 1 {
+		aud = audience[0]
+	}
+	return iamQuestion{id.path(), map[string]any{id.path() + ":sub": subject, id.path() + ":aud": aud, "aws:SecureTransport": "true"}, p}
+}
+
+// simulate asks the simulator.
+func simulate(t *testing.T, program []string, questions []iamQuestion) []string {
+	t.Helper()
 	var lines bytes.Buffer
 	enc := json.NewEncoder(&lines)
-	for _, p := range policies {
-		if err := enc.Encode(map[string]any{"issuer": id.path(), "context": request, "policy": p}); err != nil {
+	for _, q := range questions {
+		if err := enc.Encode(q); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -332,8 +411,8 @@ func (id iamIdentity) simulate(t *testing.T, program []string, policies []iamPol
 	simulate.Stdin, simulate.Stderr = &lines, &stderr
 	out, err := simulate.Output()
 	answers := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if err != nil || len(answers) != len(policies) {
-		t.Fatalf("simulator: %v: %d answers for %d policies\n%s", err, len(answers), len(policies), &stderr)
+	if err != nil || len(answers) != len(questions) {
+		t.Fatalf("simulator: %v: %d answers for %d questions\n%s", err, len(answers), len(questions), &stderr)
 	}
 	return answers
 }
