@@ -189,7 +189,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 	env.Defer(func() {
 		story := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 		secrets := append(world.Secrets(), others.Secrets()...)
-		if err := errors.Join(unmet(faults), record.end(story, secrets), cloud.CheckTree(env.WorkDir, clone, secrets)); err != nil {
+		if err := errors.Join(unmet(faults), record.end(story, secrets), world.Sink.CheckSeen(secrets), cloud.CheckTree(env.WorkDir, clone, secrets)); err != nil {
 			env.T().Log("at the end of the story: ", err)
 			env.T().FailNow()
 		}

@@ -45,8 +45,9 @@ func (s *searched) write(t *testing.T) {
 	fmt.Fprintf(&b, `# Where secrets are
 
 Each story in `+"`test/script`"+` is a step of its own, and each of its secrets is made for it alone. All that the program printed,
-its command lines, and every file below the step's folder are searched for every one of them: as it is, in a URL, in base64, and
-for a token also by its signature. Found anywhere but in these files below `+"`OUTPUT_DIR`"+`, or in one that others may read, it fails
+its command lines, all that a collector, a webhook or a bucket got of records, and every file below the step's folder (records, evidence
+packages, reports in every form) are searched for every one of them: as it is, in a URL, in base64, and for a token also by its
+signature. Found anywhere but in these files below `+"`OUTPUT_DIR`"+`, or in one that others may read, it fails
 the story. Written by `+"`make canary`"+`; `+"`make test`"+` searches the same.
 
 %d stories, %d runs of the program, %d bytes of output.

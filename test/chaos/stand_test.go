@@ -152,7 +152,7 @@ func (s *stand) checkSecrets(r run) error {
 	return errors.Join(s.checkOutput(r), cloud.CheckTree(s.dir, s.clone(), s.secrets()))
 }
 
-// checkOutput fails if the run printed a secret.
+// checkOutput fails if the run printed a secret, or sent one in a record.
 func (s *stand) checkOutput(r run) error {
 	secrets := s.secrets()
 	for name, text := range map[string]string{"standard output": r.stdout, "standard error": r.stderr} {
@@ -160,7 +160,7 @@ func (s *stand) checkOutput(r run) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return s.world.Sink.CheckSeen(secrets)
 }
 
 // checkFailure fails unless the run failed as a user can bear: its status, who failed, and what to change.
