@@ -22,7 +22,7 @@ import (
 // anew with the backends that it does not name. It holds no secret.
 type state struct {
 	Version  int       `json:"version"`
-	Subject  string    `json:"subject"` // of the token: another one in every step
+	Subject  string    `json:"subject"` // of the token: every step run has a new one
 	Backends []backend `json:"backends"`
 	Made     []string  `json:"made,omitempty"` // the folders on the way that login made, outermost first
 }

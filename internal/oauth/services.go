@@ -66,7 +66,7 @@ func Databricks(host, clientID string) Service {
 			{Name: "DATABRICKS_CLIENT_SECRET", Unset: true},
 		},
 		Variable: "DATABRICKS_HOST",
-		Setup:    "the service principal's federation policy needs the token's issuer and audience, and subject_claim repositoryUuid with the repository's UUID in braces: sub is another one in every step",
+		Setup:    "the service principal's federation policy needs the token's issuer and audience, and subject_claim repositoryUuid with the repository's UUID in braces: sub is new in every step run",
 	}
 }
 

@@ -147,7 +147,7 @@ func (j *roleJudgement) limited(v trust.Verdict, reason string) (trust.Verdict, 
 	case denies == trust.Yes:
 		return trust.Deny, "A resource control policy denies this identity" + at(s.path) + "."
 	case denies == trust.Unknown && v == trust.Allow:
-		return trust.Undecided, "Whether a resource control policy denies this identity" + at(s.path) + " hangs on " + s.why + "."
+		return trust.Undecided, "Whether a resource control policy denies this identity" + at(s.path) + " depends on " + s.why + "."
 	}
 	return v, reason
 }

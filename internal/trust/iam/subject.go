@@ -149,7 +149,7 @@ func neverMatches(value string, p pattern, op operator, c oidc.Claims) []subject
 	case !p.canBeSubject() || isMisplaced(value, c):
 		faults = append(faults, subjectFault{"aws-sub-shape", finding.Error, "never matches: Bitbucket's subject is {repository}:{step} or {repository}:{environment}:{step}"})
 	case bitbucket.IsBraced(strings.TrimLeft(last, "*?")):
-		faults = append(faults, subjectFault{"aws-sub-pins-step", finding.Error, "ends in a step's UUID, which is another one in every step, so that it matches once and never again"})
+		faults = append(faults, subjectFault{"aws-sub-pins-step", finding.Error, "ends in a step's UUID, which is new in every step run: it matches once and never again"})
 	}
 	return faults
 }
