@@ -111,7 +111,7 @@ func (f folder) gcloud() (Leak, bool) {
 	return leak, !ignores(lines, f.output, anywhere)
 }
 
-// docker sends the build's context, which is the folder as a rule (Docker, "Build context", .dockerignore files).
+// docker sends the build's context, which is usually the folder (Docker, "Build context", .dockerignore files).
 func (f folder) docker() (Leak, bool) {
 	because, found := f.has("Dockerfile", "Containerfile")
 	if !found {
