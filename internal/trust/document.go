@@ -69,10 +69,11 @@ func (s Source) Place(r Result) Result {
 // indexes are the numbers of list items in a path. They change when somebody adds an item before them.
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// thing is what a result is about, whatever the file is called where it has a name of its own.
+// thing is what a result is about, whatever the file is called where it has a name of its own. Roles of several accounts share a name:
+// what accepts a finding of one must not accept that of another.
 func (s Source) thing(r Result) string {
-	if r.Name != "" {
-		return r.Name
+	if name := cmp.Or(r.ARN, r.Name); name != "" {
+		return name
 	}
 	return path.Clean(s.In.Name)
 }

@@ -95,7 +95,7 @@ func (c judgedCondition) meets(value string) bool { return slices.Contains(c.act
 
 func subMissing() finding.Rule {
 	return finding.Rule{
-		Name: "aws-sub-missing", Severity: finding.Error,
+		Name: "aws-sub-missing", Anyone: true, Severity: finding.Error,
 		Finds: "an Allow statement without a condition on `:sub`",
 		Why:   "The OIDC provider stands for the whole workspace. Without a condition on `:sub`, every step of every repository of the workspace may assume the role. IAM does not require the condition for an issuer that belongs to one workspace.",
 		Fix:   "Add a StringLike condition on `:sub` with `{repository}:*`, or `{repository}:{environment}:*` for a deployment environment.",

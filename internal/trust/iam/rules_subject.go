@@ -31,7 +31,7 @@ func (j *roleJudgement) subjectRules(effect string, c judgedCondition, value str
 
 func subWildcard() finding.Rule {
 	return finding.Rule{
-		Name: "aws-sub-wildcard", Severity: finding.Error,
+		Name: "aws-sub-wildcard", Anyone: true, Severity: finding.Error,
 		Finds: "a `:sub` pattern that matches every repository",
 		Why:   "`*` also matches colons, so that `*`, `*:*` and `{*}:*` match every subject. The values of a list are alternatives: with one such value the others restrict nothing.",
 		Fix:   "Remove the value, or begin it with the repository's UUID in braces.",

@@ -72,7 +72,7 @@ func cuts(pattern string) bool {
 
 func admitsOthers() finding.Rule {
 	return finding.Rule{
-		Name: "vault-admits-others", Severity: finding.Error,
+		Name: "vault-admits-others", Anyone: true, Severity: finding.Error,
 		Finds: "another repository's identity gets in, with a witness",
 		Why:   "The role lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of one, which `check --claims` confirms.",
 		Fix:   "Bind `repositoryUuid` to the whole UUID, with braces.",

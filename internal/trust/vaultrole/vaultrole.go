@@ -225,7 +225,7 @@ func (v *judgement) pins(name, value string) bool {
 
 func repositoryUnbound() finding.Rule {
 	return finding.Rule{
-		Name: "vault-repository-unbound", Severity: finding.Error,
+		Name: "vault-repository-unbound", Anyone: true, Severity: finding.Error,
 		Finds: "nothing that binds the repository",
 		Why:   "Every repository of the workspace may log in with the role.",
 		Fix:   "Add `repositoryUuid`, with braces, to `bound_claims`.",

@@ -145,7 +145,7 @@ func (p *Policy) judgeAs(id bitbucket.Identity, o trust.Options, bare, chosen bo
 
 func admitsOthers() finding.Rule {
 	return finding.Rule{
-		Name: "gcp-admits-others", Severity: finding.Error,
+		Name: "gcp-admits-others", Anyone: true, Severity: finding.Error,
 		Finds: "another repository's identity gets in, with a witness",
 		Why:   "Provider and policy let this identity in and are judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. One of them gets in, or is not certainly refused. A condition that mentions the repository need not tell it from others. The finding has the claims of one, which `check --claims` confirms.",
 		Fix:   "Compare the repository's UUID as a whole: `assertion.repositoryUuid == '{2e9e429c-…}'`.",
@@ -174,7 +174,7 @@ func (p *policyJudgement) others(o trust.Options) {
 
 func bindingPoolWide() finding.Rule {
 	return finding.Rule{
-		Name: "gcp-binding-pool-wide", Severity: finding.Error,
+		Name: "gcp-binding-pool-wide", Anyone: true, Severity: finding.Error,
 		Finds: "a member that is the whole pool",
 		Why:   "Every identity that any provider of the pool lets in may act as the service account.",
 		Fix:   "Bind `principalSet://…/attribute.NAME/VALUE`, the repository or the deployment environment.",

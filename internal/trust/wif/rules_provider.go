@@ -18,7 +18,7 @@ import (
 
 func conditionMissing() finding.Rule {
 	return finding.Rule{
-		Name: "gcp-condition-missing", Severity: finding.Error,
+		Name: "gcp-condition-missing", Anyone: true, Severity: finding.Error,
 		Finds: "no attribute condition, and no binding narrower than the pool",
 		Why:   "Every repository of the workspace gets a Google identity. Google requires a condition only for some issuers, and Bitbucket is not among them.",
 		Fix:   "Set `--attribute-condition=\"assertion.repositoryUuid == '{…}'\"`.",
