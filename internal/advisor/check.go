@@ -42,7 +42,7 @@ const documentKinds = `  aws-role      a role's trust policy, aws iam get-role, 
 func checkUsage(program string) string {
 	return "Usage: " + program + ` check [FLAG…] FILE…
 
-Judges trust configurations against an identity, offline. A file's kind is told by its content; - is standard input:
+Judges trust configurations against an identity, offline. A file's kind is recognised by its content; - is standard input:
 
 ` + documentKinds + `
 Without a flag that says otherwise the identity is the one of BITBUCKET_STEP_OIDC_TOKEN. Flags:

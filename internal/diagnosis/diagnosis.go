@@ -57,7 +57,7 @@ func Read(text string, claims *oidc.Claims) (causes []Cause, unexplained int, er
 // failed is a failure as login prints it, also behind a log's time and colours.
 var failed = regexp.MustCompile(`✖ ([^\r\n]*)`)
 
-// mostFailures is more than a login can have: so many roles it asks for at most, and each is told once.
+// mostFailures is more than a login can have: so many roles it asks for at most, and each is reported once.
 const mostFailures = 200
 
 // distinct are the causes without those that say the same of the same service.

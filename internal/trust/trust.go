@@ -38,7 +38,7 @@ type Options struct {
 	Duration time.Duration
 }
 
-// A File is a document to judge. Its kind is told by its content, never by its name.
+// A File is a document to judge. Its kind is recognised by its content, never by its name.
 type File struct {
 	Name string
 	Data []byte
