@@ -148,12 +148,18 @@ var packs = regexp.MustCompile(`\bdocker (?:buildx )?build\b.* \.(?: |$)|\bgit a
 
 func (r *run) cloned() {
 	for _, s := range r.steps {
+		packed := 0 // the last line that packs the checkout
+		for _, c := range s.commands {
+			if c.at.Line > packed && packs.MatchString(c.Text()) {
+				packed = c.at.Line
+			}
+		}
 		for _, f := range s.files {
 			if !inClone(f.path) {
 				continue
 			}
 			p := report{rule: tokenInClone(), at: f.at, about: f.path, steps: []*step{s}, message: fmt.Sprintf("The file %s lies in the checkout.", path.Base(f.path))}
-			if slices.ContainsFunc(s.commands, func(c command) bool { return c.at.Line >= f.at.Line && packs.MatchString(c.Text()) }) {
+			if packed >= f.at.Line {
 				p.severity, p.message = finding.Warning, fmt.Sprintf("The file %s lies in the checkout, which a later command packs.", path.Base(f.path))
 			}
 			r.report(p)
