@@ -14,7 +14,7 @@
 // Ready to use: $ROLE, $PROVIDER (a workload identity provider), $SA (a service account), $REPOSITORY, $ENVIRONMENT,
 // $WORKSPACE and $STEP (UUIDs with braces), $ISSUER, $AUDIENCE; the addresses of the other services, $VAULT, $OKTA, $OAUTH,
 // $JFROG and $DATABRICKS; $TLS_VAULT (the same Vault by https), and for the two with one public host $PROXY, which leads
-// there; $CA, the authority of both; $AWS_IAM and $GCP_IAM, the reads of IAM. The commands beyond testscript's own:
+// there; $CA, the authority of both; $IAM_AWS and $GCP_IAM, the reads of IAM. The commands beyond testscript's own:
 //
 //	token [NAME=VALUE]…        mint a token into BITBUCKET_STEP_OIDC_TOKEN. env makes a deployment step; aud=X adds an
 //	                           audience; expired=10m, expires=2m move the end of its life; bad-signature spoils it; any
@@ -243,7 +243,7 @@ func setUp(env *testscript.Env, bin string, issuer *cloud.Issuer, done *searched
 		"TLS_VAULT=" + others.Gateway.URL,
 		"PROXY=" + others.Gateway.Proxy,
 		"CA=" + authority,
-		"AWS_IAM=" + world.IAM.URL,
+		"IAM_AWS=" + world.IAM.URL,
 		"GCP_IAM=" + world.GoogleIAM.URL,
 		"SINK=" + world.SinkServer.URL,
 		"SINK_TOKEN=" + world.Sink.Authorization,
