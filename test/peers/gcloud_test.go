@@ -99,7 +99,7 @@ func TestGcloud(t *testing.T) {
 			t.Errorf("%s: found %v", fault.rule, findings)
 			continue
 		}
-		shell(findings[0].Fix)
+		shell(findings[0].Fix.Text)
 		iam.describe(t, provider)
 		if verdicts, findings := judge(t, provider, policy); verdicts != "allow allow" || findings != nil {
 			t.Errorf("%s: mended, %s, %v", fault.rule, verdicts, findings)
@@ -108,7 +108,10 @@ func TestGcloud(t *testing.T) {
 }
 
 // A finding is one of check's.
-type finding struct{ Rule, Fix string }
+type finding struct {
+	Rule string
+	Fix  struct{ Text string }
+}
 
 // judge is what check says about files: the verdicts, and all findings.
 func judge(t *testing.T, files ...string) (verdicts string, findings []finding) {
