@@ -60,17 +60,43 @@ func TestLongestPauses(t *testing.T) {
 	}
 }
 
+// TestNext: the cases of a schedule that no server is needed for.
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		made        int // attempts before this one
+		fault       Fault
+		asked, left time.Duration
+		want        time.Duration
+		again       bool
+	}{
+		{name: "a success, or a fault that lasts", fault: Lasts, asked: notAsked, left: forever},
+		{name: "the last attempt", made: attempts - 1, fault: Passes, asked: notAsked, left: forever},
+		{name: "without a deadline", fault: Passes, asked: notAsked, left: forever, want: firstPause, again: true},
+		{name: "as long as a server can ask for, without a deadline", fault: Throttled, asked: maxAsked, left: forever, want: maxAsked + firstThrottled, again: true},
+		{name: "at once, though no time is left", fault: Passes, asked: 0, left: 0},
+		{name: "as long as there is", fault: Passes, asked: time.Second, left: time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := schedule{attempt: c.made, draw: func(longest time.Duration) time.Duration { return longest }}
+			if pause, again := s.next(c.fault, c.asked, c.left); pause != c.want || again != c.again {
+				t.Errorf("%v, %t; want %v, %t", pause, again, c.want, c.again)
+			}
+		})
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, time.November, 22, 23, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
-		"0": 0, " 7 ": 7 * time.Second, "4294967296": -1, "-1": -1, "soon": -1, "": -1, "2147483647": maxAsked,
+		"0": 0, " 7 ": 7 * time.Second, "4294967296": notAsked, "-1": notAsked, "soon": notAsked, "": notAsked, "2147483647": maxAsked,
 		"Sun, 22 Nov 2026 23:00:07 GMT": 7 * time.Second,
-		"Sun, 22 Nov 2026 22:59:53 GMT": -1, // this clock is ahead, or the answer was late: no wish to be asked at once
+		"Sun, 22 Nov 2026 22:59:53 GMT": notAsked, // this clock is ahead, or the answer was late: no wish to be asked at once
 		"Fri, 31 Dec 9999 23:59:59 GMT": maxAsked,
 	} {
-		asked, ok := retryAfter(value, now)
-		if want == -1 && ok || want != -1 && (!ok || asked != want) {
-			t.Errorf("%q: %v, %t; want %v", value, asked, ok, want)
+		resp := &http.Response{Header: http.Header{"Retry-After": {value}}}
+		if got := asked(resp, now); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
 		}
 	}
 }
