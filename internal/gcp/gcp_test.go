@@ -66,7 +66,10 @@ func oauth(code, description string) string {
 }
 
 func google(status int, code, message string) string {
-	return fmt.Sprintf(`{"error":{"code":%d,"status":%q,"message":%q,"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED"}]}}`, status, code, message)
+	return fmt.Sprintf(
+		`{"error":{"code":%d,"status":%q,"message":%q,"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"IAM_PERMISSION_DENIED"}]}}`,
+		status, code, message,
+	)
 }
 
 // TestMeanings has a row for each error that Google documents or that its users report.
@@ -81,31 +84,132 @@ func TestMeanings(t *testing.T) {
 		hints    []string
 		requests int32
 	}{
-		{"condition", 400, []string{oauth("unauthorized_client", "The given credential is rejected by the attribute condition.")},
-			"unauthorized_client: the provider's attribute condition rejects this step", []string{"--attribute-condition=\"assertion.repositoryUuid == '{2e9e429c", "google.subject=assertion.sub", member, "--allowed-audiences=ari:"}, 1},
-		{"provider", 400, []string{oauth("invalid_target", "The target service indicated by the \"audience\" parameters is invalid. canary")},
-			"does not exist, or it is disabled or deleted", []string{"providers describe projects/210987654321/locations/global/workloadIdentityPools/pipelines/providers/bitbucket"}, 1},
-		{"subject", 400, []string{oauth("invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit. canary")}, "more than 127 bytes", []string{"google.subject=assertion.sub"}, 1},
-		{"name", 400, []string{oauth("invalid_request", "Invalid value for \"audience\". canary")}, "does not know this provider name", []string{"GCP_WORKLOAD_IDENTITY_PROVIDER"}, 1},
-		{"audience", 400, []string{oauth("invalid_grant", "The audience in ID Token [canary] does not match the expected audience x")},
-			"does not allow the token's audience", []string{"--allowed-audiences=ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45", member}, 1},
-		{"issuer", 400, []string{oauth("invalid_grant", "The issuer in ID Token canary does not match the expected ones: y")}, "another issuer", []string{"--issuer-uri=https://api.bitbucket.org/2.0/workspaces/acme/"}, 1},
-		{"keys", 400, []string{oauth("invalid_grant", "Error connecting to the given credential's issuer.")}, "cannot reach the provider's issuer", []string{"--issuer-uri="}, 1},
-		{"stale", 400, []string{oauth("invalid_grant", "ID Token issued at 1 is stale to sign-in.")}, "the token has expired", []string{"expired at 1970-01-01T01:16:40Z"}, 1},
-		{"grant", 400, []string{oauth("invalid_grant", "canary")}, "does not accept the token", []string{"issuer https://api.bitbucket.org", member}, 1},
-		{"request", 400, []string{oauth("invalid_request", "canary")}, "does not accept the exchange", []string{member}, 1},
-		{"quota", 429, []string{oauth("quota_exceeded", "The request was throttled canary")}, "throttles", []string{"TIMEOUT"}, 5},
-		{"unavailable", 503, []string{google(503, "UNAVAILABLE", "canary")}, "status 503", []string{"status.cloud.google.com"}, 5},
-		{"denied", 403, []string{federated, google(403, "PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist). canary")},
-			"PERMISSION_DENIED: this step may not impersonate", []string{"add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser", "--member='" + member + "' --project=my-project", "braces"}, 2},
-		{"lifetime", 403, []string{federated, google(403, "PERMISSION_DENIED", "Access tokens for service account canary can not have lifetimes of more than 1 hour. Use the Org Policy Constraint")},
-			"longer than an hour", []string{"constraints/iam.allowServiceAccountCredentialLifetimeExtension", "GCP_TOKEN_LIFETIME (now 2h0m0s)"}, 2},
-		{"no account", 404, []string{federated, google(404, "NOT_FOUND", "canary")}, "the service account does not exist", []string{"misspelt"}, 2},
-		{"argument", 400, []string{federated, google(400, "INVALID_ARGUMENT", "Request contains an invalid argument. canary")}, "does not accept the request", []string{"GCP_SCOPES"}, 2},
-		{"unauthenticated", 401, []string{federated, google(401, "UNAUTHENTICATED", "canary")}, "federated token was not accepted", []string{"GCP_IAMCREDENTIALS_ENDPOINT"}, 2},
-		{"new", 400, []string{oauth("something_new", "canary")}, "something_new (status 400)", []string{"Troubleshoot"}, 1},
-		{"code of somebody else", 400, []string{oauth("canary canary", "canary")}, "status 400 without an error that Google has", []string{"GCP_STS_ENDPOINT"}, 1},
-		{"HTML", 404, []string{"<html>canary</html>"}, "status 404 without an error that Google has", []string{"GCP_STS_ENDPOINT"}, 1},
+		{
+			name: "condition", status: 400,
+			answers: []string{oauth("unauthorized_client", "The given credential is rejected by the attribute condition.")},
+			says:    "unauthorized_client: the provider's attribute condition rejects this step",
+			hints: []string{
+				"--attribute-condition=\"assertion.repositoryUuid == '{2e9e429c", "google.subject=assertion.sub", member,
+				"--allowed-audiences=ari:",
+			},
+			requests: 1,
+		},
+		{
+			name: "provider", status: 400,
+			answers: []string{
+				oauth("invalid_target", "The target service indicated by the \"audience\" parameters is invalid. canary"),
+			},
+			says: "does not exist, or it is disabled or deleted",
+			hints: []string{
+				"providers describe projects/210987654321/locations/global/workloadIdentityPools/pipelines/providers/bitbucket",
+			},
+			requests: 1,
+		},
+		{
+			name: "subject", status: 400,
+			answers: []string{
+				oauth("invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit. canary"),
+			},
+			says: "more than 127 bytes", hints: []string{"google.subject=assertion.sub"}, requests: 1,
+		},
+		{
+			name: "name", status: 400, answers: []string{oauth("invalid_request", "Invalid value for \"audience\". canary")},
+			says: "does not know this provider name", hints: []string{"GCP_WORKLOAD_IDENTITY_PROVIDER"}, requests: 1,
+		},
+		{
+			name: "audience", status: 400,
+			answers: []string{
+				oauth("invalid_grant", "The audience in ID Token [canary] does not match the expected audience x"),
+			},
+			says:     "does not allow the token's audience",
+			hints:    []string{"--allowed-audiences=ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45", member},
+			requests: 1,
+		},
+		{
+			name: "issuer", status: 400,
+			answers: []string{oauth("invalid_grant", "The issuer in ID Token canary does not match the expected ones: y")},
+			says:    "another issuer", hints: []string{"--issuer-uri=https://api.bitbucket.org/2.0/workspaces/acme/"}, requests: 1,
+		},
+		{
+			name: "keys", status: 400,
+			answers: []string{oauth("invalid_grant", "Error connecting to the given credential's issuer.")},
+			says:    "cannot reach the provider's issuer", hints: []string{"--issuer-uri="}, requests: 1,
+		},
+		{
+			name: "stale", status: 400, answers: []string{oauth("invalid_grant", "ID Token issued at 1 is stale to sign-in.")},
+			says: "the token has expired", hints: []string{"expired at 1970-01-01T01:16:40Z"}, requests: 1,
+		},
+		{
+			name: "grant", status: 400, answers: []string{oauth("invalid_grant", "canary")}, says: "does not accept the token",
+			hints: []string{"issuer https://api.bitbucket.org", member}, requests: 1,
+		},
+		{
+			name: "request", status: 400, answers: []string{oauth("invalid_request", "canary")},
+			says: "does not accept the exchange", hints: []string{member}, requests: 1,
+		},
+		{
+			name: "quota", status: 429, answers: []string{oauth("quota_exceeded", "The request was throttled canary")},
+			says: "throttles", hints: []string{"TIMEOUT"}, requests: 5,
+		},
+		{
+			name: "unavailable", status: 503, answers: []string{google(503, "UNAVAILABLE", "canary")}, says: "status 503",
+			hints: []string{"status.cloud.google.com"}, requests: 5,
+		},
+		{
+			name: "denied", status: 403,
+			answers: []string{
+				federated,
+				google(
+					403, "PERMISSION_DENIED",
+					"Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist). canary",
+				),
+			},
+			says: "PERMISSION_DENIED: this step may not impersonate",
+			hints: []string{
+				"add-iam-policy-binding " + account + " --role=roles/iam.workloadIdentityUser",
+				"--member='" + member + "' --project=my-project", "braces",
+			},
+			requests: 2,
+		},
+		{
+			name: "lifetime", status: 403,
+			answers: []string{
+				federated,
+				google(
+					403, "PERMISSION_DENIED",
+					"Access tokens for service account canary can not have lifetimes of more than 1 hour. Use the Org Policy "+
+						"Constraint",
+				),
+			},
+			says:     "longer than an hour",
+			hints:    []string{"constraints/iam.allowServiceAccountCredentialLifetimeExtension", "GCP_TOKEN_LIFETIME (now 2h0m0s)"},
+			requests: 2,
+		},
+		{
+			name: "no account", status: 404, answers: []string{federated, google(404, "NOT_FOUND", "canary")},
+			says: "the service account does not exist", hints: []string{"misspelt"}, requests: 2,
+		},
+		{
+			name: "argument", status: 400,
+			answers: []string{federated, google(400, "INVALID_ARGUMENT", "Request contains an invalid argument. canary")},
+			says:    "does not accept the request", hints: []string{"GCP_SCOPES"}, requests: 2,
+		},
+		{
+			name: "unauthenticated", status: 401, answers: []string{federated, google(401, "UNAUTHENTICATED", "canary")},
+			says: "federated token was not accepted", hints: []string{"GCP_IAMCREDENTIALS_ENDPOINT"}, requests: 2,
+		},
+		{
+			name: "new", status: 400, answers: []string{oauth("something_new", "canary")}, says: "something_new (status 400)",
+			hints: []string{"Troubleshoot"}, requests: 1,
+		},
+		{
+			name: "code of somebody else", status: 400, answers: []string{oauth("canary canary", "canary")},
+			says: "status 400 without an error that Google has", hints: []string{"GCP_STS_ENDPOINT"}, requests: 1,
+		},
+		{
+			name: "HTML", status: 404, answers: []string{"<html>canary</html>"},
+			says: "status 404 without an error that Google has", hints: []string{"GCP_STS_ENDPOINT"}, requests: 1,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +270,7 @@ func TestCredentialsFile(t *testing.T) {
 	} {
 		b, _ := backend(t, c.account, 200, federated)
 		var got, want map[string]any
-		if err := json.Unmarshal([]byte(b.credentials().Reveal()), &got); err != nil {
+		if err := json.Unmarshal([]byte(b.configuration().Reveal()), &got); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal([]byte(strings.ReplaceAll(c.want, "ENDPOINT", b.STSEndpoint)), &want); err != nil {
@@ -225,10 +329,22 @@ func TestNames(t *testing.T) {
 		good  []string
 		bad   []string
 	}{
-		{IsServiceAccount, []string{account, "102030405060708090102"}, []string{"", "deploy", "a@b/c", "a@b:generateIdToken", "A@b.example", "a@b?x", "../x@y.example"}},
-		{charset.IsDomain, []string{"googleapis.com", "apis-berlin-build0.goog"}, []string{"", "localhost", "example.com/x", "example.com:80", "example.com#", "user@example.com", "-x.com", "example.com.", "exa mple.com"}},
-		{IsProject, []string{"my-project", "example.com:project", "210987654321"}, []string{"", "x", "My-Project", "a b c d e f", "my-project\n"}},
-		{IsScope, []string{CloudPlatform, "openid"}, []string{"", "a b", "a\"b", "é"}},
+		{
+			check: IsServiceAccount, good: []string{account, "102030405060708090102"},
+			bad: []string{"", "deploy", "a@b/c", "a@b:generateIdToken", "A@b.example", "a@b?x", "../x@y.example"},
+		},
+		{
+			check: charset.IsDomain, good: []string{"googleapis.com", "apis-berlin-build0.goog"},
+			bad: []string{
+				"", "localhost", "example.com/x", "example.com:80", "example.com#", "user@example.com", "-x.com",
+				"example.com.", "exa mple.com",
+			},
+		},
+		{
+			check: IsProject, good: []string{"my-project", "example.com:project", "210987654321"},
+			bad: []string{"", "x", "My-Project", "a b c d e f", "my-project\n"},
+		},
+		{check: IsScope, good: []string{CloudPlatform, "openid"}, bad: []string{"", "a b", "a\"b", "é"}},
 	} {
 		for _, s := range c.good {
 			if !c.check(s) {

@@ -1,0 +1,49 @@
+package gcp
+
+import (
+	"slices"
+
+	"bitbucket-oidc/internal/federation"
+)
+
+// env selects the credential file in every client and unsets what would win over it. gcloud prefers an access token to a
+// credential file, and would not refresh it.
+func (b *Backend) env() []federation.Var {
+	vars := []federation.Var{{Name: "GOOGLE_APPLICATION_CREDENTIALS", File: credentialsFile}}
+	rivals := []string{
+		"GOOGLE_CREDENTIALS", "GOOGLE_BACKEND_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_CLOUD_KEYFILE_JSON", "GCLOUD_KEYFILE_JSON",
+		"GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT", "FIREBASE_TOKEN",
+		"CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
+		// HMAC keys, with which gcloud storage and gsutil sign in place of sending a token.
+		"CLOUDSDK_STORAGE_GS_XML_ACCESS_KEY_ID", "CLOUDSDK_STORAGE_GS_XML_SECRET_ACCESS_KEY", "GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY",
+	}
+	if len(b.Delegates) == 0 {
+		vars = append(vars, federation.Var{Name: "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", File: credentialsFile})
+		rivals = append(rivals, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
+	} else { // gcloud cannot follow a file of this type
+		vars = append(vars, federation.Var{Name: "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", File: accessFile})
+		rivals = append(rivals, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+	}
+	vars = append(vars, federation.Var{Name: "BOTO_CONFIG", File: botoFile})
+	if b.Project != "" {
+		vars = append(vars, b.projectVars()...)
+	}
+	for _, name := range rivals {
+		vars = append(vars, federation.Var{Name: name, Unset: true})
+	}
+	return vars
+}
+
+// projectVars give later commands the project. Where it was guessed, one that the step has in any of the four counts for all.
+func (b *Backend) projectVars() []federation.Var {
+	names := []string{"CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GOOGLE_PROJECT"}
+	var vars []federation.Var
+	for i, name := range names {
+		v := federation.Var{Name: name, Value: b.Project}
+		if b.ProjectGuessed {
+			v.Guess = append([]string{name}, slices.Delete(slices.Clone(names), i, i+1)...)
+		}
+		vars = append(vars, v)
+	}
+	return vars
+}
