@@ -25,6 +25,7 @@ RUN mkdir -p /image/etc/ssl/certs; \
 # The caches are mounted where Go is told to look, wherever GO_IMAGE keeps its own.
 ENV GOMODCACHE=/cache/mod GOCACHE=/cache/build
 COPY go.mod go.sum ./
+COPY internal/absent internal/absent
 RUN --mount=type=cache,target=/cache go mod download
 
 # Both programs lie side by side: pipe starts the other one for the commands that it does not have. grpcnotrace leaves out gRPC's own

@@ -57,7 +57,6 @@ require (
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp v0.0.0-20240823005443-9b4947da3948 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
@@ -67,4 +66,11 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20261012220534-4341edf3f941 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261026165753-2ffab32bce7e // indirect
 	google.golang.org/grpc v1.85.0 // indirect
+)
+
+// Google's clients import these for machines of Google's and for managed laptops: the one asks a service over gRPC, the other starts a
+// program that a file names. Neither is in pipe.
+replace (
+	github.com/google/s2a-go => ./internal/absent/s2a-go
+	github.com/googleapis/enterprise-certificate-proxy => ./internal/absent/enterprise-certificate-proxy
 )

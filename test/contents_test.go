@@ -46,7 +46,7 @@ func TestContents(t *testing.T) {
 func linkedModules(t *testing.T, program, platform string) []string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-tags", "grpcnotrace", "-deps", // as the Dockerfile
-		"-f", "{{with .Module}}{{if not .Main}}`{{.Path}}` | {{.Version}}{{end}}{{end}}", "bitbucket-oidc/"+program)
+		"-f", "{{with .Module}}{{if not .Main}}`{{.Path}}` | {{with .Replace}}`{{.Path}}`{{else}}{{.Version}}{{end}}{{end}}{{end}}", "bitbucket-oidc/"+program)
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+platform)
 	out, err := list.Output()
 	if err != nil {
@@ -73,7 +73,8 @@ build arguments of ` + "`.ci/release`" + ` make the same image, to the digest: b
 
 There is no shell, no package manager and no other program.
 
-The programs are made of Go's standard library and these modules:
+The programs are made of Go's standard library and these modules. Where a folder of this repository stands in place of a version, an empty
+package is compiled in and the module itself is not in the program: Google's clients have no such package to start a program from, or to ask.
 
 | Module | Version | In |
 |---|---|---|

@@ -175,6 +175,7 @@ func strangers() map[string][]string {
 			"cel.dev", "github.com/google/cel-go", "github.com/antlr4-go", "github.com/modelcontextprotocol",
 			"bitbucket-oidc/internal/advisor", "bitbucket-oidc/internal/judge", "bitbucket-oidc/internal/trust", "bitbucket-oidc/internal/cel",
 			"bitbucket-oidc/internal/finding", "bitbucket-oidc/internal/report", "bitbucket-oidc/internal/mcp",
+			"net/rpc", "github.com/google/s2a-go/internal", // what internal/absent stands for
 		},
 		"./pipe/bitbucket-oidc": {
 			"google.golang.org/grpc", "google.golang.org/api/sts",
