@@ -40,17 +40,18 @@ func guardCommand() cli.Command {
 	}
 }
 
-// guardrails hold a login to its rules.
+// guardrails hold a login to its rules: those of variables, and those of files.
 type guardrails struct {
-	config guard.Config
-	inputs []guard.Input
-	answer guard.Answer
+	variables builtin
+	config    guard.Config
+	inputs    []guard.Input
+	answer    guard.Answer
 }
 
 // newGuardrails are those that the variables and the image name.
-func newGuardrails(v *config.Vars, ask Ask) *guardrails {
+func newGuardrails(v *config.Vars, accounts []string, ask Ask) *guardrails {
 	named := v.Guard()
-	return &guardrails{config: guard.Config{
+	return &guardrails{variables: builtin{accounts, v.MinimumLifetime()}, config: guard.Config{
 		Clone: named.Clone, File: named.File, Map: named.Map, Baked: named.Baked,
 		Run: func(ctx context.Context, input []byte, most int) ([]byte, error) {
 			return ask(ctx, cli.Advisor, []string{"guard", "decide"}, input, most)
@@ -58,20 +59,25 @@ func newGuardrails(v *config.Vars, ask Ask) *guardrails {
 	}}
 }
 
-// before judges what a login is about to ask for, if there is anything that judges it. An error means that the login must not go
-// on.
+// before judges what a login is about to ask for. An error means that the login must not go on.
 func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, targets []federation.Target, ask func() []guard.Input) error {
-	if !g.config.On() {
-		return nil
-	}
-	g.inputs = ask()
-	answer, err := guard.Ask(ctx, g.config, g.inputs)
-	if err == nil {
-		g.answer = answer
-		recs.judged(answer, targets, 0)
-		err = g.say(c, answer)
-	} else if !errors.Is(err, guard.ErrMistakes) {
-		recs.unanswered(targets, err)
+	verdicts := g.variables.before(targets)
+	recs.judgedHere(verdicts)
+	err := refusals(verdicts)
+	if g.config.On() {
+		g.inputs = ask()
+		answer, failed := guard.Ask(ctx, g.config, g.inputs)
+		switch {
+		case errors.Is(failed, guard.ErrMistakes):
+			return failed
+		case failed != nil:
+			recs.unanswered(targets, failed)
+		default:
+			g.answer = answer
+			recs.judged(answer, targets, 0)
+			failed = g.say(c, answer)
+		}
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		recs.Denied(targets)
@@ -79,31 +85,54 @@ func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, t
 	return err
 }
 
-// after judges what the clouds handed out, before anything is written.
-func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, outcomes []federation.Outcome) error {
-	if !g.answer.After {
-		return nil
-	}
+// An exchange is what became of the targets.
+type exchange struct {
+	grants   []federation.Grant
+	outcomes []federation.Outcome
+	err      error
+}
+
+// after judges what the clouds handed out, before anything is written, and records what became of each target. An error means that
+// nothing of it must be used.
+func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, got exchange) error {
+	verdicts := g.variables.answered(got.outcomes)
+	got = got.without(verdicts)
+	err := errors.Join(got.err, refusals(verdicts))
 	var targets []federation.Target
-	for i, o := range outcomes {
-		g.inputs[i].Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
-		g.inputs[i].Now = time.Now().UTC()
+	for _, o := range got.outcomes {
 		targets = append(targets, o.Target)
 	}
-	g.config.Map = "" // judged before
-	answer, err := guard.Ask(ctx, g.config, g.inputs)
 	if err == nil {
-		answer.Advisory = nil // said before
-		recs.judged(answer, targets, len(g.answer.Sources))
-		g.answer.Decisions = append(g.answer.Decisions, answer.Decisions...)
-		err = g.say(c, answer)
-	} else {
-		recs.unanswered(targets, err)
+		short := g.variables.lasts(got.grants)
+		verdicts = append(verdicts, short...)
+		err = errors.Join(refusals(short), g.judgeAnswers(ctx, c, recs, targets, got.outcomes))
 	}
+	recs.judgedHere(verdicts)
+	recs.Exchanged(got.outcomes)
 	if err != nil {
 		recs.Denied(targets)
 	}
 	return err
+}
+
+// judgeAnswers asks about the rules that wait for the credential.
+func (g *guardrails) judgeAnswers(
+	ctx context.Context, c *cli.Console, recs records, targets []federation.Target, outcomes []federation.Outcome,
+) error {
+	if !g.answer.After {
+		return nil
+	}
+	for i, o := range outcomes {
+		g.inputs[i].Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
+		g.inputs[i].Now = time.Now().UTC()
+	}
+	answer, err := guard.AskAgain(ctx, g.config, g.inputs, g.answer)
+	if err != nil {
+		recs.unanswered(targets, err)
+		return err
+	}
+	recs.judged(answer, targets, len(answer.Sources))
+	return g.say(c, answer)
 }
 
 // say prints what does not refuse, and returns what does.

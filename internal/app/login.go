@@ -35,12 +35,11 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		output.Owner = &handoff.Owner{UID: owner.UID, GID: owner.GID}
 	}
 	token := v.Token()
-	v.MinimumLifetime() // what is wrong with it stops the login here
 	set := backends.Load(v, token)
 	for _, w := range v.Warnings() {
 		c.Warn(w)
 	}
-	rails := newGuardrails(v, ask)
+	rails := newGuardrails(v, set.AllowedAccounts, ask)
 	asked := v.Record(set.Has("aws"))
 	dir, err := handoff.Open(output)
 	a.Add(err)
@@ -98,14 +97,7 @@ func trade(
 		return nil, err
 	}
 	grants, outcomes, err := federation.Exchange(ctx, token, all)
-	recs.Exchanged(outcomes)
-	if err == nil {
-		err = rails.after(ctx, c, recs, outcomes)
-	}
-	if err == nil {
-		err = recs.tooShort(targets, checkLifetimes(grants, v.MinimumLifetime()))
-	}
-	return grants, err
+	return grants, rails.after(ctx, c, recs, exchange{grants, outcomes, err})
 }
 
 func loginUsage(program string) string {
@@ -126,43 +118,6 @@ func checkExpiry(claims oidc.Claims) error {
 		return nil
 	}
 	return hint.New("token: expired", claims.Age(now))
-}
-
-// A shortLived credential is one that would expire sooner than it must.
-type shortLived struct {
-	backend, name string
-	err           error
-}
-
-// checkLifetimes finds each credential that would expire sooner than least. One without an expiry passes only if nothing is asked.
-func checkLifetimes(grants []federation.Grant, least time.Duration) []shortLived {
-	if least <= 0 {
-		return nil
-	}
-	var short []shortLived
-	for _, g := range grants {
-		for _, got := range g.Credentials {
-			left, wanted, cause := "an unknown time", minutes(least), clock.Never
-			if !got.Expires.IsZero() {
-				remaining := time.Until(got.Expires)
-				if remaining >= least {
-					continue
-				}
-				cause = clock.Ahead // only such a clock makes the time left look shorter than it is
-				if left = minutes(remaining); left == wanted {
-					left, wanted = remaining.Truncate(time.Second).String(), least.String()
-				}
-			}
-			err := hint.New(
-				fmt.Sprintf("%s %s: valid for %s only, less than MINIMUM_LIFETIME (%s)", g.Backend, got.Name, left, wanted),
-				got.Lengthen, "or lower MINIMUM_LIFETIME; nothing was written")
-			if advice := g.Clock.Advice(cause); advice != "" {
-				err = hint.With(err, advice)
-			}
-			short = append(short, shortLived{g.Backend, got.Name, err})
-		}
-	}
-	return short
 }
 
 // warnOfClock warns of a runner's clock that is off: the times that login prints and writes are then not the runner's.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 
 	"bitbucket-oidc/internal/cli"
@@ -109,19 +108,31 @@ func (r records) deliver(ctx context.Context, grants []federation.Grant, require
 	return nil
 }
 
-// judged notes what the guardrails said about the targets. The sources before known have been noted.
+// judged notes what the files of guardrails said about the targets. The sources before known have been noted.
 func (r records) judged(answer guard.Answer, targets []federation.Target, known int) {
 	var said record.Guard
 	for _, source := range answer.Sources[min(known, len(answer.Sources)):] {
 		said.Files = append(said.Files, record.GuardFile(source))
 	}
 	for _, d := range answer.Decisions {
-		if d.Input < len(targets) {
-			t := targets[d.Input]
-			said.Rules = append(said.Rules, record.Verdict{
-				Backend: t.Backend, Name: t.Name, Rule: d.Rule, Outcome: d.Outcome, Message: d.Message, Refuses: d.Refuses,
-			})
+		t := targets[d.Input]
+		said.Rules = append(said.Rules, record.Verdict{
+			Backend: t.Backend, Name: t.Name, Rule: d.Rule, Outcome: d.Outcome, Message: d.Message,
+			Refuses: d.Refuses && !answer.Sources[d.Source].Audit, SHA256: answer.Sources[d.Source].SHA256,
+		})
+	}
+	r.Judged(said)
+}
+
+// judgedHere notes what the guardrails of variables said.
+func (r records) judgedHere(verdicts []verdict) {
+	var said record.Guard
+	for _, v := range verdicts {
+		noted := record.Verdict{Backend: v.backend, Name: v.name, Rule: v.rule, Outcome: "pass"}
+		if v.err != nil {
+			noted.Outcome, noted.Message, noted.Refuses = "fail", v.err.Error(), true
 		}
+		said.Rules = append(said.Rules, noted)
 	}
 	r.Judged(said)
 }
@@ -135,21 +146,4 @@ func (r records) unanswered(targets []federation.Target, err error) {
 		})
 	}
 	r.Judged(said)
-}
-
-// tooShort records each credential that ends before MINIMUM_LIFETIME, which guards a login like a guardrail of its own.
-func (r records) tooShort(targets []federation.Target, short []shortLived) error {
-	var errs []error
-	var said record.Guard
-	for _, s := range short {
-		errs = append(errs, s.err)
-		said.Rules = append(said.Rules, record.Verdict{
-			Backend: s.backend, Name: s.name, Rule: "minimum-lifetime", Outcome: "fail", Message: s.err.Error(), Refuses: true,
-		})
-	}
-	if len(short) > 0 {
-		r.Judged(said)
-		r.Denied(targets)
-	}
-	return errors.Join(errs...)
 }

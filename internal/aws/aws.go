@@ -5,7 +5,6 @@ package aws
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"bitbucket-oidc/internal/federation"
-	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
@@ -40,9 +38,6 @@ type Config struct {
 	// Policy and PolicyARNs narrow the sessions that are written; steps of a chain before the last are not narrowed.
 	Policy     string
 	PolicyARNs []string
-
-	// AllowedAccounts are the accounts whose credentials may be written; none means any.
-	AllowedAccounts []string
 
 	// ExternalID goes with each call of a chain, SourceIdentity with its first, since it stays for the rest; Tags with each.
 	ExternalID     string
@@ -144,7 +139,7 @@ func (b *Backend) Targets() []federation.Target {
 	}
 	for _, r := range b.Registries {
 		t := b.target(b.roleFor(r))
-		t.Name, t.Lifetime = r.Host, 0
+		t.Name, t.Through, t.Lifetime = r.Host, t.Name, 0
 		targets = append(targets, t)
 	}
 	return targets
@@ -174,16 +169,6 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Gr
 		for _, t := range targets {
 			grant.Outcomes = append(grant.Outcomes, federation.NotAsked(t))
 		}
-	}
-	if refused := b.guard(targets); refused != nil {
-		grant.Outcomes = refused
-		var errs []error
-		for _, o := range refused {
-			if !errors.Is(o.Err, federation.ErrNotAsked) {
-				errs = append(errs, o.Err)
-			}
-		}
-		return grant, errors.Join(errs...)
 	}
 	profiles, registries := targets[:len(b.Roles)], targets[len(b.Roles):]
 	sessions, outcomes, err := b.obtainAll(ctx, token, profiles)
@@ -247,39 +232,6 @@ func sideBySide[T any](targets []federation.Target, get func(i int, way *federat
 	}
 	all.Wait()
 	return results, outcomes, together(errs)
-}
-
-// guard refuses roles of other accounts before anything is sent, for any of them. It is nil if there is no such role.
-func (b *Backend) guard(targets []federation.Target) []federation.Outcome {
-	var outcomes []federation.Outcome
-	refused := false
-	for i, t := range targets {
-		o := federation.NotAsked(t)
-		if i < len(b.Roles) {
-			if err := b.allowed(b.Roles[i].last().Account); err != nil {
-				o.Err, refused = fmt.Errorf("aws %s: %w", t.Name, err), true
-			}
-		}
-		outcomes = append(outcomes, o)
-	}
-	if !refused {
-		return nil
-	}
-	return outcomes
-}
-
-// allowed is the account guard, which also speaks about the answer's ARN.
-func (b *Backend) allowed(account string) error {
-	if len(b.AllowedAccounts) == 0 || slices.Contains(b.AllowedAccounts, account) {
-		return nil
-	}
-	if account == "" {
-		account = "a role without an account"
-	} else {
-		account = "account " + account
-	}
-	return hint.New(account+" is not among AWS_ALLOWED_ACCOUNTS",
-		"correct the role, or add its account to AWS_ALLOWED_ACCOUNTS; nothing was written")
 }
 
 // env selects the written profile and unsets whatever an SDK would prefer to it: SDKs differ in whether keys in the

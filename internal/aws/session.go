@@ -56,10 +56,7 @@ func (b *Backend) obtainAll(ctx context.Context, token oidc.Token, profiles []fe
 				way.Called(call)
 			}
 		}
-		if err != nil {
-			return session{}, err
-		}
-		return s, b.allowed(call.Account)
+		return s, err
 	})
 }
 
@@ -276,10 +273,6 @@ func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials,
 	}
 	account, ok := accountOf(principal)
 	switch {
-	case ok && account != assumed.Account && b.allowed(account) != nil:
-		return session{}, b.allowed(account)
-	case ok && !assumed.fits(principal):
-		return unusable("it is for another partition, account or role than asked for")
 	case c.Expiration == nil || c.Expiration.IsZero():
 		return unusable("no expiration")
 	case !ok:
@@ -290,6 +283,9 @@ func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials,
 		principal = assumed.String() + "/" + b.SessionName
 	}
 	call.Principal, call.Account, call.CredentialID, call.Expires = principal, account, secret.New(id), c.Expiration.UTC()
+	if ok && !assumed.fits(principal) {
+		return unusable("it is for another partition, account or role than asked for")
+	}
 	return session{principal: principal, accessKeyID: id, secretKey: secret.New(key), sessionToken: secret.New(token), expires: c.Expiration.UTC()}, nil
 }
 

@@ -35,11 +35,10 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 		return nil
 	}
 	c := aws.Config{
-		Roles:           awsRoles(v),
-		SessionName:     aws.SessionName(v.Text("AWS_SESSION_NAME"), v.RepositorySlug, v.BuildNumber),
-		Duration:        v.Seconds("AWS_SESSION_DURATION", aws.ShortestSession, aws.LongestSession),
-		AllowedAccounts: allowedAccounts(v),
-		Refreshable:     refreshable,
+		Roles:       awsRoles(v),
+		SessionName: aws.SessionName(v.Text("AWS_SESSION_NAME"), v.RepositorySlug, v.BuildNumber),
+		Duration:    v.Seconds("AWS_SESSION_DURATION", aws.ShortestSession, aws.LongestSession),
+		Refreshable: refreshable,
 	}
 	if len(c.SessionName) < 2 {
 		v.Wrong("AWS_SESSION_NAME", c.SessionName, "2 to 64 characters")

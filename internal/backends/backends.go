@@ -19,6 +19,9 @@ type kind struct {
 	// configure is nil where nothing asks for the backend, or where something is wrong with its variables.
 	configure func(*config.Vars, oidc.Token) maker
 
+	// accounts are those whose credentials may be written, where a variable says so.
+	accounts func(*config.Vars) []string
+
 	// sets are the variables that env.sh gives a token.
 	sets []string
 
@@ -32,7 +35,7 @@ type maker func(path func(file string) string, trace func(line string)) federati
 // kinds are the backends that there are, in the order of the documentation.
 func kinds() []kind {
 	return []kind{
-		{name: "aws", title: "AWS", variables: awsVariables, configure: configureAWS},
+		{name: "aws", title: "AWS", variables: awsVariables, configure: configureAWS, accounts: allowedAccounts},
 		{name: "gcp", title: "Google Cloud", variables: gcpVariables, configure: configureGCP},
 		{name: "vault", title: "Vault and OpenBao", variables: vaultVariables, configure: configureVault, revoke: revokeVault},
 		{name: "okta", title: "Okta Privileged Access", variables: oktaVariables, configure: configureOkta, sets: []string{"OPA_TOKEN"}},
@@ -55,8 +58,9 @@ func Variables() []config.Group {
 
 // A Set is the backends that the variables configure.
 type Set struct {
-	Names []string // in the order of the documentation
-	make  []maker
+	Names           []string // in the order of the documentation
+	AllowedAccounts []string // of AWS, whose credentials may be written; none means any
+	make            []maker
 }
 
 // Load configures every backend that the variables ask for. What is wrong is v's; the parts that are right are there all the same.
@@ -68,6 +72,9 @@ func Load(v *config.Vars, token oidc.Token) Set {
 			continue
 		}
 		one := v.Group()
+		if k.accounts != nil {
+			s.AllowedAccounts = k.accounts(one)
+		}
 		made := k.configure(one, token)
 		if made != nil && !one.Failed() {
 			s.make = append(s.make, made)

@@ -88,7 +88,7 @@ func TestValues(t *testing.T) {
 	}
 	a := c.AWS
 	if a.Region != "eu-west-1" || a.Duration != 90*time.Minute || len(a.Roles) != 3 || a.Roles[1].Profile != "dev" || a.Roles[1].ARN.Role != "a=b" ||
-		a.Roles[2].Profile != "prod" || !slices.Equal(a.AllowedAccounts, []string{"123456789012", "210987654321"}) || a.Endpoint != "https://b.example" {
+		a.Roles[2].Profile != "prod" || !slices.Equal(c.set.AllowedAccounts, []string{"123456789012", "210987654321"}) || a.Endpoint != "https://b.example" {
 		t.Errorf("AWS: %+v", a)
 	}
 	g := c.GCP

@@ -21,6 +21,10 @@ type Target struct {
 	// through which it becomes Identity.
 	Via []string
 
+	// Through is the name of the target whose credential asks for this one, such as the profile of a registry; empty where the token
+	// asks.
+	Through string
+
 	Account string // of AWS, whose credentials would be written; empty elsewhere, and where no name shows it
 	Project string // of Google Cloud, of the service account or for later commands; empty elsewhere, and where it is not known
 

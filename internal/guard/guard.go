@@ -106,6 +106,21 @@ func Ask(ctx context.Context, c Config, inputs []Input) (Answer, error) {
 	return a, nil
 }
 
+// AskAgain asks about the rules that wait for the credential, and for nothing that was judged before. The files must be those of the
+// first answer: what refuses a login must not change while it runs.
+func AskAgain(ctx context.Context, c Config, inputs []Input, first Answer) (Answer, error) {
+	c.Map = ""
+	a, err := Ask(ctx, c, inputs)
+	switch {
+	case errors.Is(err, ErrMistakes), err == nil && !slices.Equal(a.Sources, first.Sources[:min(len(a.Sources), len(first.Sources))]):
+		return Answer{}, hint.New("guard: the guardrails changed while the login ran", "let nothing write to the file while the pipe runs; nothing was written")
+	case err != nil:
+		return Answer{}, err
+	}
+	a.Advisory = nil // said before
+	return a, nil
+}
+
 // A mistake is the text of one that is an ErrMistakes.
 type mistake string
 

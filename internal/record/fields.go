@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (j *Journal) event(a activity, t federation.Target, at time.Time) Event {
 		e.DstEndpoint = &Endpoint{host, port}
 	}
 	for _, file := range f.Guard.Files {
-		policy := Policy{Name: file.Name, UID: "sha256:" + file.SHA256, Version: f.Step.Commit, IsApplied: !file.Audit}
+		policy := Policy{Name: file.Name, UID: policyUID(file.SHA256), Version: f.Step.Commit, IsApplied: !file.Audit}
 		if e.Policy == nil {
 			e.Policy = &policy
 		}
@@ -154,11 +155,21 @@ func (f Facts) unmapped(t federation.Target) map[string]string {
 		all[t.Backend+".delegates"] = strings.Join(t.Via, " > ")
 	}
 	for _, v := range f.Guard.Rules {
-		if v.of(t) {
-			all["guard."+v.Rule] = v.Outcome
+		if name := "guard." + v.Rule; v.of(t) && graver(v.Outcome, all[name]) {
+			all[name] = v.Outcome
 		}
 	}
 	return all
+}
+
+// policyUID names a file of guardrails.
+func policyUID(sha256 string) string { return "sha256:" + sha256 }
+
+// graver reports whether an outcome says more than another one: guardrails of two files may have one name, and a failure must not go
+// under.
+func graver(outcome, than string) bool {
+	order := []string{"", "skip", "pass", "fail", "error"}
+	return slices.Index(order, outcome) > slices.Index(order, than)
 }
 
 // decide says how it ended.

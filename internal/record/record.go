@@ -61,6 +61,7 @@ type Verdict struct {
 	Outcome       string // pass, skip, fail or error
 	Message       string // of a guardrail that refused
 	Refuses       bool   // whether the login ends of it
+	SHA256        string // of the file that has the guardrail; empty for one that a variable sets up
 }
 
 // A Journal collects the records of one command, in the order in which things happened.
@@ -185,8 +186,11 @@ func (j *Journal) denied(t federation.Target, broken []Verdict) {
 	j.seen(e, federation.Outcome{Target: t})
 	e.Service = Named{programName}
 	e.FirewallRule = &Rule{Name: first.Rule}
-	if e.Policy != nil {
-		e.FirewallRule.UID, e.FirewallRule.Version = e.Policy.UID, e.Policy.Version
+	for _, a := range e.Authorizations {
+		if a.Policy.UID == policyUID(first.SHA256) {
+			e.Policy = &a.Policy // of several files the one that refused
+			e.FirewallRule.UID, e.FirewallRule.Version = a.Policy.UID, a.Policy.Version
+		}
 	}
 	j.add(e)
 }

@@ -44,8 +44,8 @@ func facts(t *testing.T) Facts {
 		Guard: Guard{
 			Files: []GuardFile{{Name: "guard.yaml", SHA256: "ab12"}},
 			Rules: []Verdict{
-				{Backend: "aws", Name: "default", Rule: "no-admin", Outcome: "pass"},
-				{Backend: "aws", Name: "audit", Rule: "no-admin", Outcome: "fail", Message: "No.", Refuses: true},
+				{Backend: "aws", Name: "default", Rule: "no-admin", Outcome: "pass", SHA256: "ab12"},
+				{Backend: "aws", Name: "audit", Rule: "no-admin", Outcome: "fail", Message: "No.", Refuses: true, SHA256: "ab12"},
 			},
 		},
 	}
@@ -220,5 +220,42 @@ func TestDenied(t *testing.T) {
 	want := []string{"Preauth", "Authentication: Preauth", "guardrail.no-admin", "no-admin", "sha256:ab12", "fail", "Denied"}
 	if strings.Join(got, "|") != strings.Join(want, "|") || !e.IsAlert || e.API != nil || e.Session != nil {
 		t.Errorf("record: %s", e.Line())
+	}
+}
+
+// Two files may have a rule of one name: the one that refuses is named, and its outcome is the one that stands.
+func TestDeniedByOneOfSeveralFiles(t *testing.T) {
+	tests := []struct {
+		name       string
+		by         Verdict
+		policy     string
+		uid, stays string
+	}{
+		{"the second file", Verdict{Rule: "no-admin", SHA256: "cd34"}, "ci/guard.yaml", "sha256:cd34", "fail"},
+		{"the first file", Verdict{Rule: "no-admin", SHA256: "ab12"}, "guard.yaml", "sha256:ab12", "fail"},
+		{"a variable", Verdict{Rule: "minimum-lifetime"}, "guard.yaml", "", "pass"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := facts(t)
+			test.by.Backend, test.by.Name, test.by.Outcome, test.by.Refuses = "aws", "default", "fail", true
+			f.Guard = Guard{
+				Files: []GuardFile{{Name: "guard.yaml", SHA256: "ab12"}, {Name: "ci/guard.yaml", SHA256: "cd34"}},
+				Rules: []Verdict{
+					{Backend: "aws", Name: "default", Rule: "no-admin", Outcome: "skip", SHA256: "ab12"},
+					test.by,
+					{Backend: "aws", Name: "default", Rule: "no-admin", Outcome: "pass", SHA256: "cd34"},
+				},
+			}
+			j := Begin(f)
+			j.Denied([]federation.Target{target("default", deploy)})
+			e := j.Events()[0]
+			if e.Policy.Name != test.policy || e.FirewallRule.UID != test.uid || e.Unmapped["guard.no-admin"] != test.stays {
+				t.Errorf("policy %s, rule %+v, guard.no-admin %s", e.Policy.Name, *e.FirewallRule, e.Unmapped["guard.no-admin"])
+			}
+			for _, problem := range ocsftest.Problems(e.Line()) {
+				t.Error(problem)
+			}
+		})
 	}
 }
