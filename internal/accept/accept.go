@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/strictyaml"
 )
 
@@ -25,13 +24,13 @@ type Entry struct {
 	Missing string
 }
 
-// Expired reports whether the entry's last day is over.
-func (e Entry) Expired(now time.Time) bool {
+// Accepts reports whether the entry is complete and not expired.
+func (e Entry) Accepts(now time.Time) bool { return e.Missing == "" && !e.over(now) }
+
+// over reports whether the entry's last day is over.
+func (e Entry) over(now time.Time) bool {
 	return !e.Until.IsZero() && !now.Before(e.Until.AddDate(0, 0, 1))
 }
-
-// Accepts reports whether the entry is complete and not expired.
-func (e Entry) Accepts(now time.Time) bool { return e.Missing == "" && !e.Expired(now) }
 
 // Read reads a list, which has one entry a finding: {id, until, why}. A list of nothing but comments is empty. A name that an entry
 // does not have is an error, so that a misspelt one is not taken for a missing one.
@@ -77,37 +76,4 @@ func onlyComments(data []byte) bool {
 		line = bytes.TrimSpace(line)
 		return len(line) > 0 && line[0] != '#'
 	})
-}
-
-// Rules are those about accepting: in lists, and in comments of a pipelines file.
-func Rules() []finding.Rule { return []finding.Rule{Incomplete(), Expired(), Unused()} }
-
-// Incomplete finds an entry or a comment that lacks something.
-func Incomplete() finding.Rule {
-	return finding.Rule{
-		Name: "accept-incomplete", Severity: finding.Warning,
-		Finds: "a finding that is accepted without a reason, or without a date where a date is needed",
-		Why:   "Whoever reads it later cannot know whether the reason still holds. It accepts nothing.",
-		Fix:   "Write why the finding is accepted, and in a list until when.",
-	}
-}
-
-// Expired finds an entry whose last day is over.
-func Expired() finding.Rule {
-	return finding.Rule{
-		Name: "accept-expired", Severity: finding.Warning,
-		Finds: "a finding that was accepted until a day that is over",
-		Why:   "Somebody wanted to look at it again. It accepts nothing any more.",
-		Fix:   "Mend the finding, or decide anew until when it is accepted.",
-	}
-}
-
-// Unused finds an entry or a comment that accepts nothing.
-func Unused() finding.Rule {
-	return finding.Rule{
-		Name: "accept-unused", Severity: finding.Warning,
-		Finds: "a finding that is accepted and not there",
-		Why:   "It was mended, or its name is misspelt. Left in place, it would hide the next one.",
-		Fix:   "Remove it.",
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
@@ -14,7 +15,7 @@ import (
 
 // auditReport is for each file the classes of identity and the findings.
 func auditReport(files []audited, version string, now time.Time) *report.Report {
-	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: audit.Rules(), Flow: auditFlow(files)}
+	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: slices.Concat(audit.Rules(), judges.Rules()), Flow: auditFlow(files)}
 	steps, tokens := 0, 0
 	for _, f := range files {
 		r.Inputs = append(r.Inputs, report.Input{Name: f.File, Data: f.data})

@@ -5,7 +5,6 @@ package audit
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -110,6 +109,7 @@ type Verdict struct {
 
 // A Judge finds more about the steps of a file, from what lies outside of it: trust documents, an access map, guardrails.
 type Judge interface {
+	Rules() []finding.Rule // that it looks for
 	Judge(steps []*Step) []Judgement
 }
 
@@ -136,8 +136,8 @@ func File(name string, data []byte, o Options) Result {
 		r.unreadable(&pipelines.Unreadable{Place: place{Line: 1, Column: 1}, Reason: fmt.Sprintf("its steps have more than %d commands", maxCommands)})
 		return r.result()
 	}
-	for _, rule := range detections() {
-		rule(r)
+	for _, d := range detections() {
+		d.find(r)
 	}
 	r.judges()
 	return r.result()
@@ -219,12 +219,20 @@ func rank(s finding.Severity) int {
 	return map[finding.Severity]int{finding.Note: 0, finding.Warning: 1, finding.Error: 2}[s]
 }
 
-func (r *run) unreadable(err error) {
-	var u *pipelines.Unreadable
-	if !errors.As(err, &u) {
-		u = &pipelines.Unreadable{Place: pipelines.Place{Line: 1, Column: 1}, Reason: err.Error()}
+// faults reports the faults of one kind that the reader of the file found.
+func (r *run) faults(kind pipelines.FaultKind, rule finding.Rule, fix finding.Fix) {
+	for _, f := range r.parsed.Faults {
+		if f.Kind != kind {
+			continue
+		}
+		p := report{rule: rule, at: f.Place, path: f.Path, about: f.Path + "\x00" + f.Text, message: f.Text, fix: fix}
+		for _, s := range r.steps {
+			if s.Path == f.Path || strings.HasPrefix(f.Path, s.Path+".") {
+				p.steps = append(p.steps, s)
+			}
+		}
+		r.report(p)
 	}
-	r.report(report{rule: fileUnreadable(), at: u.Place, about: u.Reason, message: "The file cannot be read, so that nothing runs: " + u.Reason + "."})
 }
 
 // result puts everything together.

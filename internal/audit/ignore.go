@@ -44,7 +44,7 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 			}
 			kept = rest
 			switch {
-			case !hit && len(r.options.Judges) == 0 && fromOutside(name): // not looked for in this run
+			case !hit && outside(name) && !r.asked(name): // not looked for in this run
 			case !hit:
 				kept = append(kept, r.comment(accept.Unused(), at, name, "The comment accepts "+name+", which is not found here."))
 			case why == "":
@@ -65,7 +65,9 @@ func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message strin
 	return f
 }
 
-// fromOutside reports whether a rule is about more than the file.
-func fromOutside(rule string) bool {
-	return slices.Contains([]string{TrustRefuses().Name, TrustAdmitsOthers().Name, DocumentUnpaired().Name, MapNotGranted().Name, GuardRefuses().Name}, rule)
+// asked reports whether a judge of this run looks for a rule.
+func (r *run) asked(rule string) bool {
+	return slices.ContainsFunc(r.options.Judges, func(j Judge) bool {
+		return slices.ContainsFunc(j.Rules(), func(f finding.Rule) bool { return f.Name == rule })
+	})
 }

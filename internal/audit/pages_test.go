@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/audit/judges"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -44,16 +45,19 @@ Written by: go test ./internal/audit -run TestPages -pages=../../docs/audit-rule
 | Rule | Severity | Finds |
 |---|---|---|
 `)
-	for _, r := range audit.Rules() {
+	for _, r := range append(audit.Rules(), judges.Rules()...) {
 		severity := string(r.Severity)
 		if r.Milder != "" {
 			severity += ", or " + string(r.Milder)
 		}
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s |\n", r.Name, r.Name, severity, r.Finds)
 	}
-	for _, r := range audit.Rules() {
+	for _, r := range append(audit.Rules(), judges.Rules()...) {
 		fmt.Fprintf(&b, "\n## %s\n\nFinds %s.\n\n%s\n", r.Name, r.Finds, r.Why)
 		archive, err := txtar.ParseFile(filepath.Join("testdata", r.Name+".txtar"))
+		if err != nil {
+			archive, err = txtar.ParseFile(filepath.Join("judges", "testdata", r.Name+".txtar"))
+		}
 		if err == nil {
 			example(&b, archive, "found ", "Found")
 			example(&b, archive, "trap ", "Not found")

@@ -3,73 +3,127 @@ package audit_test
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/finding/findingtest"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
+// ownRules are the rules of this package: those about accepting have their cases in package accept.
+func ownRules() []finding.Rule {
+	return slices.DeleteFunc(audit.Rules(), func(r finding.Rule) bool {
+		return slices.ContainsFunc(accept.Rules(), func(a finding.Rule) bool { return a.Name == r.Name })
+	})
+}
+
+func TestEachRuleIsOneFile(t *testing.T) {
+	findingtest.FileEach(t, ownRules(), "files", "comments")
+}
+
 // TestRules reads testdata/RULE.txtar: files named "found …", in which the rule finds the lines that end in #! and no others,
 // and files named "trap …", which look like it and in which the rule finds nothing.
 func TestRules(t *testing.T) {
-	for _, rule := range audit.Rules() {
-		if slices.Contains([]string{"trust-refuses", "trust-admits-others", "document-unpaired", "map-not-granted", "guard-refuses", "accept-expired"}, rule.Name) {
-			continue // package judges reads their cases, and only an entry of a list can expire: see package report
-		}
-		archive, err := txtar.ParseFile(filepath.Join("testdata", rule.Name+".txtar"))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		found, traps := 0, 0
-		for _, file := range archive.Files {
+	for _, rule := range ownRules() {
+		cases := map[string]int{}
+		for _, file := range archive(t, rule.Name) {
 			kind, _, _ := strings.Cut(file.Name, " ")
-			switch kind {
-			case "found":
-				found++
-			case "trap":
-				traps++
-			default:
-				t.Errorf("%s: %q is neither found nor trap", rule.Name, file.Name)
-			}
-			t.Run(rule.Name+"/"+file.Name, func(t *testing.T) {
-				want, got := marked(file.Data), map[int]bool{}
-				if (kind == "found") != (len(want) > 0) {
-					t.Fatal("the marks and the name disagree")
-				}
-				unmarked := bytes.ReplaceAll(file.Data, []byte(" #!\n"), []byte("\n")) // a mark is no reason of a comment that accepts
-				for _, f := range audit.File("x.yml", unmarked, audit.Options{}).Findings {
-					if f.Rule == rule.Name {
-						got[f.Line] = true
-						if f.Severity != rule.Severity && rule.Milder == "" && rule.Name != "token-in-clone" && rule.Name != "oidc-on-pull-request" {
-							t.Errorf("severity %s", f.Severity)
-						}
-					}
-				}
-				if fmt.Sprint(got) != fmt.Sprint(want) {
-					t.Errorf("finds lines %v; want %v", got, want)
+			cases[kind]++
+			t.Run(rule.Name+"/"+file.Name, func(t *testing.T) { find(t, rule, kind, file.Data) })
+		}
+		if cases["found"] < 2 || cases["trap"] < 2 {
+			t.Errorf("%s has the cases %v", rule.Name, cases)
+		}
+	}
+}
+
+// TestComments reads testdata/comments.txtar, in which the rule's name stands in front of each title.
+func TestComments(t *testing.T) {
+	cases := map[string]int{}
+	for _, file := range archive(t, "comments") {
+		kind, rest, _ := strings.Cut(file.Name, " ")
+		name, _, _ := strings.Cut(rest, ":")
+		cases[kind+" "+name]++
+		i := slices.IndexFunc(accept.Rules(), func(r finding.Rule) bool { return r.Name == name })
+		if i < 0 {
+			t.Fatalf("%s: no such rule", file.Name)
+		}
+		t.Run(file.Name, func(t *testing.T) { find(t, accept.Rules()[i], kind, file.Data) })
+	}
+	for _, want := range []string{"found accept-incomplete", "trap accept-incomplete", "found accept-unused", "trap accept-unused"} {
+		if cases[want] < 2 {
+			t.Errorf("%d cases %q", cases[want], want)
+		}
+	}
+}
+
+// TestCommentsOfJudges: a comment that accepts what a judge finds is unused only where this judge was asked.
+func TestCommentsOfJudges(t *testing.T) {
+	const steps = "pipelines:\n  default:\n    - step: {script: [make]}\n"
+	all := judges.Rules()
+	for _, rule := range all {
+		file := []byte("# bitbucket-oidc: ignore[" + rule.Name + "] the role is made by the next pipeline\n" + steps)
+		for _, c := range []struct {
+			name string
+			asks []finding.Rule // the rules of the judge that is asked
+			want bool
+		}{
+			{"no judge", nil, false},
+			{"another judge", slices.DeleteFunc(slices.Clone(all), func(r finding.Rule) bool { return r.Name == rule.Name }), false},
+			{"the judge", all, true},
+		} {
+			t.Run(rule.Name+"/"+c.name, func(t *testing.T) {
+				found := audit.File("x.yml", file, audit.Options{Judges: []audit.Judge{silent(c.asks)}}).Findings
+				if got := slices.ContainsFunc(found, func(f audit.Finding) bool { return f.Rule == "accept-unused" }); got != c.want {
+					t.Errorf("unused: %t, want %t", got, c.want)
 				}
 			})
 		}
-		if found < 2 || traps < 2 {
-			t.Errorf("%s has %d cases and %d traps", rule.Name, found, traps)
-		}
 	}
-	files, err := os.ReadDir("testdata")
+}
+
+// silent is a judge that looks for rules and finds nothing.
+type silent []finding.Rule
+
+func (s silent) Rules() []finding.Rule                 { return s }
+func (s silent) Judge([]*audit.Step) []audit.Judgement { return nil }
+
+func archive(t *testing.T, name string) []txtar.File {
+	t.Helper()
+	all, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
-		name, ok := strings.CutSuffix(f.Name(), ".txtar")
-		if ok && name != "files" && !slices.ContainsFunc(audit.Rules(), func(r finding.Rule) bool { return r.Name == name }) {
-			t.Errorf("testdata/%s is of no rule", f.Name())
+	return all.Files
+}
+
+// find holds what the rule finds in a file to the marks of the file.
+func find(t *testing.T, rule finding.Rule, kind string, data []byte) {
+	t.Helper()
+	want, got := marked(data), map[int]bool{}
+	if kind != "found" && kind != "trap" || (kind == "found") != (len(want) > 0) {
+		t.Fatal("the marks and the name disagree")
+	}
+	harsher := rule.Name == "token-in-clone" || rule.Name == "oidc-on-pull-request" // in the cases that their texts name
+	unmarked := bytes.ReplaceAll(data, []byte(" #!\n"), []byte("\n"))               // a mark is no reason of a comment that accepts
+	for _, f := range audit.File("x.yml", unmarked, audit.Options{}).Findings {
+		if f.Rule != rule.Name {
+			continue
 		}
+		got[f.Line] = true
+		if f.Severity != rule.Severity && f.Severity != rule.Milder && !harsher {
+			t.Errorf("severity %s", f.Severity)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("finds lines %v; want %v", got, want)
 	}
 }
 

@@ -24,9 +24,44 @@ func (s *step) signIns(ours []string) {
 	for _, p := range s.pipes {
 		s.pipe(p, ours)
 	}
-	if at, ok := s.stored(); ok {
-		s.ask(at.cloud, "static-keys", "", at.place)
+	if key, ok := s.stored(); ok {
+		s.keys = &key
+		s.ask(key.cloud, "static-keys", "", key.place)
 	}
+}
+
+// federated are the sign-ins with the step's token.
+func (s *step) federated() []Cloud {
+	return slices.DeleteFunc(slices.Clone(s.Clouds), func(c Cloud) bool { return c.How == "static-keys" })
+}
+
+// guess adds a sign-in whose identity is not known, where a script or a pipe may sign in and the file shows no sign-in.
+func (s *step) guess() {
+	if !s.Token || s.src.Child != "" || len(s.federated()) > 0 {
+		return
+	}
+	switch {
+	case len(s.opaque) > 0:
+		s.unseen = &s.opaque[0]
+		s.ask("unknown", s.unseen.how, "", s.unseen.at)
+	case len(s.pipes) > 0:
+		p := s.pipes[0]
+		s.unseen = &opaque{"other-pipe", p.Name, p.place}
+		if p.owner == "atlassian" {
+			s.unseen.how = "atlassian-pipe"
+		}
+		s.ask(pipeCloud(p.name), s.unseen.how, "", p.place)
+	}
+}
+
+// pipeCloud is the cloud that the name of a pipe tells of.
+func pipeCloud(name string) string {
+	for _, cloud := range [][2]string{{"aws", "aws"}, {"gcp", "gcp"}, {"google", "gcp"}, {"gke", "gcp"}, {"firebase", "gcp"}, {"vault", "vault"}, {"azure", "azure"}} {
+		if strings.Contains(name, cloud[0]) {
+			return cloud[1]
+		}
+	}
+	return "unknown"
 }
 
 func (s *step) ask(cloud, how, who string, at place) {

@@ -23,11 +23,13 @@ type step struct {
 	pipes    []pipe
 
 	sets    map[string]assigned
-	token   []string  // names of variables that hold the token
-	files   []written // that the token or credentials are written to
-	opaque  []opaque  // what may sign in unseen
-	changes *place    // where it first changes something, or nil
-	session bool      // whether commands obtain keys: keys set afterwards are a session's
+	token   []string   // names of variables that hold the token
+	files   []written  // that the token or credentials are written to
+	opaque  []opaque   // what may sign in unseen
+	changes *place     // where it first changes something, or nil
+	session bool       // whether commands obtain keys: keys set afterwards are a session's
+	keys    *storedKey // that the step takes; nil without
+	unseen  *opaque    // what may sign in, on a step of which the file shows no sign-in; else nil
 }
 
 // A command is a command of a script, with its place in the file.
@@ -42,6 +44,11 @@ type command struct {
 
 // Text is the command in one line.
 func (c command) Text() string { return c.text }
+
+// program is the command in one line, without a path or a runner in front of the program.
+func (c command) program() string {
+	return strings.TrimPrefix(strings.TrimPrefix(c.text, "./"), "npx ")
+}
 
 type pipe struct {
 	*pipelines.Pipe
@@ -144,6 +151,9 @@ func (r *run) study() bool {
 		r.steps = append(r.steps, s)
 	}
 	r.inherit()
+	for _, s := range r.steps {
+		s.guess()
+	}
 	return true
 }
 
@@ -258,9 +268,19 @@ func (s *step) holdsToken(vars []string) bool {
 	return slices.ContainsFunc(vars, func(v string) bool { return slices.Contains(s.token, v) })
 }
 
+// holds reports of a word whether it takes the token.
+func holds(s *step) func(script.Word) bool {
+	return func(w script.Word) bool { return s.holdsToken(w.Vars) }
+}
+
 // uses reports whether a word of the command takes the token.
 func (s *step) uses(c command) bool {
 	return slices.ContainsFunc(c.Words, func(w script.Word) bool { return s.holdsToken(w.Vars) })
+}
+
+// agent reports whether an agent runs on the step.
+func (s *step) agent() bool {
+	return slices.ContainsFunc(s.src.Script, func(i pipelines.Item) bool { return i.Agent })
 }
 
 // tells reports whether the command's output is the token.

@@ -9,6 +9,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/judge"
@@ -17,7 +18,9 @@ import (
 // rulesURI is where the rules are; each has its name behind it.
 const rulesURI = "bitbucket-oidc://rules"
 
-func rules() []finding.Rule { return slices.Concat(judge.Rules(), audit.Rules(), drift.Rules()) }
+func rules() []finding.Rule {
+	return slices.Concat(judge.Rules(), audit.Rules(), judges.Rules(), drift.Rules())
+}
 
 func (s server) addRules() {
 	const markdown = "text/markdown"

@@ -17,14 +17,8 @@ func (r *Report) Accept(name string, data []byte, list []accept.Entry) {
 	}
 	own := Section{accepting: true}
 	for _, e := range list {
-		found := r.accept(e)
-		switch about := acceptFinding(name, e); {
-		case e.Missing != "":
-			own.add(about, accept.Incomplete(), "The entry lacks "+e.Missing+", so that it accepts nothing.")
-		case e.Expired(r.Now):
-			own.add(about, accept.Expired(), "The finding "+e.ID+" was accepted until "+e.Until.Format(time.DateOnly)+", which is over.")
-		case !found:
-			own.add(about, accept.Unused(), "The entry accepts the finding "+e.ID+", which is not there.")
+		if rule, message, broken := e.Broken(r.Now, r.accept(e)); broken {
+			own.add(acceptFinding(name, e), rule, message)
 		}
 	}
 	if len(own.Findings) > 0 {

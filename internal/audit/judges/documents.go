@@ -1,7 +1,6 @@
 package judges
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +19,16 @@ type Documents struct {
 
 var _ audit.Judge = Documents{}
 
-// ruling is what the documents decide about one step.
+// A ruling is what a document decides about a step.
 type ruling struct {
-	step    *audit.Step
-	results []trust.Result
+	step   *audit.Step
+	result trust.Result
+	asked  bool // whether the step asks for what the document is about
+}
+
+// Rules are those of documents.
+func (d Documents) Rules() []finding.Rule {
+	return []finding.Rule{trustRefuses(), trustAdmitsOthers(), documentUnpaired()}
 }
 
 // Judge judges every step with a token against every document.
@@ -32,83 +37,43 @@ func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
 	if err != nil {
 		return nil // see Readable
 	}
-	var rulings []ruling
-	roles := map[string]bool{}
+	rulings := d.rulings(documents, steps)
+	return slices.Concat(refused(rulings), d.unpaired(documents, rulings), admitted(rulings))
+}
+
+// rulings are what each document decides about each step with a token. The verdicts about what a step asks for are noted on the
+// step.
+func (d Documents) rulings(documents judge.Documents, steps []*audit.Step) []ruling {
+	only := onlyRole(steps)
+	var all []ruling
 	for _, s := range steps {
-		for _, a := range s.Asks() {
-			roles[a.Cloud+" "+*a.Who] = true
+		if !s.Token {
+			continue
 		}
-	}
-	for _, s := range steps {
-		if s.Token {
-			rulings = append(rulings, ruling{s, d.results(documents, s)})
-		}
-	}
-	only := ""
-	if len(roles) == 1 {
-		for role := range roles {
-			only = role
-		}
-	}
-	var all []audit.Judgement
-	admitted := map[string][]ruling{} // by document and name
-	asked := map[string][]*audit.Step{}
-	var order []string
-	for _, r := range rulings {
-		for _, result := range r.results {
-			key := name(result)
-			asks := slices.ContainsFunc(r.step.Asks(), func(a audit.Ask) bool { return pairs(result, a, only) })
-			if asks {
-				r.step.Verdicts = append(r.step.Verdicts, audit.Verdict{Document: result.File, Name: result.Name, Verdict: string(result.Verdict), Reason: result.Reason})
-				asked[key] = append(asked[key], r.step)
+		for _, result := range d.results(documents, s) {
+			r := ruling{step: s, result: result, asked: slices.ContainsFunc(s.Asks(), func(a audit.Ask) bool { return pairs(result, a, only) })}
+			if r.asked {
+				s.Verdicts = append(s.Verdicts, audit.Verdict{Document: result.File, Name: result.Name, Verdict: string(result.Verdict), Reason: result.Reason})
 			}
-			switch {
-			case asks && result.Verdict == trust.Deny:
-				all = append(all, audit.Judgement{
-					Rule: audit.TrustRefuses(), Steps: []*audit.Step{r.step}, About: key,
-					Message: fmt.Sprintf("%s refuses the step: %s", title(result), sentence(result.Reason)),
-				})
-			case !asks && result.Verdict == trust.Allow:
-				if admitted[key] == nil {
-					order = append(order, key)
-				}
-				admitted[key] = append(admitted[key], ruling{r.step, []trust.Result{result}})
-			}
-		}
-	}
-	all = append(all, d.unpaired(documents, asked)...)
-	for _, key := range order {
-		if j, found := others(key, admitted[key], asked[key]); found {
-			all = append(all, j)
+			all = append(all, r)
 		}
 	}
 	return all
 }
 
-// others is the finding about steps that a document lets in and that do not ask for it. Steps of the same subject cannot be told
-// apart and are left out, but for those of pull requests: nobody has reviewed them.
-func others(key string, admitted []ruling, asked []*audit.Step) (audit.Judgement, bool) {
-	if len(asked) == 0 {
-		return audit.Judgement{}, false
-	}
-	j := audit.Judgement{Rule: audit.TrustAdmitsOthers(), Severity: finding.Warning, About: key}
-	reviewed := slices.ContainsFunc(asked, func(s *audit.Step) bool { return !s.PullRequest })
-	for _, r := range admitted {
-		same := slices.ContainsFunc(asked, func(s *audit.Step) bool { return strings.EqualFold(*s.Subject, *r.step.Subject) })
-		unreviewed := r.step.PullRequest && reviewed
-		if same && !unreviewed {
-			continue
+// onlyRole is the cloud and the role of all that the steps ask for, with a space between them; empty where they ask for several roles.
+func onlyRole(steps []*audit.Step) string {
+	only := ""
+	for _, s := range steps {
+		for _, a := range s.Asks() {
+			role := a.Cloud + " " + *a.Who
+			if only != "" && only != role {
+				return ""
+			}
+			only = role
 		}
-		if unreviewed {
-			j.Severity = finding.Error
-		}
-		j.Steps = append(j.Steps, r.step)
 	}
-	if len(j.Steps) == 0 {
-		return j, false
-	}
-	j.Message = fmt.Sprintf("%s also lets in %d of the file's steps that do not ask for it.", title(admitted[0].results[0]), len(j.Steps))
-	return j, true
+	return only
 }
 
 // results are what the documents decide about a step, on all its branches.
@@ -169,7 +134,7 @@ func pairs(r trust.Result, a audit.Ask, only string) bool {
 	return who == r.Name || strings.HasSuffix(who, "/"+r.Name) || strings.HasSuffix(r.Name, "/"+who)
 }
 
-// name tells the results of all documents apart.
+// name differs between the results of all documents.
 func name(r trust.Result) string { return r.File + "\x00" + r.Name + "\x00" + r.ARN }
 
 func title(r trust.Result) string {
@@ -191,16 +156,4 @@ func sentence(text string) string {
 func (d Documents) Readable() error {
 	_, err := judge.Read(d.Files)
 	return err
-}
-
-// unpaired finds the roles that no step asks for. A provider is no role: it stands beside them.
-func (d Documents) unpaired(documents judge.Documents, asked map[string][]*audit.Step) []audit.Judgement {
-	var all []audit.Judgement
-	for _, r := range d.judge(documents, &audit.Step{}, member{}, true) {
-		key := name(r)
-		if asked[key] == nil && r.Kind != "aws-provider" && r.Kind != "gcp-provider" {
-			all = append(all, audit.Judgement{Rule: audit.DocumentUnpaired(), About: key, Message: title(r) + " is not judged: no step of the file asks for it."})
-		}
-	}
-	return all
 }

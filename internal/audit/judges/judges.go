@@ -3,12 +3,19 @@
 package judges
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/finding"
 )
+
+// Rules lists the rules of all judges, in the order of the documentation.
+func Rules() []finding.Rule {
+	return slices.Concat(Documents{}.Rules(), AccessMap{}.Rules(), Guardrails{}.Rules())
+}
 
 // A Repository is whose steps they are. What is not known is empty.
 type Repository struct {
@@ -89,3 +96,19 @@ func audiences(s *audit.Step) []string {
 	}
 	return s.Audiences[1:]
 }
+
+func braced(uuid string) string {
+	if uuid == "" {
+		return ""
+	}
+	return "{" + strings.ToLower(strings.Trim(uuid, "{}")) + "}"
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func madeUp(i int) string { return bitbucket.MadeUpUUIDs()[i] }

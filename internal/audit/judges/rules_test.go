@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/audit/judges"
-	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/finding/findingtest"
 	"bitbucket-oidc/internal/guard/rules"
 	"bitbucket-oidc/internal/trust"
 
@@ -26,11 +26,15 @@ func shop() judges.Repository {
 	}
 }
 
-// TestRules reads ../testdata/RULE.txtar as the test of package audit does. Files with other names than "found …" and "trap …" are
+func TestEachRuleIsOneFile(t *testing.T) {
+	findingtest.FileEach(t, judges.Rules())
+}
+
+// TestRules reads testdata/RULE.txtar as the test of package audit does. Files with other names than "found …" and "trap …" are
 // what the judge reads.
 func TestRules(t *testing.T) {
-	for _, rule := range []finding.Rule{audit.TrustRefuses(), audit.TrustAdmitsOthers(), audit.DocumentUnpaired(), audit.MapNotGranted(), audit.GuardRefuses()} {
-		archive, err := txtar.ParseFile(filepath.Join("..", "testdata", rule.Name+".txtar"))
+	for _, rule := range judges.Rules() {
+		archive, err := txtar.ParseFile(filepath.Join("testdata", rule.Name+".txtar"))
 		if err != nil {
 			t.Error(err)
 			continue

@@ -8,7 +8,17 @@ import (
 
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/finding"
 )
+
+func mapNotGranted() finding.Rule {
+	return finding.Rule{
+		Name: "map-not-granted", Severity: finding.Error,
+		Finds: "a role that a step asks for, and that the access map does not grant to it",
+		Why:   "The map is what was agreed on. A trust policy that is rendered from it refuses the step.",
+		Fix:   "Add the grant to the map by a pull request, or ask for a role that is granted.",
+	}
+}
 
 // An AccessMap judges whether the map grants what steps ask for. The environments of the map have their UUIDs in it.
 type AccessMap struct {
@@ -17,6 +27,9 @@ type AccessMap struct {
 }
 
 var _ audit.Judge = AccessMap{}
+
+// Rules are those of a map.
+func (m AccessMap) Rules() []finding.Rule { return []finding.Rule{mapNotGranted()} }
 
 // Judge finds what the map does not grant. Targets that hold a variable, and those of kinds that the map does not know, are not
 // judged.
@@ -44,7 +57,7 @@ func (m AccessMap) Judge(steps []*audit.Step) []audit.Judgement {
 			}
 			if why != "" {
 				all = append(all, audit.Judgement{
-					Rule: audit.MapNotGranted(), Steps: []*audit.Step{s}, About: target.Name,
+					Rule: mapNotGranted(), Steps: []*audit.Step{s}, About: target.Name,
 					Message: fmt.Sprintf("The step asks for %s, which %s does not grant: %s.", target.Name, m.Map.File, why),
 				})
 			}
@@ -95,18 +108,4 @@ func Environments(m *access.Map, repository string) map[string]string {
 		}
 	}
 	return all
-}
-
-func braced(uuid string) string {
-	if uuid == "" {
-		return ""
-	}
-	return "{" + strings.ToLower(strings.Trim(uuid, "{}")) + "}"
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

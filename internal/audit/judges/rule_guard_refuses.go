@@ -10,11 +10,19 @@ import (
 
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/audit"
-	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/guard/rules"
 )
+
+func guardRefuses() finding.Rule {
+	return finding.Rule{
+		Name: "guard-refuses", Severity: finding.Error,
+		Finds: "a step that a guardrail refuses at login",
+		Why:   "The login ends before anything is sent.",
+		Fix:   "Do what the guardrail's own fix says.",
+	}
+}
 
 // Guardrails judges which rules would refuse the login of a step.
 type Guardrails struct {
@@ -24,6 +32,9 @@ type Guardrails struct {
 }
 
 var _ audit.Judge = Guardrails{}
+
+// Rules are those of guardrails.
+func (g Guardrails) Rules() []finding.Rule { return []finding.Rule{guardRefuses()} }
 
 // Judge finds the rules that refuse. A rule that reads what is not known here, and one that warns, finds nothing.
 func (g Guardrails) Judge(steps []*audit.Step) []audit.Judgement {
@@ -58,7 +69,7 @@ func (g Guardrails) Judge(steps []*audit.Step) []audit.Judgement {
 						}
 					}
 					all = append(all, audit.Judgement{
-						Rule: audit.GuardRefuses(), Steps: []*audit.Step{s}, About: d.Rule.Name + "\x00" + *a.Who,
+						Rule: guardRefuses(), Steps: []*audit.Step{s}, About: d.Rule.Name + "\x00" + *a.Who,
 						Message: fmt.Sprintf("The guardrail %s refuses %s%s: %s", d.Rule.Name, *a.Who, where, sentence(d.Rule.Message)),
 						Fix:     finding.Fix{Kind: finding.Advice, Text: d.Rule.Fix},
 					})
@@ -101,5 +112,3 @@ func (g Guardrails) input(s *audit.Step, m member, a audit.Ask) guard.Input {
 	}
 	return in
 }
-
-func madeUp(i int) string { return bitbucket.MadeUpUUIDs()[i] }

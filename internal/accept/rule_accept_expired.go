@@ -1,0 +1,24 @@
+package accept
+
+import (
+	"time"
+
+	"bitbucket-oidc/internal/finding"
+)
+
+// Expired is about an entry whose last day is over.
+func Expired() finding.Rule {
+	return finding.Rule{
+		Name: "accept-expired", Severity: finding.Warning,
+		Finds: "a finding that was accepted until a day that is over",
+		Why:   "Somebody wanted to look at the finding again. The entry accepts nothing any more.",
+		Fix:   "Mend the finding, or decide anew until when it is accepted.",
+	}
+}
+
+func (e Entry) expired(now time.Time, _ bool) string {
+	if !e.over(now) {
+		return ""
+	}
+	return "The finding " + e.ID + " was accepted until " + e.Until.Format(time.DateOnly) + ", which is over."
+}

@@ -1,0 +1,32 @@
+package judges
+
+import (
+	"fmt"
+
+	"bitbucket-oidc/internal/audit"
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/trust"
+)
+
+func trustRefuses() finding.Rule {
+	return finding.Rule{
+		Name: "trust-refuses", Severity: finding.Error,
+		Finds: "a role that a step asks for, whose trust policy refuses the step",
+		Why:   "The login fails, and in production first: other steps of the same file may well be let in.",
+		Fix:   "Change the condition that the reason names, or the step's environment. `check` prints the condition to paste.",
+	}
+}
+
+// refused finds the steps that a document refuses, though they ask for its role.
+func refused(rulings []ruling) []audit.Judgement {
+	var all []audit.Judgement
+	for _, r := range rulings {
+		if r.asked && r.result.Verdict == trust.Deny {
+			all = append(all, audit.Judgement{
+				Rule: trustRefuses(), Steps: []*audit.Step{r.step}, About: name(r.result),
+				Message: fmt.Sprintf("%s refuses the step: %s", title(r.result), sentence(r.result.Reason)),
+			})
+		}
+	}
+	return all
+}

@@ -1,0 +1,37 @@
+package audit
+
+import (
+	"regexp"
+	"strings"
+
+	"bitbucket-oidc/internal/finding"
+)
+
+func agentBesideToken() finding.Rule {
+	return finding.Rule{
+		Name: "agent-beside-token", Severity: finding.Warning,
+		Finds: "an AI agent on a step with a token",
+		Why:   "What the agent reads can tell it what to do, and the agent holds the token.",
+		Fix:   "Run the agent on a step without `oidc`.",
+	}
+}
+
+func (r *run) agentBesideToken() {
+	for _, s := range r.steps {
+		if !s.Token {
+			continue
+		}
+		for _, i := range s.src.Script {
+			if i.Agent {
+				r.report(report{rule: agentBesideToken(), at: i.Place, about: "agent", steps: []*step{s}, message: "An agent runs on a step with a token."})
+			}
+		}
+		for _, c := range s.commands {
+			if text := c.program(); agents.MatchString(text) && !strings.Contains(text, "--version") {
+				r.report(report{rule: agentBesideToken(), at: c.at, about: text, steps: []*step{s}, message: "An AI agent runs on a step with a token."})
+			}
+		}
+	}
+}
+
+var agents = regexp.MustCompile(`^(?:claude|codex|gemini|aider|rovodev|cursor-agent|acli rovodev|gh copilot|amp|goose)\b`)

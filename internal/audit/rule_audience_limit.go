@@ -1,0 +1,32 @@
+package audit
+
+import (
+	"slices"
+
+	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pipelines"
+)
+
+func audienceLimit() finding.Rule {
+	return finding.Rule{
+		Name: "audience-limit", Severity: finding.Error,
+		Finds: "more than 10 audiences, one of more than 150 characters, or an empty one",
+		Why:   "Bitbucket refuses the file.",
+		Fix:   "Remove or shorten the audience. The provider at the service must expect the shorter one.",
+	}
+}
+
+// audienceLimit finds a list once, though steps share it through an anchor.
+func (r *run) audienceLimit() {
+	seen := map[*pipelines.OIDC]bool{}
+	for _, s := range r.steps {
+		o := s.src.OIDC
+		if o == nil || seen[o] {
+			continue
+		}
+		seen[o] = true
+		if o.Empty || len(o.Audiences) > 10 || slices.ContainsFunc(o.Audiences, func(a string) bool { return len(a) > 150 }) {
+			r.report(report{rule: audienceLimit(), at: o.ListAt, about: "audiences", steps: []*step{s}, message: "Bitbucket takes at most 10 audiences of 1 to 150 characters."})
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/finding"
+)
+
+func oidcMissing() finding.Rule {
+	return finding.Rule{
+		Name: "oidc-missing", Severity: finding.Error,
+		Finds: "a sign-in by token on a step without a token",
+		Why:   "The token's variable is empty. The clouds' messages then look like a wrong role; Atlassian's pipes fall back to stored keys with a warning only.",
+		Fix:   "oidc: true",
+	}
+}
+
+// oidcMissing finds what needs the token on steps that have none.
+func (r *run) oidcMissing() {
+	add := func(s *step, at place, what string) {
+		r.report(report{
+			rule: oidcMissing(), at: at, about: what, steps: []*step{s}, fix: finding.Fix{Kind: finding.YAML, Text: "oidc: true"},
+			message: fmt.Sprintf("%s needs the step's token, and the step has no `oidc: true`.", what), replace: r.insert(s, "oidc: true"),
+		})
+	}
+	for _, s := range r.steps {
+		if s.Token || s.src.Child != "" {
+			continue
+		}
+		if i := s.src.Image; i != nil && i.OIDCRole != "" {
+			add(s, i.RoleAt, "The image's `oidc-role`")
+		}
+		for _, p := range s.pipes {
+			if isOurs(p, r.options.OurPipes) {
+				if _, command := p.Value("COMMAND"); command == "" || command == "login" || command == "explain" {
+					add(s, p.place, "The pipe "+p.name)
+				}
+				continue
+			}
+			for _, name := range []string{"AWS_OIDC_ROLE_ARN", "GOOGLE_OIDC_CONFIG_FILE"} {
+				if v, value := p.Value(name); value != "" {
+					add(s, v.Place, "The pipe's variable "+name)
+				}
+			}
+		}
+		tested := slices.ContainsFunc(s.commands, func(c command) bool {
+			return slices.Contains([]string{"[", "[[", "test"}, c.Name()) && s.uses(c) || strings.Contains(c.Text(), tokenVariable+":-")
+		})
+		if tested {
+			continue
+		}
+		for _, c := range s.commands {
+			if s.uses(c) || slices.ContainsFunc(c.Assign, holds(s)) || c.Here != nil && s.holdsToken(c.Here.Vars) {
+				add(s, c.at, "The command")
+				break
+			}
+		}
+	}
+}
+
+// insert is the edit that gives a step a key, in front of its first one, or nil where the step is not written as a block of keys
+// in the place that runs it.
+func (r *run) insert(s *step, text string) *finding.Edit {
+	at := s.src.Defined
+	if s.src.Fields == nil || at.Line <= s.src.Line || at.Line > len(r.source) || at.Column > len(r.source[at.Line-1]) || s.src.OIDC != nil {
+		return nil
+	}
+	if before, rest := r.source[at.Line-1][:at.Column-1], r.source[at.Line-1][at.Column-1:]; strings.TrimSpace(before) != "" || !blockKey.MatchString(rest) {
+		return nil
+	}
+	return &finding.Edit{
+		At:   finding.Place{Line: at.Line, Column: at.Column, EndLine: at.Line, EndColumn: at.Column},
+		Text: text + "\n" + strings.Repeat(" ", at.Column-1),
+	}
+}
+
+var blockKey = regexp.MustCompile(`^[a-z-]+:(?: |$)`)

@@ -1,0 +1,60 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/finding"
+)
+
+func signInUnseen() finding.Rule {
+	return finding.Rule{
+		Name: "sign-in-unseen", Severity: finding.Note,
+		Finds: "a sign-in that the file does not show",
+		Why:   "It is in a script of the repository, in a program of the image, in another file, or in the repository's settings. Nothing was judged of it.",
+		Fix:   "Read what is named, or sign in with a pipe that shows the role in the file.",
+	}
+}
+
+// signInUnseen finds, once for a step, what was not judged.
+func (r *run) signInUnseen() {
+	for _, s := range r.steps {
+		if p, found := s.unseenSignIn(); found {
+			r.report(p)
+		}
+	}
+	for _, i := range r.parsed.Imports {
+		r.report(report{rule: signInUnseen(), at: i.Place, path: i.Path, about: i.Path, message: "The pipeline is imported: its steps, which run with this repository's identity, were not judged."})
+	}
+}
+
+func (s *step) unseenSignIn() (p report, found bool) {
+	if !s.Token || s.src.Child != "" {
+		return report{}, false
+	}
+	p = report{rule: signInUnseen(), steps: []*step{s}}
+	if u := s.unseen; u != nil {
+		p.at, p.about, p.message = u.at, u.what, fmt.Sprintf("The step's sign-in is not in this file; it may be in %s, which was not judged.", u.what)
+		if strings.HasSuffix(u.how, "-pipe") {
+			p.message = "The pipe gets the token, and the file does not say whom it becomes."
+		}
+		return p, true
+	}
+	federated := s.federated()
+	if i := slices.IndexFunc(federated, func(c Cloud) bool { return c.Who == nil }); i >= 0 {
+		c := federated[i]
+		p.at, p.about = place{Line: c.Line, Column: c.column}, c.Cloud+" "+c.How
+		p.message = fmt.Sprintf("The step signs in with %s, and the file does not say as whom.", c.How)
+		return p, true
+	}
+	i := slices.IndexFunc(s.commands, func(c command) bool {
+		return selfSigning.MatchString(c.Name()) && !slices.Contains([]string{"docker", "npx"}, c.Name()) || c.Name() == "." || c.Name() == "source"
+	})
+	if len(federated) > 0 || i < 0 {
+		return report{}, false
+	}
+	c := s.commands[i]
+	p.at, p.about, p.message = c.at, c.Name(), fmt.Sprintf("The file does not show as whom %s signs in.", c.Name())
+	return p, true
+}

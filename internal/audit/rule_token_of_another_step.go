@@ -1,0 +1,23 @@
+package audit
+
+import "bitbucket-oidc/internal/finding"
+
+func tokenOfAnotherStep() finding.Rule {
+	return finding.Rule{
+		Name: "token-of-another-step", Severity: finding.Error,
+		Finds: "a step that signs in with a file of an earlier step",
+		Why:   "The token may have ended, it names the other step's environment, and the file had to be kept as an artifact to get there.",
+		Fix:   "Give the step `oidc: true`, and let it sign in by itself.",
+	}
+}
+
+func (r *run) tokenOfAnotherStep() {
+	for _, s := range r.steps {
+		for _, c := range s.Clouds {
+			if c.How == "inherited-file" {
+				r.report(report{rule: tokenOfAnotherStep(), at: place{Line: c.Line, Column: c.column}, about: "inherited", steps: []*step{s}, fix: finding.Fix{Kind: finding.YAML, Text: "oidc: true"},
+					message: "The step signs in with a file that an earlier step wrote with its own token."})
+			}
+		}
+	}
+}
