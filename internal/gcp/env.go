@@ -16,6 +16,8 @@ func (b *Backend) env() []federation.Var {
 		"CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
 		// HMAC keys, with which gcloud storage and gsutil sign in place of sending a token.
 		"CLOUDSDK_STORAGE_GS_XML_ACCESS_KEY_ID", "CLOUDSDK_STORAGE_GS_XML_SECRET_ACCESS_KEY", "GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY",
+		// A file of options for bq, oauth_access_token and the names of key files among them.
+		"BIGQUERYRC",
 	}
 	if len(b.Delegates) == 0 {
 		vars = append(vars, federation.Var{Name: "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", File: credentialsFile})

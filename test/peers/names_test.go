@@ -46,6 +46,8 @@ func composed() names {
 		"AMAZON_SESSION_TOKEN":     "aws-sdk-js v2, lib/credentials/environment_credentials.js",
 		"AWS_BEARER_TOKEN_BEDROCK": "botocore/utils.py, and the SDKs for JavaScript and Go",
 
+		"BIGQUERYRC": "bq, bq_utils.py: a file of options, oauth_access_token among them; its name has no underscore to be found by",
+
 		"GOOGLE_BACKEND_CREDENTIALS":                 "Terraform's backend gcs",
 		"GOOGLE_CREDENTIALS":                         "Terraform's backend gcs",
 		"GOOGLE_OAUTH_ACCESS_TOKEN":                  "Terraform's backend gcs",
