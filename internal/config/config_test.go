@@ -64,6 +64,8 @@ func TestMisspelt(t *testing.T) {
 		{"a guard as a list", []string{"AWS_ALOWED_ACCOUNTS_COUNT=2", "AWS_ALOWED_ACCOUNTS_0=x", "AWS_ALOWED_ACCOUNTS_1=x"}, []string{"!AWS_ALOWED_ACCOUNTS AWS_ALLOWED_ACCOUNTS"}},
 		{"small letters", []string{"minimum_lifetime=1h"}, []string{"!minimum_lifetime MINIMUM_LIFETIME"}},
 		{"a list that is none", []string{"MINIMUM_LIFETIME_COUNT=1", "MINIMUM_LIFETIME_0=1h"}, []string{"!MINIMUM_LIFETIME MINIMUM_LIFETIME"}},
+		{"a guard's prefix", []string{"MINUMUM_LIFETIME=1h", "MIMIMUN_LIFETIME=1h", "minmum_lifetime=1h"}, []string{"!MINUMUM_LIFETIME MINIMUM_LIFETIME", "!minmum_lifetime MINIMUM_LIFETIME"}},
+		{"another word for a prefix", []string{"MAXIMUM_LIFETIME=1h", "GCS_SERVICE_ACCOUNT=x", "AW_OIDC_ROLE_ARN=x"}, nil},
 		{"no guard", []string{"AWS_SESION_DURATION=1h", "GCP_SCOPE=x"}, []string{"AWS_SESION_DURATION AWS_SESSION_DURATION", "GCP_SCOPE GCP_SCOPES"}},
 		{"a peer's name", []string{"ROLE_TO_ASSUME=x", "AWS_OIDC_ROLE_ARN=y"}, []string{"ROLE_TO_ASSUME AWS_OIDC_ROLE_ARN"}},
 		{"the SDKs' own", []string{"AWS_ROLE_ARN=x", "AWS_WEB_IDENTITY_TOKEN_FILE=x", "AWS_ROLE_SESSION_NAME=x", "AWS_SESSION_TOKEN=x"}, nil},

@@ -20,6 +20,9 @@ type Misspelling struct {
 }
 
 func (m Misspelling) String() string {
+	if m.Written == m.Known.Name {
+		return m.Written + " " + m.reason
+	}
 	return fmt.Sprintf("%s %s: did you mean %s?", m.Written, m.reason, m.Known.Name)
 }
 
@@ -29,7 +32,11 @@ func (m Misspelling) Err() error {
 	if m.Known.Guard {
 		why = "it is a guard"
 	}
-	return hint.New(m.String(), "set "+m.Known.Name+" in place of "+m.Written+", or remove it: "+why+", so login does not go on without it")
+	instead := "set " + m.Known.Name + " in place of " + m.Written
+	if m.Written == m.Known.Name {
+		instead = "give " + m.Written + " one value, and no list"
+	}
+	return hint.New(m.String(), instead+", or remove it: "+why+", so login does not go on without it")
 }
 
 // Misspelt finds each variable that is set, unknown, and nearly a known one or a peer's name for it. The items of a list are told by the
@@ -101,6 +108,8 @@ func (v *Vars) meantBy(name string) (Misspelling, bool) {
 				d, reason = 0, "is given as a list, which it cannot be"
 			case watched:
 				d = distance(strings.ToUpper(written), one.Name)
+			case one.Guard && distance(strings.ToUpper(written), one.Name) == 1: // the letter is in the prefix, as in MINUMUM_LIFETIME
+				d = 1
 			}
 			if d < least {
 				best, least = Misspelling{Written: written, Known: one, Group: g, reason: reason}, d
