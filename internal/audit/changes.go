@@ -1,11 +1,15 @@
 package audit
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // change is where the step first changes something, or nil.
 func (s *step) change() *place {
 	for _, c := range s.commands {
-		if changes.MatchString(c.Text()) && !harmless.MatchString(c.Text()) {
+		if text := c.Text(); (changes.MatchString(text) || uploads(text)) && !harmless.MatchString(text) {
 			return &c.at
 		}
 	}
@@ -20,14 +24,36 @@ func (s *step) change() *place {
 	return nil
 }
 
+// between matches options, with or without a value, between a client and its command: aws --region eu-west-1 s3 sync.
+const between = `(?: -\S+(?: [^-\s]\S*)?)*? `
+
 var (
-	changes = regexp.MustCompile(`\b(?:terraform|tofu|terragrunt)\b.* (?:apply|destroy)\b|^\S*(?:terraform|tofu|terragrunt) (?:apply|destroy)\b` +
-		`|\bpulumi (?:up|destroy)\b|\b(?:cdk|cdktf|sam|sls|serverless|cargo lambda|faas-cli|firebase)\b.* deploy\b|\bhelm (?:upgrade|install)\b` +
-		`|\bkubectl\b.* (?:apply|set|rollout|delete)\b|\baws s3 (?:cp|sync|mv|rm)\b.*\bs3://|\baws cloudformation (?:deploy|create|update|delete)` +
-		`|\baws ecs (?:update-service|register-task-definition|run-task)|\becs deploy\b|\baws lambda (?:update|publish)|\baws cloudfront create-invalidation` +
-		`|\bdocker push\b|\bgcloud (?:\w+ )?(?:run|app|functions) (?:\S+ )?deploy\b|\b(?:gsutil|gcloud storage) (?:-m )?(?:cp|rsync)\b.*\bgs://`)
-	harmless     = regexp.MustCompile(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|\baws s3 (?:cp|sync|mv) s3://\S+ (?:[^s-]|s[^3])\S*$|\b(?:gsutil|gcloud storage) (?:-m )?(?:cp|rsync) (?:-\S+ )*gs://\S+ [^g-]\S*$|rollout status`)
+	changes = regexp.MustCompile(`\b(?:terraform|tofu|terragrunt)(?::\S+)?` + between + `(?:run-all |(?:run|stack|stack run)` + between + `)?(?:apply|destroy)(?: |$)` +
+		`|\bpulumi` + between + `(?:up|destroy)(?: |$)|\b(?:cdk|cdktf|sam|sls|serverless|cargo lambda|faas-cli|firebase)(?:@\S+)?` + between + `deploy(?: |$)` +
+		`|\bhelm` + between + `(?:upgrade|install)(?: |$)|\bkubectl` + between + `(?:apply|set|rollout|delete)(?: |$)` +
+		`|\baws` + between + `s3` + between + `rm\b.*\bs3://|\baws` + between + `cloudformation` + between + `(?:deploy|create|update|delete)` +
+		`|\baws` + between + `ecs` + between + `(?:update-service|register-task-definition|run-task)|\becs deploy\b|\baws` + between + `lambda` + between + `(?:update|publish)` +
+		`|\baws` + between + `cloudfront` + between + `create-invalidation|\bdocker` + between + `(?:image )?push(?: |$)` +
+		`|\bgcloud` + between + `(?:\w+ )?(?:run|app|functions) (?:\S+ )?deploy(?: |$)`)
+	transfer     = regexp.MustCompile(`\b(?:aws` + between + `s3` + between + `(?:cp|sync|mv)|(?:gsutil|gcloud` + between + `storage)` + between + `(?:cp|rsync)) (.*)`)
+	harmless     = regexp.MustCompile(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|rollout (?:status|history)`)
 	changingPipe = regexp.MustCompile(`(?i)(?:^|[-_])(?:deploy|push|publish|run)(?:$|[-_])`)
 	changingName = regexp.MustCompile(`(?i)\b(?:deploy|deploys|deployment|release|publish|promote|apply|rollback|destroy|delete)\b`)
-	plans        = regexp.MustCompile(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate)\b`)
+	plans        = regexp.MustCompile(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate|validation)s?\b|\bnotes\b`)
 )
+
+// uploads reports whether a command copies towards a bucket: a bucket is its last path.
+func uploads(text string) bool {
+	m := transfer.FindStringSubmatch(text)
+	if m == nil {
+		return false
+	}
+	words := strings.Fields(m[1])
+	slices.Reverse(words)
+	for i, w := range words {
+		if strings.HasPrefix(w, "s3://") || strings.HasPrefix(w, "gs://") {
+			return i == 0 || strings.HasPrefix(words[i-1], "-") && words[i-1] != "-"
+		}
+	}
+	return false
+}

@@ -34,4 +34,4 @@ func (r *run) agentBesideToken() {
 	}
 }
 
-var agents = regexp.MustCompile(`^(?:claude|codex|gemini|aider|rovodev|cursor-agent|acli rovodev|gh copilot|amp|goose)\b`)
+var agents = regexp.MustCompile(`^(?:claude|claude-code|codex|gemini-cli|gemini|aider|rovodev|cursor-agent|acli rovodev|gh copilot|amp|goose)\b`)

@@ -49,12 +49,13 @@ func (s *step) unseenSignIn() (p report, found bool) {
 		return p, true
 	}
 	i := slices.IndexFunc(s.commands, func(c command) bool {
-		return selfSigning.MatchString(c.Name()) && !slices.Contains([]string{"docker", "npx"}, c.Name()) || c.Name() == "." || c.Name() == "source"
+		return signsItself(c) || c.Name() == "." || c.Name() == "source"
 	})
 	if len(federated) > 0 || i < 0 {
 		return report{}, false
 	}
 	c := s.commands[i]
-	p.at, p.about, p.message = c.at, c.Name(), fmt.Sprintf("The file does not show as whom %s signs in.", c.Name())
+	name := unwrapped(c.Command).Name()
+	p.at, p.about, p.message = c.at, name, fmt.Sprintf("The file does not show as whom %s signs in.", name)
 	return p, true
 }

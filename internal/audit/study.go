@@ -45,9 +45,14 @@ type command struct {
 // Text is the command in one line.
 func (c command) Text() string { return c.text }
 
-// program is the command in one line, without a path or a runner in front of the program.
+// program is the command in one line, without a folder or a runner in front of the program.
 func (c command) program() string {
-	return strings.TrimPrefix(strings.TrimPrefix(c.text, "./"), "npx ")
+	inner := unwrapped(c.Command)
+	text := inner.Text()
+	if len(inner.Words) > 0 {
+		text = inner.Name() + strings.TrimPrefix(text, inner.Words[0].Text)
+	}
+	return text
 }
 
 type pipe struct {
