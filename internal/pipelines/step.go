@@ -91,7 +91,9 @@ func (w *walk) step(s Step, fields *Fields) Step {
 	s.Manual = s.Manual || text(fields.get("trigger").Value) == "manual"
 	s.environment(fields)
 	s.MaxTime = minutes(fields.get("max-time").Value)
-	s.RunsOn = fields.get("runs-on")
+	if s.RunsOn = fields.get("runs-on"); s.RunsOn.Key == nil {
+		s.RunsOn = w.runsOn
+	}
 	if text(fields.get("type").Value) == "pipeline" {
 		s.Child = text(fields.get("custom").Value)
 		return s

@@ -24,6 +24,7 @@ type walk struct {
 	err    error
 
 	usual   *Image            // of steps without one
+	runsOn  Field             // of options: the runner of steps that do not say otherwise
 	caches  map[string]string // definitions.caches: name to path
 	imports map[string]Field  // definitions.imports: name to source
 }
@@ -53,7 +54,7 @@ func (w *walk) run(root *yaml.Node) {
 		w.usual = w.image(image)
 	}
 	options := w.fields(file.get("options").Value)
-	w.file.MaxTime = minutes(options.get("max-time").Value)
+	w.file.MaxTime, w.runsOn = minutes(options.get("max-time").Value), options.get("runs-on")
 	if oidc := options.get("oidc"); oidc.Key != nil {
 		w.file.OIDC = w.oidc(oidc, "options.oidc")
 	}
