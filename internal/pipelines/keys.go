@@ -48,10 +48,18 @@ func nearest(name string) string {
 			return key
 		}
 	}
-	if plain == "odic" || plain == "oidc-token" || plain == "open-id" || plain == "openid" {
+	if anagram(plain, "oidc") || plain == "oidc-token" || plain == "open-id" || plain == "openid" {
 		return "oidc"
 	}
 	return ""
+}
+
+// anagram reports whether two names have the same letters.
+func anagram(a, b string) bool {
+	x, y := []byte(a), []byte(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
 }
 
 // distance is how many characters to insert, delete or replace (Levenshtein).

@@ -83,7 +83,8 @@ func (w *walk) fields(node *yaml.Node) *Fields {
 	for _, from := range merged {
 		more := w.fields(from)
 		if more == nil {
-			continue
+			w.fail(placeOf(from), "a merge of what is no mapping")
+			return nil
 		}
 		for _, field := range more.all {
 			if w.spent(node) {
