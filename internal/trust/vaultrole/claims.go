@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// claim finds a claim by its name, or by a JSON pointer (RFC 6901).
-func claim(claims map[string]any, name string, pointer bool) (any, bool) {
+// claim finds a claim of the token. A name that begins with a slash is a JSON pointer.
+func (v *judgement) claim(name string) (any, bool) {
+	return lookup(v.id.All, name, strings.HasPrefix(name, "/"))
+}
+
+// lookup finds a claim by its name, or by a JSON pointer (RFC 6901).
+func lookup(claims map[string]any, name string, pointer bool) (any, bool) {
 	var value any = claims
 	path := []string{name}
 	if pointer {
@@ -50,6 +55,11 @@ func isScalar(value any) bool {
 	return false
 }
 
+func isText(value any) bool {
+	_, ok := value.(string)
+	return ok
+}
+
 // texts are the texts among a bound claim's values.
 func texts(value any) []string {
 	var all []string
@@ -61,7 +71,8 @@ func texts(value any) []string {
 	return all
 }
 
-// glob matches as Vault does: * is any run of characters, and nothing else is special (github.com/ryanuber/go-glob).
+// glob matches as Vault does: * stands for any characters, also none, and nothing else is special (github.com/ryanuber/go-glob). IAM's
+// patterns also have ?.
 func glob(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

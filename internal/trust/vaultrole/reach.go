@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
-	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
 )
 
-// Reach finds who gets in through the role. Which issuer the mount trusts is not in the role: it is taken to be the universe's.
+// Reach finds who gets in through the role. The role does not say which issuer its mount trusts: it is taken to be the issuer of the
+// universe.
 func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 	if u.Issuer == "" {
 		u.Issuer = "https://api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
@@ -26,7 +26,7 @@ func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 	}.Cells(ctx)
 }
 
-// texts are what the role compares claims with.
+// texts are the texts that the role compares claims with.
 func (r *Role) texts() []string {
 	all := []string{}
 	if r.role.BoundSubject != "" {
@@ -59,7 +59,7 @@ func (r *Role) inside() string {
 	return ""
 }
 
-// cuts reports whether a pattern ends in the middle of a UUID: beside whole UUIDs it has more than stars and what stands around them.
+// cuts reports whether a pattern can end inside a UUID: without its whole UUIDs, it has more than stars, braces and colons.
 func cuts(pattern string) bool {
 	if !strings.Contains(pattern, "*") {
 		return false
@@ -68,28 +68,4 @@ func cuts(pattern string) bool {
 		pattern = pattern[:span.Start] + pattern[span.End:]
 	}
 	return strings.Trim(pattern, "*:{}") != ""
-}
-
-func admitsOthers() finding.Rule {
-	return finding.Rule{
-		Name: "vault-admits-others", Anyone: true, Severity: finding.Error,
-		Finds: "another repository's identity gets in, with a witness",
-		Why:   "The role lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, other branches, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of one, which `check --claims` confirms.",
-		Fix:   "Bind `repositoryUuid` to the whole UUID, with braces.",
-	}
-}
-
-func namesOthers() finding.Rule {
-	return finding.Rule{
-		Name: "vault-names-others", Severity: finding.Note,
-		Finds: "another repository that the document names by its whole UUID",
-		Why:   "A role can be shared on purpose. Everybody who may push to the other repository has the role too.",
-		Fix:   "Remove the UUID, or write a role for each repository.",
-	}
-}
-
-// others finds who else gets in through a role that lets the identity in.
-func (r *Role) others(v *judgement) {
-	cells := r.Reach(context.Background(), bitbucket.Around(v.id))
-	v.FindOthers("vault-admits-others", "vault-names-others", cells, v.id, "bound_claims", v.bind())
 }
