@@ -10,14 +10,14 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// FileEach fails unless each rule of the package under test has one file named after it, rule_aws_sub_missing.go for aws-sub-missing, and
-// one archive of cases, testdata/aws-sub-missing.txtar, and unless each such file belongs to a rule. Others are archives that belong to
-// no rule.
+// FileEach fails unless each rule of the package under test has one file named after it, without the name of its cloud:
+// rule_sub_missing.go for aws-sub-missing. Each rule must also have one archive of cases, testdata/aws-sub-missing.txtar, and each such
+// file must belong to a rule. Others are archives that belong to no rule.
 func FileEach(t testing.TB, rules []finding.Rule, others ...string) {
 	t.Helper()
 	var sources, archives []string
 	for _, r := range rules {
-		sources = append(sources, "rule_"+strings.ReplaceAll(r.Name, "-", "_")+".go")
+		sources = append(sources, "rule_"+strings.ReplaceAll(withoutCloud(r.Name), "-", "_")+".go")
 		archives = append(archives, filepath.Join("testdata", r.Name+".txtar"))
 	}
 	for _, name := range others {
@@ -25,6 +25,16 @@ func FileEach(t testing.TB, rules []finding.Rule, others ...string) {
 	}
 	same(t, "rule_*.go", sources)
 	same(t, filepath.Join("testdata", "*.txtar"), archives)
+}
+
+// withoutCloud is the name of a rule without the cloud, which is the folder of the rule.
+func withoutCloud(rule string) string {
+	for _, cloud := range []string{"aws-", "gcp-", "vault-"} {
+		if rest, ok := strings.CutPrefix(rule, cloud); ok {
+			return rest
+		}
+	}
+	return rule
 }
 
 func same(t testing.TB, pattern string, want []string) {

@@ -2,7 +2,7 @@ package wif
 
 import "bitbucket-oidc/internal/finding"
 
-// Rules are the rules of this package, in the order of the documentation. The text of each stands beside what finds it.
+// Rules are the rules of this package, in the order of the documentation. Each has a file with its texts and what finds it.
 func Rules() []finding.Rule {
 	return []finding.Rule{
 		providerDisabled(), issuerMismatch(), audienceMismatch(), conditionMissing(), conditionRejects(), mappingInvalid(),
