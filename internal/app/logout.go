@@ -84,6 +84,15 @@ func reportRemoval(c *cli.Console, dir *handoff.Dir, removal handoff.Removal, er
 		c.Lines("✔ removed the credentials in " + dir.Path(""))
 	default:
 		c.Lines("✔ nothing to remove in " + dir.Path(""))
+		warnOfOthers(c, dir)
+	}
+}
+
+// warnOfOthers warns of credentials in other folders: logout may have been given another OUTPUT_DIR than login.
+func warnOfOthers(c *cli.Console, dir *handoff.Dir) {
+	for _, folder := range dir.Elsewhere() {
+		c.Warn("the credentials of a login are in " + folder + ", where logout did not look")
+		c.Hint("to remove them, give logout login's OUTPUT_DIR: " + folder)
 	}
 }
 

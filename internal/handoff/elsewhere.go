@@ -1,0 +1,48 @@
+package handoff
+
+import (
+	"io/fs"
+	"path"
+
+	"bitbucket-oidc/internal/nowait"
+)
+
+// Bounds of [Dir.Elsewhere]: how many folders it looks at, and how many it returns. A checkout can have any number of them.
+const (
+	maxFolders = 1000
+	maxFound   = 5
+)
+
+// Elsewhere is the folders of the build directory, other than d, that hold what a login has written: those at the top, and those
+// directly below them, such as .git/bitbucket-oidc. Their paths begin at the build directory. It reads names only, and is for a
+// message: what it finds may be planted.
+func (d *Dir) Elsewhere() []string {
+	root, err := nowait.Folder(d.clone)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	var found []string
+	looked := 0
+	look := func(dir string) []string {
+		var folders []string
+		entries, _ := nowait.List(root, dir)
+		for _, e := range entries {
+			if e.Type() != fs.ModeDir || looked == maxFolders {
+				continue
+			}
+			looked++
+			name := path.Join(dir, e.Name())
+			generation, err := root.Readlink(name + "/" + current)
+			if err == nil && isGeneration(generation) && name != d.relative && len(found) < maxFound {
+				found = append(found, name)
+			}
+			folders = append(folders, name)
+		}
+		return folders
+	}
+	for _, folder := range look(".") {
+		look(folder)
+	}
+	return found
+}
