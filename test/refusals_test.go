@@ -61,7 +61,10 @@ func meanings(of bool) map[string][]refusal.Meaning {
 	c := diagnosis.Specimen(of)
 	all := aws.Meanings(c)
 	all["gcp"], all["vault"], all["okta"], all["oauth"] = gcp.Meanings(c), vault.Meanings(c), okta.Meanings(c), oauth.Meanings(c)
-	aged := strings.TrimSuffix(c.Age(oidc.Claims{}.Expires), "Bitbucket mints one token for each step and does not renew it, so call the pipe early in the step, or split the step")
+	aged := strings.TrimSuffix(
+		c.Age(oidc.Claims{}.Expires),
+		"Bitbucket mints one token for each step and does not renew it, so call the pipe early in the step, or split the step",
+	)
 	for _, rows := range all {
 		for _, r := range rows {
 			for i := range r.Advice { // a specimen has no age

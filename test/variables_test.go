@@ -17,7 +17,10 @@ func TestVariablesAreInTheTable(t *testing.T) {
 		known[v.Name] = true
 	}
 	name := regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|^(BACKENDS|ARGUMENTS|COMMAND|DEBUG|TIMEOUT)$`)
-	getters := []string{"Text", "IsSet", "Given", "Boolean", "Duration", "Seconds", "List", "Endpoint", "Secret", "Authorities", "name", "slug", "tokenType", "existing", "inside"}
+	getters := []string{
+		"Text", "IsSet", "Given", "Boolean", "Duration", "Seconds", "List", "Endpoint", "Secret", "Authorities", "name", "slug",
+		"tokenType", "existing", "inside",
+	}
 	for path, file := range parsedSources(t) {
 		if pkg := filepath.Base(filepath.Dir(path)); !slices.Contains([]string{"config", "backends", "cli", "app"}, pkg) {
 			continue

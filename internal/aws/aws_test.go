@@ -48,7 +48,11 @@ func backend(t *testing.T, status int, body string) (*Backend, *atomic.Int32) {
 }
 
 func refused(code, message string) string {
-	return fmt.Sprintf(`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`, code, message)
+	return fmt.Sprintf(
+		`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error>`+
+			`<RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ErrorResponse>`,
+		code, message,
+	)
 }
 
 // TestMeanings has a row for each error that STS documents, and for what other servers may say in its place.
@@ -60,30 +64,89 @@ func TestMeanings(t *testing.T) {
 		hints         []string
 		requests      int32
 	}{
-		{403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "AccessDenied: the role does not exist, or its trust policy", []string{
-			`"Federated": "arn:aws:iam::123456789012:oidc-provider/api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"`,
-			`identity/oidc:sub": "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`,
-			`identity/oidc:aud": "ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45"`,
-			"subject {2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{c4b1a2f0-1f8b-4b65-8e0b-3c5d9d1a7e55}", "braces", "aws:SourceIp", "another account",
-		}, 1},
-		{400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://canary", "no OIDC provider for the token's issuer",
-			[]string{"aws iam create-open-id-connect-provider --url https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc --client-id-list ari:"}, 1},
-		{400, "InvalidIdentityToken", "Incorrect token audience", "does not list the token's audience", []string{"add-client-id-to-open-id-connect-provider"}, 1},
-		{400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider, please reference canary", "could not fetch Bitbucket's keys", []string{"run the step again"}, 5},
-		{400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT. canary", "cannot verify the token", []string{"thumbprint"}, 1},
-		{400, "ExpiredTokenException", "Token expired: canary", "the token has expired", []string{"expired at 1970-01-01T01:16:40Z"}, 1},
-		{400, "IDPCommunicationError", "canary", "could not reach Bitbucket", []string{"run the step again"}, 5},
-		{403, "IDPRejectedClaim", "canary", "rejected the token", []string{"run the step again"}, 1},
-		{400, "MalformedPolicyDocument", "canary", "does not accept the session policy", []string{"AWS_SESSION_POLICY"}, 1},
-		{400, "PackedPolicyTooLarge", "Packed size consumes 142% of allotted space. canary", "too large once packed", []string{"142% of the room"}, 1},
-		{403, "RegionDisabledException", "canary", "switched off in this region", []string{"AWS_REGION"}, 1},
-		{400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", "sessions as long as asked for",
-			[]string{"aws iam update-role --role-name deploy --max-session-duration 7200"}, 1},
-		{400, "ValidationError", "canary", "does not accept a parameter", []string{"AWS_SESSION_NAME"}, 1},
-		{400, "Throttling", "Rate exceeded canary", "throttles the requests", []string{"TIMEOUT"}, 5},
-		{400, "SomethingNew", "canary", "SomethingNew (status 400)", []string{"AWS STS API Reference"}, 1},
-		{400, "canary code", "canary", "the response is not from AWS STS (status 400)", []string{"AWS_ENDPOINT_URL_STS"}, 1},
-		{503, "", "", "status 503", []string{"health.aws.amazon.com"}, 5},
+		{
+			status: 403, code: "AccessDenied", message: "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+			says: "AccessDenied: the role does not exist, or its trust policy",
+			hints: []string{
+				`"Federated": "arn:aws:iam::123456789012:oidc-provider/api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"`,
+				`identity/oidc:sub": "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`,
+				`identity/oidc:aud": "ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45"`,
+				"subject {2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{c4b1a2f0-1f8b-4b65-8e0b-3c5d9d1a7e55}", "braces",
+				"aws:SourceIp", "another account",
+			},
+			requests: 1,
+		},
+		{
+			status: 400, code: "InvalidIdentityToken",
+			message: "No OpenIDConnect provider found in your account for https://canary",
+			says:    "no OIDC provider for the token's issuer",
+			hints: []string{
+				"aws iam create-open-id-connect-provider --url " +
+					"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc --client-id-list ari:",
+			},
+			requests: 1,
+		},
+		{
+			status: 400, code: "InvalidIdentityToken", message: "Incorrect token audience",
+			says: "does not list the token's audience", hints: []string{"add-client-id-to-open-id-connect-provider"},
+			requests: 1,
+		},
+		{
+			status: 400, code: "InvalidIdentityToken",
+			message: "Couldn't retrieve verification key from your identity provider, please reference canary",
+			says:    "could not fetch Bitbucket's keys", hints: []string{"run the step again"}, requests: 5,
+		},
+		{
+			status: 400, code: "InvalidIdentityToken", message: "The ID Token provided is not a valid JWT. canary",
+			says: "cannot verify the token", hints: []string{"thumbprint"}, requests: 1,
+		},
+		{
+			status: 400, code: "ExpiredTokenException", message: "Token expired: canary", says: "the token has expired",
+			hints: []string{"expired at 1970-01-01T01:16:40Z"}, requests: 1,
+		},
+		{
+			status: 400, code: "IDPCommunicationError", message: "canary", says: "could not reach Bitbucket",
+			hints: []string{"run the step again"}, requests: 5,
+		},
+		{
+			status: 403, code: "IDPRejectedClaim", message: "canary", says: "rejected the token",
+			hints: []string{"run the step again"}, requests: 1,
+		},
+		{
+			status: 400, code: "MalformedPolicyDocument", message: "canary", says: "does not accept the session policy",
+			hints: []string{"AWS_SESSION_POLICY"}, requests: 1,
+		},
+		{
+			status: 400, code: "PackedPolicyTooLarge", message: "Packed size consumes 142% of allotted space. canary",
+			says: "too large once packed", hints: []string{"142% of the room"}, requests: 1,
+		},
+		{
+			status: 403, code: "RegionDisabledException", message: "canary", says: "switched off in this region",
+			hints: []string{"AWS_REGION"}, requests: 1,
+		},
+		{
+			status: 400, code: "ValidationError",
+			message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+			says:    "sessions as long as asked for",
+			hints:   []string{"aws iam update-role --role-name deploy --max-session-duration 7200"}, requests: 1,
+		},
+		{
+			status: 400, code: "ValidationError", message: "canary", says: "does not accept a parameter",
+			hints: []string{"AWS_SESSION_NAME"}, requests: 1,
+		},
+		{
+			status: 400, code: "Throttling", message: "Rate exceeded canary", says: "throttles the requests",
+			hints: []string{"TIMEOUT"}, requests: 5,
+		},
+		{
+			status: 400, code: "SomethingNew", message: "canary", says: "SomethingNew (status 400)",
+			hints: []string{"AWS STS API Reference"}, requests: 1,
+		},
+		{
+			status: 400, code: "canary code", message: "canary", says: "the response is not from AWS STS (status 400)",
+			hints: []string{"AWS_ENDPOINT_URL_STS"}, requests: 1,
+		},
+		{status: 503, says: "status 503", hints: []string{"health.aws.amazon.com"}, requests: 5},
 	} {
 		t.Run(c.code+" "+c.says, func(t *testing.T) {
 			t.Parallel()
@@ -101,9 +164,12 @@ func TestMeanings(t *testing.T) {
 func tokenOf(c oidc.Claims) oidc.Token { return oidc.Token{Claims: c} }
 
 func answered(id, key, token, arn, expiration string) string {
-	return fmt.Sprintf(`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>`+
-		`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
-		`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>x</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, id, key, token, expiration, arn)
+	return fmt.Sprintf(
+		`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>`+
+			`<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>%s</Expiration></Credentials>`+
+			`<AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>x</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+		id, key, token, expiration, arn,
+	)
 }
 
 const (

@@ -13,9 +13,19 @@ func TestOnly(t *testing.T) {
 		least, most int
 		want        bool
 	}{
-		{"abc", "a-z", 1, 3, true}, {"abc", "a-z", 1, 2, false}, {"", "a-z", 1, 2, false}, {"", "a-z", 0, 2, true},
-		{"a-b", "a-z-", 1, 9, true}, {"a-b", "a-z", 1, 9, false}, {"aB", "a-z", 1, 9, false}, {"a\n", "a-z", 1, 9, false},
-		{"-", "-", 1, 1, true}, {"+-=", "+=-", 3, 3, true}, {"é", charset.Visible, 1, 9, false}, {"a b", charset.Visible, 1, 9, false}, {"~!", charset.Visible, 1, 9, true},
+		{s: "abc", set: "a-z", least: 1, most: 3, want: true},
+		{s: "abc", set: "a-z", least: 1, most: 2},
+		{set: "a-z", least: 1, most: 2},
+		{set: "a-z", most: 2, want: true},
+		{s: "a-b", set: "a-z-", least: 1, most: 9, want: true},
+		{s: "a-b", set: "a-z", least: 1, most: 9},
+		{s: "aB", set: "a-z", least: 1, most: 9},
+		{s: "a\n", set: "a-z", least: 1, most: 9},
+		{s: "-", set: "-", least: 1, most: 1, want: true},
+		{s: "+-=", set: "+=-", least: 3, most: 3, want: true},
+		{s: "é", set: charset.Visible, least: 1, most: 9},
+		{s: "a b", set: charset.Visible, least: 1, most: 9},
+		{s: "~!", set: charset.Visible, least: 1, most: 9, want: true},
 	} {
 		if got := charset.Only(c.s, c.set, c.least, c.most); got != c.want {
 			t.Errorf("Only(%q, %q, %d, %d) = %v", c.s, c.set, c.least, c.most, got)

@@ -63,7 +63,10 @@ func TestPlacesInTheBuildDirectory(t *testing.T) {
 			v := vars("BITBUCKET_CLONE_DIR="+dir, name+"="+c.path)
 			guard, record := v.Guard(), v.Record(false)
 			got := guard.File + guard.Map + record.File
-			if err := v.Err(); want == ok && (err != nil || !filepath.IsAbs(got)) || want != ok && (err == nil || got != "" || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), want)) {
+			err := v.Err()
+			taken := err == nil && filepath.IsAbs(got)
+			refused := err != nil && got == "" && strings.Contains(err.Error(), name+": ") && strings.Contains(err.Error(), want)
+			if want == ok && !taken || want != ok && !refused {
 				t.Errorf("%s=%s: %q, %v, want %q", name, c.path, got, err, want)
 			}
 		}

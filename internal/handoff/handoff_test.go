@@ -27,7 +27,10 @@ import (
 func token(t testing.TB) oidc.Token {
 	t.Helper()
 	enc := base64.RawURLEncoding.EncodeToString
-	tok, err := oidc.Parse(enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{"iss":"https://i","aud":"a","sub":"{r}:{s}","exp":4102444800}`)) + "." + enc([]byte("s")))
+	tok, err := oidc.Parse(
+		enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{"iss":"https://i","aud":"a","sub":"{r}:{s}","exp":4102444800}`)) +
+			"." + enc([]byte("s")),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +184,9 @@ func TestSecondLoginKeepsOtherBackends(t *testing.T) {
 		t.Errorf("gcp/credentials = %q, want the first login's", got)
 	}
 	env := read(t, dir.Path("env.sh"))
-	for _, want := range []string{"AWS_SHARED_CREDENTIALS_FILE=" + clone + "/out/aws/credentials", "GOOGLE_APPLICATION_CREDENTIALS=", "unset -v GOOGLE_CREDENTIALS"} {
+	for _, want := range []string{
+		"AWS_SHARED_CREDENTIALS_FILE=" + clone + "/out/aws/credentials", "GOOGLE_APPLICATION_CREDENTIALS=", "unset -v GOOGLE_CREDENTIALS",
+	} {
 		if strings.Count(env, want) != 1 {
 			t.Errorf("env.sh has %q %d times, want once:\n%s", want, strings.Count(env, want), env)
 		}
@@ -502,7 +507,14 @@ func TestEnvFile(t *testing.T) {
 			if _, err := exec.LookPath(shell[0]); err != nil {
 				t.Skipf("%s: not installed", shell[0])
 			}
-			cmd := exec.Command(shell[0], append(shell[1:], "-c", `set -eu; cd /; . "$1"; . "$1"; printf '%s|%s|%s' "$AWS_SHARED_CREDENTIALS_FILE" "$AWS_PROFILE" "${AWS_SESSION_TOKEN-gone}"`, "sh", dir.Path("env.sh"))...)
+			cmd := exec.Command(
+				shell[0],
+				append(
+					shell[1:], "-c",
+					`set -eu; cd /; . "$1"; . "$1"; printf '%s|%s|%s' "$AWS_SHARED_CREDENTIALS_FILE" "$AWS_PROFILE" "${AWS_SESSION_TOKEN-gone}"`,
+					"sh", dir.Path("env.sh"),
+				)...,
+			)
 			cmd.Env = append(os.Environ(), "AWS_SESSION_TOKEN=there", "AWS_PROFILE=other")
 			got, err := cmd.CombinedOutput()
 			if want := dir.Path("aws/credentials") + "|it's $HOME|gone"; err != nil || string(got) != want {

@@ -74,29 +74,96 @@ func TestMeanings(t *testing.T) {
 		hints    []string
 		requests int32
 	}{
-		{"grant", endpoint(), 400, failure("invalid_grant"), "invalid_grant: the service does not accept the step's token", []string{"issuer and audience", identity}, 1},
-		{"token", endpoint(), 401, failure("invalid_token"), "invalid_token: the service does not accept the step's token", []string{identity}, 1},
-		{"target", endpoint(), 400, failure("invalid_target"), "invalid_target", []string{"OAUTH_AUDIENCE", "OAUTH_RESOURCE"}, 1},
-		{"client", endpoint(), 401, failure("invalid_client"), "invalid_client", []string{"OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"}, 1},
-		{"unauthorized", endpoint(), 400, failure("unauthorized_client"), "unauthorized_client", []string{"OAUTH_GRANT"}, 1},
-		{"grant type", endpoint(), 400, failure("unsupported_grant_type"), "unsupported_grant_type", []string{"OAUTH_GRANT"}, 1},
-		{"scope", endpoint(), 400, failure("invalid_scope"), "invalid_scope", []string{"OAUTH_SCOPES"}, 1},
-		{"denied", endpoint(), 401, failure("access_denied"), "access_denied", []string{"OAUTH_SUBJECT_TOKEN_TYPE must be id_token"}, 1},
-		{"request", endpoint(), 400, failure("invalid_request"), "invalid_request", []string{"OAUTH_PARAMETERS"}, 1},
-		{"not supported", endpoint(), 400, failure("request_not_supported"), "request_not_supported", []string{"OAUTH_SUBJECT_TOKEN_TYPE"}, 1},
-		{"new", endpoint(), 400, failure("canary"), "status 400: the service does not accept", []string{identity}, 1},
-		{"object", endpoint(), 403, `{"error":{"code":"canary"}}`, "status 403: the service does not accept", []string{identity}, 1},
-		{"HTML", endpoint(), 404, "<html>canary</html>", "status 404", []string{"OAUTH_TOKEN_URL"}, 1},
-		{"slow down", endpoint(), 429, failure("slow_down canary"), "status 429", []string{"TIMEOUT"}, 5},
-		{"down", endpoint(), 503, failure("temporarily_unavailable"), "status 503", []string{"TIMEOUT"}, 5},
+		{
+			name: "grant", service: endpoint(), status: 400, answer: failure("invalid_grant"),
+			says:  "invalid_grant: the service does not accept the step's token",
+			hints: []string{"issuer and audience", identity}, requests: 1,
+		},
+		{
+			name: "token", service: endpoint(), status: 401, answer: failure("invalid_token"),
+			says: "invalid_token: the service does not accept the step's token", hints: []string{identity}, requests: 1,
+		},
+		{
+			name: "target", service: endpoint(), status: 400, answer: failure("invalid_target"), says: "invalid_target",
+			hints: []string{"OAUTH_AUDIENCE", "OAUTH_RESOURCE"}, requests: 1,
+		},
+		{
+			name: "client", service: endpoint(), status: 401, answer: failure("invalid_client"), says: "invalid_client",
+			hints: []string{"OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET"}, requests: 1,
+		},
+		{
+			name: "unauthorized", service: endpoint(), status: 400, answer: failure("unauthorized_client"),
+			says: "unauthorized_client", hints: []string{"OAUTH_GRANT"}, requests: 1,
+		},
+		{
+			name: "grant type", service: endpoint(), status: 400, answer: failure("unsupported_grant_type"),
+			says: "unsupported_grant_type", hints: []string{"OAUTH_GRANT"}, requests: 1,
+		},
+		{
+			name: "scope", service: endpoint(), status: 400, answer: failure("invalid_scope"), says: "invalid_scope",
+			hints: []string{"OAUTH_SCOPES"}, requests: 1,
+		},
+		{
+			name: "denied", service: endpoint(), status: 401, answer: failure("access_denied"), says: "access_denied",
+			hints: []string{"OAUTH_SUBJECT_TOKEN_TYPE must be id_token"}, requests: 1,
+		},
+		{
+			name: "request", service: endpoint(), status: 400, answer: failure("invalid_request"), says: "invalid_request",
+			hints: []string{"OAUTH_PARAMETERS"}, requests: 1,
+		},
+		{
+			name: "not supported", service: endpoint(), status: 400, answer: failure("request_not_supported"),
+			says: "request_not_supported", hints: []string{"OAUTH_SUBJECT_TOKEN_TYPE"}, requests: 1,
+		},
+		{
+			name: "new", service: endpoint(), status: 400, answer: failure("canary"),
+			says: "status 400: the service does not accept", hints: []string{identity}, requests: 1,
+		},
+		{
+			name: "object", service: endpoint(), status: 403, answer: `{"error":{"code":"canary"}}`,
+			says: "status 403: the service does not accept", hints: []string{identity}, requests: 1,
+		},
+		{
+			name: "HTML", service: endpoint(), status: 404, answer: "<html>canary</html>", says: "status 404",
+			hints: []string{"OAUTH_TOKEN_URL"}, requests: 1,
+		},
+		{
+			name: "slow down", service: endpoint(), status: 429, answer: failure("slow_down canary"), says: "status 429",
+			hints: []string{"TIMEOUT"}, requests: 5,
+		},
+		{
+			name: "down", service: endpoint(), status: 503, answer: failure("temporarily_unavailable"), says: "status 503",
+			hints: []string{"TIMEOUT"}, requests: 5,
+		},
 
-		{"JFrog", jfrog, 401, `{"errors":[{"code":"UNAUTHORIZED","message":"canary"}]}`, "status 401", []string{"identity mapping", "JFROG_OIDC_PROVIDER", identity}, 1},
-		{"JFrog's address", jfrog, 404, `canary`, "status 404", []string{"JFROG_URL"}, 1},
-		{"Cloudsmith", cloudsmith, 422, `{"detail":"canary"}`, "status 422", []string{"CLOUDSMITH_SERVICE", identity}, 1},
-		{"Cloudsmith's name", cloudsmith, 404, `{"detail":"canary"}`, "status 404", []string{"CLOUDSMITH_ORG"}, 1},
-		{"Databricks", databricks, 400, failure("invalid_grant"), "invalid_grant", []string{"subject_claim repositoryUuid", identity}, 1},
-		{"Databricks' client", databricks, 401, failure("invalid_client"), "invalid_client", []string{"service principal"}, 1},
-		{"Pulumi", pulumi, 401, `{"code":401,"message":"canary"}`, "status 401", []string{"urn:pulumi:org:acme", identity}, 1},
+		{
+			name: "JFrog", service: jfrog, status: 401, answer: `{"errors":[{"code":"UNAUTHORIZED","message":"canary"}]}`,
+			says: "status 401", hints: []string{"identity mapping", "JFROG_OIDC_PROVIDER", identity}, requests: 1,
+		},
+		{
+			name: "JFrog's address", service: jfrog, status: 404, answer: `canary`, says: "status 404",
+			hints: []string{"JFROG_URL"}, requests: 1,
+		},
+		{
+			name: "Cloudsmith", service: cloudsmith, status: 422, answer: `{"detail":"canary"}`, says: "status 422",
+			hints: []string{"CLOUDSMITH_SERVICE", identity}, requests: 1,
+		},
+		{
+			name: "Cloudsmith's name", service: cloudsmith, status: 404, answer: `{"detail":"canary"}`, says: "status 404",
+			hints: []string{"CLOUDSMITH_ORG"}, requests: 1,
+		},
+		{
+			name: "Databricks", service: databricks, status: 400, answer: failure("invalid_grant"), says: "invalid_grant",
+			hints: []string{"subject_claim repositoryUuid", identity}, requests: 1,
+		},
+		{
+			name: "Databricks' client", service: databricks, status: 401, answer: failure("invalid_client"),
+			says: "invalid_client", hints: []string{"service principal"}, requests: 1,
+		},
+		{
+			name: "Pulumi", service: pulumi, status: 401, answer: `{"code":401,"message":"canary"}`, says: "status 401",
+			hints: []string{"urn:pulumi:org:acme", identity}, requests: 1,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

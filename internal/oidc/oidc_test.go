@@ -68,10 +68,21 @@ func TestParse(t *testing.T) {
 
 func TestParseForms(t *testing.T) {
 	for _, c := range []struct{ name, changes, audience, environment string }{
-		{"several audiences", `{"aud":["ari:cloud:bitbucket::workspace/x","https://a.example"]}`, "[ari:cloud:bitbucket::workspace/x https://a.example]", "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}"},
-		{"no UUID claims", `{"repositoryUuid":null,"deploymentEnvironmentUuid":null,"sub":"{a}:{b}:{c}","aud":"x"}`, "[x]", "{b}"},
-		{"no environment", `{"deploymentEnvironmentUuid":null,"sub":"{a}:{c}","aud":"x"}`, "[x]", ""},
-		{"a fraction of a second", `{"exp":1790000000.9,"aud":"x"}`, "[x]", "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}"},
+		{
+			name: "several audiences", changes: `{"aud":["ari:cloud:bitbucket::workspace/x","https://a.example"]}`,
+			audience:    "[ari:cloud:bitbucket::workspace/x https://a.example]",
+			environment: "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}",
+		},
+		{
+			name:    "no UUID claims",
+			changes: `{"repositoryUuid":null,"deploymentEnvironmentUuid":null,"sub":"{a}:{b}:{c}","aud":"x"}`, audience: "[x]",
+			environment: "{b}",
+		},
+		{name: "no environment", changes: `{"deploymentEnvironmentUuid":null,"sub":"{a}:{c}","aud":"x"}`, audience: "[x]"},
+		{
+			name: "a fraction of a second", changes: `{"exp":1790000000.9,"aud":"x"}`, audience: "[x]",
+			environment: "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			token, err := oidc.Parse(with(t, c.changes))

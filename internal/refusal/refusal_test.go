@@ -26,18 +26,44 @@ func TestFind(t *testing.T) {
 		answer Answer
 		want   string // what the row says, or empty for no row
 	}{
-		{"a phrase", Answer{Code: "Denied", Text: "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: sts:TagSession on resource: y"}, "tags"},
-		{"a phrase at the end", Answer{Code: "Denied", Text: "not authorized to perform: sts:TagSession"}, "tags"},
-		{"in another case and with line breaks", Answer{Code: "Denied", Text: "Not Authorized\n to  perform: sts:tagsession."}, "tags"},
-		{"the first row counts", Answer{Code: "Denied", Text: "to perform: sts:TagSession with an explicit deny in a service control policy"}, "a service control policy forbids it"},
-		{"part of a longer word", Answer{Code: "Denied", Text: "to perform: sts:TagSessionsOfOthers"}, "something else"},
-		{"a whole word after a part", Answer{Code: "Denied", Text: "to perform: sts:TagSessions, to perform: sts:TagSession"}, "tags"},
-		{"a name that has the words with hyphens", Answer{Code: "Denied", Text: "role explicit-deny-in-a-service-control-policy"}, "something else"},
-		{"another code", Answer{Code: "Other", Text: "to perform: sts:TagSession"}, ""},
-		{"a reason", Answer{Code: "PERMISSION", Reason: "SERVICE_DISABLED"}, "the API is off"},
-		{"without its reason", Answer{Code: "PERMISSION", Text: "SERVICE_DISABLED"}, ""},
-		{"a status", Answer{Status: 404, Code: "NoSuch"}, "nothing is there"},
-		{"nothing", Answer{}, ""},
+		{
+			name: "a phrase",
+			answer: Answer{
+				Code: "Denied",
+				Text: "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: sts:TagSession on resource: y",
+			},
+			want: "tags",
+		},
+		{
+			name: "a phrase at the end", answer: Answer{Code: "Denied", Text: "not authorized to perform: sts:TagSession"},
+			want: "tags",
+		},
+		{
+			name:   "in another case and with line breaks",
+			answer: Answer{Code: "Denied", Text: "Not Authorized\n to  perform: sts:tagsession."}, want: "tags",
+		},
+		{
+			name:   "the first row counts",
+			answer: Answer{Code: "Denied", Text: "to perform: sts:TagSession with an explicit deny in a service control policy"},
+			want:   "a service control policy forbids it",
+		},
+		{
+			name: "part of a longer word", answer: Answer{Code: "Denied", Text: "to perform: sts:TagSessionsOfOthers"},
+			want: "something else",
+		},
+		{
+			name:   "a whole word after a part",
+			answer: Answer{Code: "Denied", Text: "to perform: sts:TagSessions, to perform: sts:TagSession"}, want: "tags",
+		},
+		{
+			name:   "a name that has the words with hyphens",
+			answer: Answer{Code: "Denied", Text: "role explicit-deny-in-a-service-control-policy"}, want: "something else",
+		},
+		{name: "another code", answer: Answer{Code: "Other", Text: "to perform: sts:TagSession"}},
+		{name: "a reason", answer: Answer{Code: "PERMISSION", Reason: "SERVICE_DISABLED"}, want: "the API is off"},
+		{name: "without its reason", answer: Answer{Code: "PERMISSION", Text: "SERVICE_DISABLED"}},
+		{name: "a status", answer: Answer{Status: 404, Code: "NoSuch"}, want: "nothing is there"},
+		{name: "nothing", answer: Answer{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			row, ok := table().Find(c.answer)

@@ -190,7 +190,8 @@ func TestCertificates(t *testing.T) {
 	}
 
 	other := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-	if _, err := post(t, t.Context(), transport.Config{RootCAs: roots}, other); !errors.As(err, &own) || !strings.Contains(own.Reason, "another host") || own.Attempts != 1 {
+	_, err = post(t, t.Context(), transport.Config{RootCAs: roots}, other)
+	if !errors.As(err, &own) || !strings.Contains(own.Reason, "another host") || own.Attempts != 1 {
 		t.Errorf("error %v, want one attempt and a certificate for another host", err)
 	}
 	if count.Load() != 1 {
@@ -212,7 +213,8 @@ func TestTrace(t *testing.T) {
 	if _, err := post(t, t.Context(), transport.Config{Trace: func(line string) { lines = append(lines, line) }}, url); err != nil {
 		t.Fatal(err)
 	}
-	if len(lines) != 2 || !strings.Contains(lines[0], "attempt 1: status 503") || !strings.Contains(lines[1], "attempt 2: status 200") || strings.Contains(strings.Join(lines, ""), "canary") {
+	told := len(lines) == 2 && strings.Contains(lines[0], "attempt 1: status 503") && strings.Contains(lines[1], "attempt 2: status 200")
+	if !told || strings.Contains(strings.Join(lines, ""), "canary") {
 		t.Errorf("traces %q", lines)
 	}
 }

@@ -73,32 +73,103 @@ func TestMeanings(t *testing.T) {
 		hints    []string
 		requests int32
 	}{
-		{"role", 400, failure(`role "canary" could not be found`), "the role does not exist", []string{"VAULT_ROLE", "vault list auth/ci/jwt/role"}, 1},
-		{"role type", 400, failure("role with oidc role_type is not allowed"), "sign-in with a browser", []string{write}, 1},
-		{"audience", 400, failure("error validating token: invalid audience (aud) claim: audience claim does not match any expected audience"),
-			"does not bind the token's audience", []string{write + " " + audience, "the token says: issuer https://api.bitbucket.org"}, 1},
-		{"no audience", 400, failure("audience claim found in JWT but no audiences bound to the role"), "binds no audience", []string{write + " " + audience}, 1},
-		{"subject", 400, failure("error validating token: invalid subject (sub) claim"), "another subject", []string{"repositoryUuid with bound_claims"}, 1},
-		{"issuer", 400, failure("error validating token: invalid issuer (iss) claim"), "another issuer",
-			[]string{"vault write auth/ci/jwt/config oidc_discovery_url=https://api.bitbucket.org/2.0/workspaces/acme/"}, 1},
-		{"expired", 400, failure("error validating token: invalid expiration time (exp) claim: token is expired"), "the token has expired", []string{"expired at 1970-01-01T01:16:40Z"}, 1},
-		{"repository", 400, failure(`error validating claims: claim "repositoryUuid" does not match any associated bound claim values`),
-			"the role binds another repositoryUuid than the token's", []string{"the token's repositoryUuid is " + repository, read, "braces"}, 1},
-		{"branch", 400, failure(`error validating claims: claim "branchName" does not match any associated bound claim values`), "another branchName", []string{"branchName is main"}, 1},
-		{"environment", 400, failure(`error validating claims: claim "deploymentEnvironmentUuid" is missing`), "another deploymentEnvironmentUuid",
-			[]string{"deploymentEnvironmentUuid is missing"}, 1},
-		{"claim of somebody else", 400, failure(`error validating claims: claim "canary" is missing`), "does not accept the token", []string{read}, 1},
-		{"user claim", 400, failure(`claim "branchName" not found in token`), "lacks the role's user_claim", []string{write + " user_claim=repositoryUuid"}, 1},
-		{"signature", 400, failure("error validating token: error verifying token signature: canary"), "does not accept the token", []string{"must trust the issuer https://api.bitbucket.org", read}, 1},
-		{"several", 400, failure("canary", `role "x" could not be found`), "the role does not exist", []string{"VAULT_ROLE"}, 1},
-		{"mount", 403, failure("permission denied"), "refuses the login", []string{"VAULT_AUTH_MOUNT and VAULT_NAMESPACE"}, 1},
-		{"agent", 412, failure("canary"), "does not accept the token", []string{read}, 1},
-		{"no errors", 400, `{"errors":[]}`, "status 400", []string{"VAULT_ADDR"}, 1},
-		{"other errors", 400, `{"errors":"canary"}`, "status 400", []string{"VAULT_ADDR"}, 1},
-		{"HTML", 404, "<html>canary</html>", "status 404", []string{"VAULT_ADDR"}, 1},
-		{"standby", 472, "", "status 472", []string{"VAULT_ADDR"}, 1},
-		{"sealed", 503, failure("Vault is sealed canary"), "status 503", []string{"TIMEOUT"}, 5},
-		{"quota", 429, failure("request path: rate limit quota exceeded canary"), "status 429", []string{"TIMEOUT"}, 5},
+		{
+			name: "role", status: 400, answer: failure(`role "canary" could not be found`), says: "the role does not exist",
+			hints: []string{"VAULT_ROLE", "vault list auth/ci/jwt/role"}, requests: 1,
+		},
+		{
+			name: "role type", status: 400, answer: failure("role with oidc role_type is not allowed"),
+			says: "sign-in with a browser", hints: []string{write}, requests: 1,
+		},
+		{
+			name: "audience", status: 400,
+			answer: failure(
+				"error validating token: invalid audience (aud) claim: audience claim does not match any expected audience",
+			),
+			says:  "does not bind the token's audience",
+			hints: []string{write + " " + audience, "the token says: issuer https://api.bitbucket.org"}, requests: 1,
+		},
+		{
+			name: "no audience", status: 400, answer: failure("audience claim found in JWT but no audiences bound to the role"),
+			says: "binds no audience", hints: []string{write + " " + audience}, requests: 1,
+		},
+		{
+			name: "subject", status: 400, answer: failure("error validating token: invalid subject (sub) claim"),
+			says: "another subject", hints: []string{"repositoryUuid with bound_claims"}, requests: 1,
+		},
+		{
+			name: "issuer", status: 400, answer: failure("error validating token: invalid issuer (iss) claim"),
+			says:     "another issuer",
+			hints:    []string{"vault write auth/ci/jwt/config oidc_discovery_url=https://api.bitbucket.org/2.0/workspaces/acme/"},
+			requests: 1,
+		},
+		{
+			name: "expired", status: 400,
+			answer: failure("error validating token: invalid expiration time (exp) claim: token is expired"),
+			says:   "the token has expired", hints: []string{"expired at 1970-01-01T01:16:40Z"}, requests: 1,
+		},
+		{
+			name: "repository", status: 400,
+			answer: failure(`error validating claims: claim "repositoryUuid" does not match any associated bound claim values`),
+			says:   "the role binds another repositoryUuid than the token's",
+			hints:  []string{"the token's repositoryUuid is " + repository, read, "braces"}, requests: 1,
+		},
+		{
+			name: "branch", status: 400,
+			answer: failure(`error validating claims: claim "branchName" does not match any associated bound claim values`),
+			says:   "another branchName", hints: []string{"branchName is main"}, requests: 1,
+		},
+		{
+			name: "environment", status: 400,
+			answer: failure(`error validating claims: claim "deploymentEnvironmentUuid" is missing`),
+			says:   "another deploymentEnvironmentUuid", hints: []string{"deploymentEnvironmentUuid is missing"}, requests: 1,
+		},
+		{
+			name: "claim of somebody else", status: 400, answer: failure(`error validating claims: claim "canary" is missing`),
+			says: "does not accept the token", hints: []string{read}, requests: 1,
+		},
+		{
+			name: "user claim", status: 400, answer: failure(`claim "branchName" not found in token`),
+			says: "lacks the role's user_claim", hints: []string{write + " user_claim=repositoryUuid"}, requests: 1,
+		},
+		{
+			name: "signature", status: 400, answer: failure("error validating token: error verifying token signature: canary"),
+			says: "does not accept the token", hints: []string{"must trust the issuer https://api.bitbucket.org", read},
+			requests: 1,
+		},
+		{
+			name: "several", status: 400, answer: failure("canary", `role "x" could not be found`),
+			says: "the role does not exist", hints: []string{"VAULT_ROLE"}, requests: 1,
+		},
+		{
+			name: "mount", status: 403, answer: failure("permission denied"), says: "refuses the login",
+			hints: []string{"VAULT_AUTH_MOUNT and VAULT_NAMESPACE"}, requests: 1,
+		},
+		{
+			name: "agent", status: 412, answer: failure("canary"), says: "does not accept the token", hints: []string{read},
+			requests: 1,
+		},
+		{
+			name: "no errors", status: 400, answer: `{"errors":[]}`, says: "status 400", hints: []string{"VAULT_ADDR"},
+			requests: 1,
+		},
+		{
+			name: "other errors", status: 400, answer: `{"errors":"canary"}`, says: "status 400", hints: []string{"VAULT_ADDR"},
+			requests: 1,
+		},
+		{
+			name: "HTML", status: 404, answer: "<html>canary</html>", says: "status 404", hints: []string{"VAULT_ADDR"},
+			requests: 1,
+		},
+		{name: "standby", status: 472, says: "status 472", hints: []string{"VAULT_ADDR"}, requests: 1},
+		{
+			name: "sealed", status: 503, answer: failure("Vault is sealed canary"), says: "status 503",
+			hints: []string{"TIMEOUT"}, requests: 5,
+		},
+		{
+			name: "quota", status: 429, answer: failure("request path: rate limit quota exceeded canary"), says: "status 429",
+			hints: []string{"TIMEOUT"}, requests: 5,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -152,7 +223,11 @@ func TestExchange(t *testing.T) {
 	if c.Principal != "auth/ci/jwt/role/deploy" || fmt.Sprint(c.Files) != "[vault/token]" || got.Files[0].Data.Reveal() != "hvs.granted" {
 		t.Errorf("credentials %v", c)
 	}
-	want := fmt.Sprintf("[{VAULT_ADDR %s  false []  } {VAULT_TOKEN   false [] vault/token } {VAULT_NAMESPACE teams/shop  false []  } {VAULT_AGENT_ADDR   true []  } {VAULT_PROXY_ADDR   true []  } {VAULT_CACERT /build/ca.pem  false []  }]", b.Addr)
+	want := fmt.Sprintf(
+		"[{VAULT_ADDR %s  false []  } {VAULT_TOKEN   false [] vault/token } {VAULT_NAMESPACE teams/shop  false []  } "+
+			"{VAULT_AGENT_ADDR   true []  } {VAULT_PROXY_ADDR   true []  } {VAULT_CACERT /build/ca.pem  false []  }]",
+		b.Addr,
+	)
 	if env := fmt.Sprint(got.Env); env != want {
 		t.Errorf("env %s, want %s", env, want)
 	}

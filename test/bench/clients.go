@@ -157,7 +157,8 @@ func (s *step) firstLine(ctx context.Context, command ...string) string {
 		return "version unknown"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
-	line, _, _ = strings.Cut(line, " (")                                                                                  // curl goes on with all that it was built with
+	// curl goes on with all that it was built with.
+	line, _, _ = strings.Cut(line, " (")
 	words := slices.DeleteFunc(strings.Fields(line), func(word string) bool { return strings.HasPrefix(word, "Linux/") }) // AWS's
 	return strings.Join(words, " ")
 }

@@ -61,7 +61,12 @@ func (s *step) guarded(toAWS []string) ([]subject, error) {
 	var rules strings.Builder
 	rules.WriteString("version: 1\nconstants: {accounts: [\"123456789012\"]}\nrules:\n")
 	for i := range guardRules {
-		fmt.Fprintf(&rules, "  - {name: rule-%d, when: \"request.backend == 'aws'\", require: \"request.account in constants.accounts && size(claims.audience) == 1\", message: Rule %d.}\n", i, i)
+		fmt.Fprintf(
+			&rules,
+			"  - {name: rule-%d, when: \"request.backend == 'aws'\", require: \"request.account in constants.accounts && "+
+				"size(claims.audience) == 1\", message: Rule %d.}\n",
+			i, i,
+		)
 	}
 	login := func(name id, label string, file string, variables ...string) subject {
 		return subject{id: name, group: groupGuard, label: label, baseline: awsLogin, requests: 1,

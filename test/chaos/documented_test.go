@@ -25,7 +25,8 @@ type documented struct {
 //   - Vault API, HTTP status codes; hashicorp/vault-plugin-auth-jwt, path_login.go
 //   - RFC 6749, section 5.2; RFC 8693, section 2.2.2; RFC 6750, section 3.1
 func documentedFailures() []documented {
-	const verification = "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"
+	const verification = "Couldn't retrieve verification key from your identity provider, please reference " +
+		"AssumeRoleWithWebIdentity documentation for requirements"
 	webIdentity, chain := "AWS AssumeRoleWithWebIdentity", "AWS AssumeRole"
 	sts := []string{webIdentity, chain}
 	ecr := []string{"ECR GetAuthorizationToken", "ECR Public GetAuthorizationToken"}

@@ -25,27 +25,26 @@ type neighbour struct {
 func neighbours() []neighbour {
 	answer := func(text string) string { return "cat >/dev/null; printf '%s' '" + text + "'" }
 	return []neighbour{
-		{name: "missing"},
-		{name: "not executable", script: "exit 0", mode: 0o600},
+		{name: "missing"}, {name: "not executable", script: "exit 0", mode: 0o600},
 		{name: "killed at once", script: "kill -9 $$"},
 		{name: "killed after half an answer", script: `cat >/dev/null; printf '{"nonce":"'; kill -9 $$`},
 		{name: "killed by SIGTERM", script: "kill -15 $$"},
 		{name: "exit status 1 behind an answer", script: answer(`{"nonce":"x"}`) + "; exit 1"},
-		{name: "closes its input", script: "exec 0<&-; exit 0"},
-		{name: "silent, exit status 0", script: "cat >/dev/null"},
+		{name: "closes its input", script: "exec 0<&-; exit 0"}, {name: "silent, exit status 0", script: "cat >/dev/null"},
 		{name: "no answer", script: "cat >/dev/null; exec sleep 60", brief: true},
 		{name: "never reads", script: "exec sleep 60", brief: true},
 		{name: "ignores SIGTERM", script: "trap '' TERM INT; cat >/dev/null; sleep 60; sleep 60", brief: true},
 		{name: "leaves a child that holds the pipe", script: "cat >/dev/null; sleep 60 & exit 0", brief: true},
 		{name: "without end", script: "cat >/dev/null; exec yes"},
 		{name: "garbage", script: `cat >/dev/null; head -c 100000 /dev/urandom`},
-		{name: "a sign-in page", script: answer("<html>Sign in</html>")},
-		{name: "null", script: answer("null")},
-		{name: "{}", script: answer("{}")},
-		{name: "a list", script: answer("[]")},
+		{name: "a sign-in page", script: answer("<html>Sign in</html>")}, {name: "null", script: answer("null")},
+		{name: "{}", script: answer("{}")}, {name: "a list", script: answer("[]")},
 		{name: "100,000 brackets", script: `cat >/dev/null; head -c 100000 /dev/zero | tr '\0' '['`},
 		{name: "the question itself", script: "exec cat"},
-		{name: "the answer to another question", script: answer(`{"nonce":"another","judged":1,"sources":[],"decisions":[],"mistakes":[],"advice":[],"after":false}`)},
+		{
+			name:   "the answer to another question",
+			script: answer(`{"nonce":"another","judged":1,"sources":[],"decisions":[],"mistakes":[],"advice":[],"after":false}`),
+		},
 		{name: "a bare pass for every question", script: answer(`{"judged":1}`)},
 	}
 }

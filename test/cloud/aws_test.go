@@ -119,53 +119,167 @@ func TestAssumeRoleWithWebIdentityRefuses(t *testing.T) {
 		code string
 		text string
 	}{
-		{"unknown parameter", with(webIdentity(good), "ExternalId=12345"), "ValidationError", "ExternalId"},
-		{"gap in a list", with(webIdentity(good), "PolicyArns.member.2.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"), "ValidationError", "PolicyArns.member.2.arn"},
-		{"wrong version", with(webIdentity(good), "Version=2012-10-17"), "InvalidAction", ""},
-		{"no action", with(webIdentity(good), "Action"), "InvalidAction", ""},
-		{"no role", with(webIdentity(good), "RoleArn"), "ValidationError", "roleArn"},
-		{"no role ARN", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:user/deploy"), "ValidationError", "is invalid"},
-		{"short role ARN", with(webIdentity(good), "RoleArn=arn:aws:iam::1"), "ValidationError", "equal to 20"},
-		{"no session name", with(webIdentity(good), "RoleSessionName"), "ValidationError", "roleSessionName"},
-		{"short session name", with(webIdentity(good), "RoleSessionName=x"), "ValidationError", "equal to 2"},
-		{"long session name", with(webIdentity(good), "RoleSessionName="+strings.Repeat("x", 65)), "ValidationError", "equal to 64"},
-		{"braces in session name", with(webIdentity(good), "RoleSessionName={x}"), "ValidationError", "pattern"},
-		{"two problems", with(webIdentity(good), "RoleSessionName=x", "DurationSeconds=1"), "ValidationError", "2 validation errors"},
-		{"short duration", with(webIdentity(good), "DurationSeconds=899"), "ValidationError", "900"},
-		{"long duration", with(webIdentity(good), "DurationSeconds=43201"), "ValidationError", "43200"},
-		{"duration in words", with(webIdentity(good), "DurationSeconds=1h"), "ValidationError", "integer"},
-		{"longer than the role allows", with(webIdentity(good), "DurationSeconds=3601"), "ValidationError", "MaxSessionDuration"},
-		{"policy that is no JSON", with(webIdentity(good), "Policy={"), "MalformedPolicyDocument", ""},
-		{"policy without statement", with(webIdentity(good), `Policy={"Version":"2012-10-17"}`), "MalformedPolicyDocument", ""},
-		{"empty policy", with(webIdentity(good), "Policy="), "ValidationError", ""},
-		{"policy with strange characters", with(webIdentity(good), `Policy={"Statement":[],"Id":"→"}`), "ValidationError", "pattern"},
-		{"long policy", with(webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2048)), "ValidationError", "2048"},
-		{"long policy with ARN", with(webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2020),
-			"PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"), "ValidationError", "combined"},
-		{"policy of another account", with(webIdentity(good), "PolicyArns.member.1.arn=arn:aws:iam::210987654321:policy/ReadOnlyAccess"), "ValidationError", "account"},
-		{"no policy ARN", with(webIdentity(good), "PolicyArns.member.1.arn=ReadOnlyAccess0000000"), "ValidationError", "not valid"},
-		{"long token", webIdentity(strings.Repeat("x", 20001)), "ValidationError", "20000"},
-		{"no token", with(webIdentity(good), "WebIdentityToken"), "ValidationError", "webIdentityToken"},
+		{
+			name: "unknown parameter", form: with(webIdentity(good), "ExternalId=12345"), code: "ValidationError",
+			text: "ExternalId",
+		},
+		{
+			name: "gap in a list",
+			form: with(webIdentity(good), "PolicyArns.member.2.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"),
+			code: "ValidationError", text: "PolicyArns.member.2.arn",
+		},
+		{name: "wrong version", form: with(webIdentity(good), "Version=2012-10-17"), code: "InvalidAction"},
+		{name: "no action", form: with(webIdentity(good), "Action"), code: "InvalidAction"},
+		{name: "no role", form: with(webIdentity(good), "RoleArn"), code: "ValidationError", text: "roleArn"},
+		{
+			name: "no role ARN", form: with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:user/deploy"),
+			code: "ValidationError", text: "is invalid",
+		},
+		{
+			name: "short role ARN", form: with(webIdentity(good), "RoleArn=arn:aws:iam::1"), code: "ValidationError",
+			text: "equal to 20",
+		},
+		{
+			name: "no session name", form: with(webIdentity(good), "RoleSessionName"), code: "ValidationError",
+			text: "roleSessionName",
+		},
+		{
+			name: "short session name", form: with(webIdentity(good), "RoleSessionName=x"), code: "ValidationError",
+			text: "equal to 2",
+		},
+		{
+			name: "long session name", form: with(webIdentity(good), "RoleSessionName="+strings.Repeat("x", 65)),
+			code: "ValidationError", text: "equal to 64",
+		},
+		{
+			name: "braces in session name", form: with(webIdentity(good), "RoleSessionName={x}"), code: "ValidationError",
+			text: "pattern",
+		},
+		{
+			name: "two problems", form: with(webIdentity(good), "RoleSessionName=x", "DurationSeconds=1"),
+			code: "ValidationError", text: "2 validation errors",
+		},
+		{name: "short duration", form: with(webIdentity(good), "DurationSeconds=899"), code: "ValidationError", text: "900"},
+		{name: "long duration", form: with(webIdentity(good), "DurationSeconds=43201"), code: "ValidationError", text: "43200"},
+		{
+			name: "duration in words", form: with(webIdentity(good), "DurationSeconds=1h"), code: "ValidationError",
+			text: "integer",
+		},
+		{
+			name: "longer than the role allows", form: with(webIdentity(good), "DurationSeconds=3601"), code: "ValidationError",
+			text: "MaxSessionDuration",
+		},
+		{name: "policy that is no JSON", form: with(webIdentity(good), "Policy={"), code: "MalformedPolicyDocument"},
+		{
+			name: "policy without statement", form: with(webIdentity(good), `Policy={"Version":"2012-10-17"}`),
+			code: "MalformedPolicyDocument",
+		},
+		{name: "empty policy", form: with(webIdentity(good), "Policy="), code: "ValidationError"},
+		{
+			name: "policy with strange characters", form: with(webIdentity(good), `Policy={"Statement":[],"Id":"→"}`),
+			code: "ValidationError", text: "pattern",
+		},
+		{
+			name: "long policy", form: with(webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2048)),
+			code: "ValidationError", text: "2048",
+		},
+		{
+			name: "long policy with ARN",
+			form: with(
+				webIdentity(good), `Policy={"Statement":[]}`+strings.Repeat(" ", 2020),
+				"PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess",
+			),
+			code: "ValidationError", text: "combined",
+		},
+		{
+			name: "policy of another account",
+			form: with(webIdentity(good), "PolicyArns.member.1.arn=arn:aws:iam::210987654321:policy/ReadOnlyAccess"),
+			code: "ValidationError", text: "account",
+		},
+		{
+			name: "no policy ARN", form: with(webIdentity(good), "PolicyArns.member.1.arn=ReadOnlyAccess0000000"),
+			code: "ValidationError", text: "not valid",
+		},
+		{name: "long token", form: webIdentity(strings.Repeat("x", 20001)), code: "ValidationError", text: "20000"},
+		{
+			name: "no token", form: with(webIdentity(good), "WebIdentityToken"), code: "ValidationError",
+			text: "webIdentityToken",
+		},
 
-		{"provider of another account", with(webIdentity(good), "RoleArn="+elsewhere), "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://api.bitbucket.org/2.0/workspaces/acme/"},
-		{"another issuer", webIdentity(stepToken(issuer, set("iss", "https://issuer.example"))), "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://issuer.example"},
-		{"issuer with a slash", webIdentity(stepToken(issuer, set("iss", issuer.URL()+"/"))), "InvalidIdentityToken", "No OpenIDConnect provider"},
-		{"another audience", webIdentity(stepToken(issuer, set("aud", "sts.amazonaws.com"))), "InvalidIdentityToken", "Incorrect token audience"},
-		{"audience with braces", webIdentity(stepToken(issuer, set("aud", "ari:cloud:bitbucket::workspace/"+WorkspaceUUID))), "InvalidIdentityToken", "Incorrect token audience"},
-		{"no audience", webIdentity(stepToken(issuer, set("aud", nil))), "InvalidIdentityToken", "Incorrect token audience"},
-		{"audience of no string", webIdentity(stepToken(issuer, set("aud", 1))), "InvalidIdentityToken", "Incorrect token audience"},
-		{"expired", webIdentity(stepToken(issuer, set("exp", ago(6*time.Minute)))), "ExpiredTokenException", "Token expired"},
-		{"issued in the future", webIdentity(stepToken(issuer, set("iat", ago(-6*time.Minute)))), "InvalidIdentityToken", "future"},
-		{"no expiry", webIdentity(stepToken(issuer, set("exp", nil))), "InvalidIdentityToken", "claim"},
-		{"expiry with fraction", webIdentity(stepToken(issuer, set("exp", float64(ago(-time.Hour))+0.5))), "InvalidIdentityToken", "claim"},
-		{"expiry in quotes", webIdentity(stepToken(issuer, set("exp", fmt.Sprint(ago(-time.Hour))))), "InvalidIdentityToken", "claim"},
-		{"no subject", webIdentity(stepToken(issuer, set("sub", nil))), "InvalidIdentityToken", "claim"},
+		{
+			name: "provider of another account", form: with(webIdentity(good), "RoleArn="+elsewhere),
+			code: "InvalidIdentityToken",
+			text: "No OpenIDConnect provider found in your account for https://api.bitbucket.org/2.0/workspaces/acme/",
+		},
+		{
+			name: "another issuer", form: webIdentity(stepToken(issuer, set("iss", "https://issuer.example"))),
+			code: "InvalidIdentityToken", text: "No OpenIDConnect provider found in your account for https://issuer.example",
+		},
+		{
+			name: "issuer with a slash", form: webIdentity(stepToken(issuer, set("iss", issuer.URL()+"/"))),
+			code: "InvalidIdentityToken", text: "No OpenIDConnect provider",
+		},
+		{
+			name: "another audience", form: webIdentity(stepToken(issuer, set("aud", "sts.amazonaws.com"))),
+			code: "InvalidIdentityToken", text: "Incorrect token audience",
+		},
+		{
+			name: "audience with braces",
+			form: webIdentity(stepToken(issuer, set("aud", "ari:cloud:bitbucket::workspace/"+WorkspaceUUID))),
+			code: "InvalidIdentityToken", text: "Incorrect token audience",
+		},
+		{
+			name: "no audience", form: webIdentity(stepToken(issuer, set("aud", nil))), code: "InvalidIdentityToken",
+			text: "Incorrect token audience",
+		},
+		{
+			name: "audience of no string", form: webIdentity(stepToken(issuer, set("aud", 1))), code: "InvalidIdentityToken",
+			text: "Incorrect token audience",
+		},
+		{
+			name: "expired", form: webIdentity(stepToken(issuer, set("exp", ago(6*time.Minute)))),
+			code: "ExpiredTokenException", text: "Token expired",
+		},
+		{
+			name: "issued in the future", form: webIdentity(stepToken(issuer, set("iat", ago(-6*time.Minute)))),
+			code: "InvalidIdentityToken", text: "future",
+		},
+		{name: "no expiry", form: webIdentity(stepToken(issuer, set("exp", nil))), code: "InvalidIdentityToken", text: "claim"},
+		{
+			name: "expiry with fraction", form: webIdentity(stepToken(issuer, set("exp", float64(ago(-time.Hour))+0.5))),
+			code: "InvalidIdentityToken", text: "claim",
+		},
+		{
+			name: "expiry in quotes", form: webIdentity(stepToken(issuer, set("exp", fmt.Sprint(ago(-time.Hour))))),
+			code: "InvalidIdentityToken", text: "claim",
+		},
+		{
+			name: "no subject", form: webIdentity(stepToken(issuer, set("sub", nil))), code: "InvalidIdentityToken",
+			text: "claim",
+		},
 
-		{"another repository", webIdentity(stepToken(issuer, set("sub", "{00000000-0000-0000-0000-000000000000}:"+StepUUID))), "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
-		{"not a deployment", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/production"), "AccessDenied", "Not authorized"},
-		{"role for chains", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/chained-only"), "AccessDenied", "Not authorized"},
-		{"role for another audience", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/other-audience"), "AccessDenied", "Not authorized"},
-		{"no such role", with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/missing"), "AccessDenied", "Not authorized"},
+		{
+			name: "another repository",
+			form: webIdentity(stepToken(issuer, set("sub", "{00000000-0000-0000-0000-000000000000}:"+StepUUID))),
+			code: "AccessDenied", text: "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+		},
+		{
+			name: "not a deployment", form: with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/production"),
+			code: "AccessDenied", text: "Not authorized",
+		},
+		{
+			name: "role for chains", form: with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/chained-only"),
+			code: "AccessDenied", text: "Not authorized",
+		},
+		{
+			name: "role for another audience",
+			form: with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/other-audience"), code: "AccessDenied",
+			text: "Not authorized",
+		},
+		{
+			name: "no such role", form: with(webIdentity(good), "RoleArn=arn:aws:iam::123456789012:role/missing"),
+			code: "AccessDenied", text: "Not authorized",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -407,18 +521,33 @@ func TestSignatureIsChecked(t *testing.T) {
 		edit func(*http.Request)
 		code string
 	}{
-		"unsigned":           {nil, "MissingAuthenticationToken"},
-		"not version 4":      {func(r *http.Request) { r.Header.Set("Authorization", "AWS x:y") }, "IncompleteSignature"},
-		"wrong secret":       {signed(wrongSecret, "sts", form.Encode()), "SignatureDoesNotMatch"},
-		"wrong token":        {signed(wrongToken, "sts", form.Encode()), "InvalidClientTokenId"},
-		"wrong key id":       {signed(wrongID, "sts", form.Encode()), "InvalidClientTokenId"},
-		"wrong service":      {signed(c, "ecr", form.Encode()), "SignatureDoesNotMatch"},
-		"another body":       {signed(c, "sts", form.Encode()+"&x=y"), "SignatureDoesNotMatch"},
-		"another host":       {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Host = "sts.amazonaws.com" }), "SignatureDoesNotMatch"},
-		"another date":       {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") }), "IncompleteSignature"},
-		"token not signed":   {both(signed(c, "sts", form.Encode()), unsign("x-amz-security-token")), "SignatureDoesNotMatch"},
-		"host not signed":    {both(signed(c, "sts", form.Encode()), unsign("host")), "SignatureDoesNotMatch"},
-		"session token gone": {both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }), "InvalidClientTokenId"},
+		"unsigned": {code: "MissingAuthenticationToken"},
+		"not version 4": {
+			edit: func(r *http.Request) { r.Header.Set("Authorization", "AWS x:y") }, code: "IncompleteSignature",
+		},
+		"wrong secret":  {edit: signed(wrongSecret, "sts", form.Encode()), code: "SignatureDoesNotMatch"},
+		"wrong token":   {edit: signed(wrongToken, "sts", form.Encode()), code: "InvalidClientTokenId"},
+		"wrong key id":  {edit: signed(wrongID, "sts", form.Encode()), code: "InvalidClientTokenId"},
+		"wrong service": {edit: signed(c, "ecr", form.Encode()), code: "SignatureDoesNotMatch"},
+		"another body":  {edit: signed(c, "sts", form.Encode()+"&x=y"), code: "SignatureDoesNotMatch"},
+		"another host": {
+			edit: both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Host = "sts.amazonaws.com" }),
+			code: "SignatureDoesNotMatch",
+		},
+		"another date": {
+			edit: both(
+				signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") },
+			),
+			code: "IncompleteSignature",
+		},
+		"token not signed": {
+			edit: both(signed(c, "sts", form.Encode()), unsign("x-amz-security-token")), code: "SignatureDoesNotMatch",
+		},
+		"host not signed": {edit: both(signed(c, "sts", form.Encode()), unsign("host")), code: "SignatureDoesNotMatch"},
+		"session token gone": {
+			edit: both(signed(c, "sts", form.Encode()), func(r *http.Request) { r.Header.Del("X-Amz-Security-Token") }),
+			code: "InvalidClientTokenId",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -91,7 +91,8 @@ func TestTokenExchange(t *testing.T) {
 	if gcloud.status != http.StatusOK {
 		t.Errorf("with client authentication: %d %v", gcloud.status, gcloud.Error)
 	}
-	if got, want := world.GCP.Caller(body.AccessToken), "principal://iam.googleapis.com/projects/210987654321/locations/global/workloadIdentityPools/pipelines/subject/"+RepositoryUUID; got != want {
+	if got, want := world.GCP.Caller(body.AccessToken), "principal://iam.googleapis.com/projects/210987654321/locations/"+
+		"global/workloadIdentityPools/pipelines/subject/"+RepositoryUUID; got != want {
 		t.Errorf("caller = %s, want %s", got, want)
 	}
 }
@@ -131,31 +132,94 @@ func TestTokenExchangeRefuses(t *testing.T) {
 		code string
 		text string
 	}{
-		{"unknown parameter", with(tokenExchange(good), "resource=x"), "invalid_request", "resource"},
-		{"another grant", with(tokenExchange(good), "grant_type=client_credentials"), "unsupported_grant_type", ""},
-		{"ID token asked for", with(tokenExchange(good), "requested_token_type="+tokenTypeID), "invalid_request", "requested_token_type"},
-		{"no token type asked for", with(tokenExchange(good), "requested_token_type"), "invalid_request", "requested_token_type"},
-		{"another token type", with(tokenExchange(good), "subject_token_type="+tokenTypeAccess), "invalid_request", "subject_token_type"},
-		{"no scope", with(tokenExchange(good), "scope"), "invalid_scope", ""},
-		{"no such scope", with(tokenExchange(good), "scope="+scopeCloudPlatform+" storage"), "invalid_scope", ""},
-		{"no token", with(tokenExchange(good), "subject_token"), "invalid_request", "subject_token"},
-		{"pool for audience", with(tokenExchange(good), "audience="+strings.TrimSuffix(testAudience, "/providers/bitbucket")), "invalid_request", `Invalid value for "audience"`},
-		{"audience with scheme", with(tokenExchange(good), "audience=https:"+testAudience), "invalid_request", `Invalid value for "audience"`},
-		{"audience without host", with(tokenExchange(good), "audience="+ProviderName), "invalid_request", `Invalid value for "audience"`},
-		{"another project", with(tokenExchange(good), "audience="+strings.Replace(testAudience, "2109", "9999", 1)), "invalid_target", "doesn't exist"},
-		{"disabled provider", with(tokenExchange(good), disabled), "invalid_target", "disabled or deleted"},
-		{"deleted provider", with(tokenExchange(good), deleted), "invalid_target", "disabled or deleted"},
-		{"provider's own audience", with(tokenExchange(good), ownAudience), "invalid_grant", "does not match the expected audience //iam"},
-		{"condition", with(tokenExchange(good), conditional), "unauthorized_client", "The given credential is rejected by the attribute condition."},
-		{"long subject", with(tokenExchange(good), long), "invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit."},
-		{"claim that is not there", with(tokenExchange(good), absent), "invalid_request", "google.subject"},
-		{"another issuer", tokenExchange(stepToken(issuer, set("iss", "https://issuer.example"))), "invalid_grant", "The issuer in ID Token https://issuer.example does not match the expected ones: " + issuer.URL()},
-		{"another audience", tokenExchange(stepToken(issuer, set("aud", "sts.amazonaws.com"))), "invalid_grant", "The audience in ID Token [sts.amazonaws.com] does not match"},
-		{"expired", tokenExchange(stepToken(issuer, set("exp", ago(time.Second)))), "invalid_grant", "is stale to sign-in."},
-		{"old", tokenExchange(stepToken(issuer, set("iat", ago(25*time.Hour)))), "invalid_grant", "is stale to sign-in."},
-		{"issued in the future", tokenExchange(stepToken(issuer, set("iat", ago(-time.Minute)))), "invalid_grant", "future"},
-		{"lives too long", tokenExchange(stepToken(issuer, set("exp", ago(-25*time.Hour)))), "invalid_grant", "24 hours"},
-		{"no expiry", tokenExchange(stepToken(issuer, set("exp", nil))), "invalid_grant", "exp"},
+		{name: "unknown parameter", form: with(tokenExchange(good), "resource=x"), code: "invalid_request", text: "resource"},
+		{
+			name: "another grant", form: with(tokenExchange(good), "grant_type=client_credentials"),
+			code: "unsupported_grant_type",
+		},
+		{
+			name: "ID token asked for", form: with(tokenExchange(good), "requested_token_type="+tokenTypeID),
+			code: "invalid_request", text: "requested_token_type",
+		},
+		{
+			name: "no token type asked for", form: with(tokenExchange(good), "requested_token_type"), code: "invalid_request",
+			text: "requested_token_type",
+		},
+		{
+			name: "another token type", form: with(tokenExchange(good), "subject_token_type="+tokenTypeAccess),
+			code: "invalid_request", text: "subject_token_type",
+		},
+		{name: "no scope", form: with(tokenExchange(good), "scope"), code: "invalid_scope"},
+		{name: "no such scope", form: with(tokenExchange(good), "scope="+scopeCloudPlatform+" storage"), code: "invalid_scope"},
+		{name: "no token", form: with(tokenExchange(good), "subject_token"), code: "invalid_request", text: "subject_token"},
+		{
+			name: "pool for audience",
+			form: with(tokenExchange(good), "audience="+strings.TrimSuffix(testAudience, "/providers/bitbucket")),
+			code: "invalid_request", text: `Invalid value for "audience"`,
+		},
+		{
+			name: "audience with scheme", form: with(tokenExchange(good), "audience=https:"+testAudience),
+			code: "invalid_request", text: `Invalid value for "audience"`,
+		},
+		{
+			name: "audience without host", form: with(tokenExchange(good), "audience="+ProviderName), code: "invalid_request",
+			text: `Invalid value for "audience"`,
+		},
+		{
+			name: "another project",
+			form: with(tokenExchange(good), "audience="+strings.Replace(testAudience, "2109", "9999", 1)),
+			code: "invalid_target", text: "doesn't exist",
+		},
+		{
+			name: "disabled provider", form: with(tokenExchange(good), disabled), code: "invalid_target",
+			text: "disabled or deleted",
+		},
+		{
+			name: "deleted provider", form: with(tokenExchange(good), deleted), code: "invalid_target",
+			text: "disabled or deleted",
+		},
+		{
+			name: "provider's own audience", form: with(tokenExchange(good), ownAudience), code: "invalid_grant",
+			text: "does not match the expected audience //iam",
+		},
+		{
+			name: "condition", form: with(tokenExchange(good), conditional), code: "unauthorized_client",
+			text: "The given credential is rejected by the attribute condition.",
+		},
+		{
+			name: "long subject", form: with(tokenExchange(good), long), code: "invalid_request",
+			text: "The size of mapped attribute google.subject exceeds the 127 bytes limit.",
+		},
+		{
+			name: "claim that is not there", form: with(tokenExchange(good), absent), code: "invalid_request",
+			text: "google.subject",
+		},
+		{
+			name: "another issuer", form: tokenExchange(stepToken(issuer, set("iss", "https://issuer.example"))),
+			code: "invalid_grant",
+			text: "The issuer in ID Token https://issuer.example does not match the expected ones: " + issuer.URL(),
+		},
+		{
+			name: "another audience", form: tokenExchange(stepToken(issuer, set("aud", "sts.amazonaws.com"))),
+			code: "invalid_grant", text: "The audience in ID Token [sts.amazonaws.com] does not match",
+		},
+		{
+			name: "expired", form: tokenExchange(stepToken(issuer, set("exp", ago(time.Second)))), code: "invalid_grant",
+			text: "is stale to sign-in.",
+		},
+		{
+			name: "old", form: tokenExchange(stepToken(issuer, set("iat", ago(25*time.Hour)))), code: "invalid_grant",
+			text: "is stale to sign-in.",
+		},
+		{
+			name: "issued in the future", form: tokenExchange(stepToken(issuer, set("iat", ago(-time.Minute)))),
+			code: "invalid_grant", text: "future",
+		},
+		{
+			name: "lives too long", form: tokenExchange(stepToken(issuer, set("exp", ago(-25*time.Hour)))),
+			code: "invalid_grant", text: "24 hours",
+		},
+		{name: "no expiry", form: tokenExchange(stepToken(issuer, set("exp", nil))), code: "invalid_grant", text: "exp"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

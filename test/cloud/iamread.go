@@ -55,7 +55,10 @@ func (a *AWS) serveIAM(r *http.Request, body []byte, p *parameters) (any, *awsEr
 	of, _ := parseRoleARN(caller.Role)
 	action := p.take("Action")
 	if reader.May != nil && !slices.Contains(reader.May, "iam:"+action) {
-		return nil, &awsError{http.StatusForbidden, "AccessDenied", fmt.Sprintf("User: %s is not authorized to perform: iam:%s on resource: *", caller.Principal(), action)}
+		return nil, &awsError{
+			http.StatusForbidden, "AccessDenied",
+			fmt.Sprintf("User: %s is not authorized to perform: iam:%s on resource: *", caller.Principal(), action),
+		}
 	}
 	switch action {
 	case "ListRoles":

@@ -57,7 +57,8 @@ func TestFaults(t *testing.T) {
 		t.Errorf("hang: %v", err)
 	}
 	world.STS.Inject(Oversize(1 << 20))
-	if status, body, err := post(t, world.STS, form, patience); status != http.StatusOK || err != nil || len(body) < 1<<20 || !strings.Contains(body, "AssumedRoleUser") {
+	status, body, err := post(t, world.STS, form, patience)
+	if status != http.StatusOK || err != nil || len(body) < 1<<20 || !strings.Contains(body, "AssumedRoleUser") {
 		t.Errorf("oversize: %d %v, %d bytes", status, err, len(body))
 	}
 	world.STS.Inject(Echo(http.StatusBadRequest))

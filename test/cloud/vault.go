@@ -175,7 +175,13 @@ func (v *Vault) reads(r *http.Request) bool {
 // read is the role, the list of roles, and the configuration. [Vault, API, JWT/OIDC auth method]
 func (v *Vault) read(w http.ResponseWriter, r *http.Request, what string) {
 	answer := func(data map[string]any) {
-		writeJSON(w, http.StatusOK, map[string]any{"request_id": newRequestID(), "lease_id": "", "renewable": false, "lease_duration": 0, "data": data, "warnings": nil, "auth": nil})
+		writeJSON(
+			w, http.StatusOK,
+			map[string]any{
+				"request_id": newRequestID(), "lease_id": "", "renewable": false, "lease_duration": 0, "data": data,
+				"warnings": nil, "auth": nil,
+			},
+		)
 	}
 	claims := map[string]any{}
 	for name, value := range v.config.Claims {
@@ -185,10 +191,14 @@ func (v *Vault) read(w http.ResponseWriter, r *http.Request, what string) {
 	case r.Method == "LIST" && what == "role":
 		answer(map[string]any{"keys": []string{v.config.Role}})
 	case r.Method == http.MethodGet && what == "role/"+v.config.Role:
-		answer(map[string]any{
-			"role_type": "jwt", "user_claim": "repositoryUuid", "bound_audiences": v.config.Audiences, "bound_claims": claims, "bound_claims_type": "string",
-			"bound_subject": v.config.BoundSubject, "token_ttl": int(v.config.TTL.Seconds()), "token_max_ttl": int(v.config.TTL.Seconds()), "token_policies": []string{"deploy"},
-		})
+		answer(
+			map[string]any{
+				"role_type": "jwt", "user_claim": "repositoryUuid", "bound_audiences": v.config.Audiences,
+				"bound_claims": claims, "bound_claims_type": "string", "bound_subject": v.config.BoundSubject,
+				"token_ttl": int(v.config.TTL.Seconds()), "token_max_ttl": int(v.config.TTL.Seconds()),
+				"token_policies": []string{"deploy"},
+			},
+		)
 	case r.Method == http.MethodGet && what == "config":
 		answer(map[string]any{"oidc_discovery_url": v.config.Issuer.URL(), "bound_issuer": v.config.Issuer.URL(), "default_role": ""})
 	default:

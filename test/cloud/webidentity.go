@@ -29,7 +29,11 @@ const (
 
 // Limits of the parameters that both actions have. [AWS STS API Reference, AssumeRoleWithWebIdentity and AssumeRole]
 var (
-	limitRoleARN     = limit{min: 20, max: 2048, pattern: regexp.MustCompile(`^[\t\n\r\x{20}-\x{7E}\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+$`), words: `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`}
+	limitRoleARN = limit{
+		min: 20, max: 2048,
+		pattern: regexp.MustCompile(`^[\t\n\r\x{20}-\x{7E}\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+$`),
+		words:   `[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`,
+	}
 	limitSessionName = limit{min: 2, max: 64, pattern: regexp.MustCompile(`^[\w+=,.@-]*$`), words: `[\w+=,.@-]*`}
 	limitPolicy      = limit{min: 1, max: 2048, pattern: regexp.MustCompile(`^[\t\n\r\x{20}-\x{FF}]+$`), words: `[\u0009\u000A\u000D\u0020-\u00FF]+`}
 	limitToken       = limit{min: 4, max: 20000, secret: true}

@@ -248,9 +248,13 @@ func (id iamIdentity) path() string { return strings.TrimPrefix(issuer.URL(), "h
 
 // iamOperator is an operator with the words around it, strings more often than what Bitbucket's claims never are.
 func iamOperator(r *rand.Rand) string {
-	base := pick(r, "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike",
-		"StringEquals", "StringLike", "StringLike", "StringNotLike", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null", "Bool", "BinaryEquals", "IpAddress", "NotIpAddress",
-		pick(r, "Numeric", "Date")+pick(r, "Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"))
+	base := pick(
+		r, "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
+		"StringNotLike", "StringEquals", "StringLike", "StringLike", "StringNotLike", "ArnEquals", "ArnLike", "ArnNotEquals",
+		"ArnNotLike", "Null", "Bool", "BinaryEquals", "IpAddress", "NotIpAddress",
+		pick(r, "Numeric", "Date")+
+			pick(r, "Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"),
+	)
 	if base != "Null" {
 		base = pick(r, "", "", "ForAnyValue:", "ForAllValues:") + base + pick(r, "", "", "", "IfExists")
 	}

@@ -57,7 +57,8 @@ func TestLiveAWS(t *testing.T) {
 		t.Errorf("the CLI reads %d roles", len(roles))
 	}
 	provider := read("providers.json", "iam", "list-open-id-connect-providers")["OpenIDConnectProviderList"].([]any)[0].(map[string]any)["Arn"].(string)
-	if url := read("provider.json", "iam", "get-open-id-connect-provider", "--open-id-connect-provider-arn", provider)["Url"]; url != strings.TrimPrefix(issuer.URL(), "https://") {
+	url := read("provider.json", "iam", "get-open-id-connect-provider", "--open-id-connect-provider-arn", provider)["Url"]
+	if url != strings.TrimPrefix(issuer.URL(), "https://") {
 		t.Errorf("the CLI reads the provider of %v", url)
 	}
 	if role := read("role.json", "iam", "get-role", "--role-name", "audit")["Role"].(map[string]any); role["RoleLastUsed"] == nil {

@@ -27,13 +27,22 @@ func TestPage(t *testing.T) {
 			var file strings.Builder
 			file.WriteString("pipelines:\n  custom:\n")
 			for i := range steps {
-				fmt.Fprintf(&file, "    p%d:\n      - step:\n          name: '<script>document.title=1</script> %d'\n          oidc: true\n          script:\n"+
-					"            - pipe: docker://ACCOUNT/bitbucket-oidc:1.0.0\n              variables: {AWS_OIDC_ROLE_ARN: 'arn:aws:iam::123456789012:role/r%d'}\n", i, i, i%40)
+				fmt.Fprintf(&file, `    p%d:
+      - step:
+          name: '<script>document.title=1</script> %d'
+          oidc: true
+          script:
+            - pipe: docker://ACCOUNT/bitbucket-oidc:1.0.0
+              variables: {AWS_OIDC_ROLE_ARN: 'arn:aws:iam::123456789012:role/r%d'}
+`, i, i, i%40)
 			}
 			if err := os.WriteFile(filepath.Join(dir, "bitbucket-pipelines.yml"), []byte(file.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			audit := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(pipe), "bitbucket-oidc"), "audit", "--no-exit-code", "--format", "html", "--output", "page.html")
+			audit := exec.CommandContext(
+				t.Context(), filepath.Join(filepath.Dir(pipe), "bitbucket-oidc"), "audit", "--no-exit-code", "--format", "html",
+				"--output", "page.html",
+			)
 			audit.Dir = dir
 			if err := quietly(audit); err != nil {
 				t.Fatal(err)

@@ -22,11 +22,21 @@ func TestMultitool(t *testing.T) {
 	}
 	verdicts.ran(name)
 	dir := t.TempDir()
-	pipeline := "pipelines:\n  pull-requests:\n    '**':\n      - step:\n          oidc: true\n          script:\n            - 'printenv BITBUCKET_STEP_OIDC_TOKEN # [a](https://example.com)'\n"
+	const pipeline = `pipelines:
+  pull-requests:
+    '**':
+      - step:
+          oidc: true
+          script:
+            - 'printenv BITBUCKET_STEP_OIDC_TOKEN # [a](https://example.com)'
+`
 	if err := os.WriteFile(filepath.Join(dir, "bitbucket-pipelines.yml"), []byte(pipeline), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	audit := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(pipe), "bitbucket-oidc"), "audit", "--no-exit-code", "--format", "sarif", "--output", "report.sarif")
+	audit := exec.CommandContext(
+		t.Context(), filepath.Join(filepath.Dir(pipe), "bitbucket-oidc"), "audit", "--no-exit-code", "--format", "sarif",
+		"--output", "report.sarif",
+	)
 	audit.Dir = dir
 	audit.Env = append(os.Environ(), "BITBUCKET_WORKSPACE=acme", "BITBUCKET_REPO_SLUG=shop", "BITBUCKET_COMMIT=3f1c2ab4d5e6f708192a3b4c5d6e7f8091a2b3c4")
 	if err := quietly(audit); err != nil {
@@ -34,7 +44,10 @@ func TestMultitool(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), readerLimit)
 	defer cancel()
-	validate := exec.CommandContext(ctx, validator, "validate", "report.sarif", "--rule-kind", "Sarif;Gh;Ado", "--level", "Error;Warning", "--output", "result.sarif", "--log", "ForceOverwrite")
+	validate := exec.CommandContext(
+		ctx, validator, "validate", "report.sarif", "--rule-kind", "Sarif;Gh;Ado", "--level", "Error;Warning", "--output",
+		"result.sarif", "--log", "ForceOverwrite",
+	)
 	validate.Dir = dir
 	out, _ := validate.CombinedOutput() // the exit status counts the two rules that are left out
 	if !strings.Contains(string(out), "1 files scanned") {

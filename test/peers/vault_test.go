@@ -70,18 +70,28 @@ func TestVault(t *testing.T) {
 		role, token string
 		says        []string
 	}{
-		"role":       {"gone", token, []string{"role does not exist", "VAULT_ROLE"}},
-		"subject":    {"subject", token, []string{"binds another subject", "bound_claims"}},
-		"issuer":     {"deploy", other(func(c map[string]any) { c["iss"] = "https://other.example" }), []string{"another issuer", "bound_issuer=https://other.example"}},
-		"expired":    {"deploy", other(func(c map[string]any) { c["exp"] = time.Now().Add(-4 * time.Minute).Unix() }), []string{"the token has expired", "expired at 20"}},
-		"signature":  {"deploy", spoilt, []string{"does not accept the token", local.URL()}},
-		"repository": {"deploy", other(func(c map[string]any) { c["repositoryUuid"] = "{0}" }), []string{"binds another repositoryUuid", "repositoryUuid is {0}"}},
+		"role":    {role: "gone", token: token, says: []string{"role does not exist", "VAULT_ROLE"}},
+		"subject": {role: "subject", token: token, says: []string{"binds another subject", "bound_claims"}},
+		"issuer": {
+			role: "deploy", token: other(func(c map[string]any) { c["iss"] = "https://other.example" }),
+			says: []string{"another issuer", "bound_issuer=https://other.example"},
+		},
+		"expired": {
+			role: "deploy", token: other(func(c map[string]any) { c["exp"] = time.Now().Add(-4 * time.Minute).Unix() }),
+			says: []string{"the token has expired", "expired at 20"},
+		},
+		"signature": {role: "deploy", token: spoilt, says: []string{"does not accept the token", local.URL()}},
+		"repository": {
+			role: "deploy", token: other(func(c map[string]any) { c["repositoryUuid"] = "{0}" }),
+			says: []string{"binds another repositoryUuid", "repositoryUuid is {0}"},
+		},
 		"no deployment": {
-			"deploy", other(func(c map[string]any) {
+			role: "deploy",
+			token: other(func(c map[string]any) {
 				delete(c, "deploymentEnvironmentUuid")
 				c["sub"] = cloud.RepositoryUUID + ":" + cloud.StepUUID
 			}),
-			[]string{"binds another deploymentEnvironmentUuid", "deploymentEnvironmentUuid is missing"},
+			says: []string{"binds another deploymentEnvironmentUuid", "deploymentEnvironmentUuid is missing"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { isRefused(t, local, c.token, c.says, variables(c.role)...) })
