@@ -34,8 +34,6 @@ func (j *roleJudgement) principalFix() finding.Fix {
 	return pasted(document.Line("Principal", map[string]string{"Federated": j.provider().String()}))
 }
 
-func actionFix() finding.Fix { return pasted(document.Line("Action", "sts:AssumeRoleWithWebIdentity")) }
-
 // subjectFix is the condition on the subject that fits this identity.
 func (j *roleJudgement) subjectFix(negated bool) finding.Fix {
 	operator := "StringLike"
@@ -80,3 +78,11 @@ func likeFix(c condition, value string) finding.Fix {
 
 // pasted is a fix that is a part of a policy.
 func pasted(text string) finding.Fix { return finding.Fix{Kind: finding.JSON, Text: text} }
+
+// refusalFix replaces what AWS would not store: the principal where that is wrong, else the whole statement.
+func (j *roleJudgement) refusalFix(r refusal) finding.Fix {
+	if strings.HasSuffix(r.path, "rincipal") {
+		return j.principalFix()
+	}
+	return j.statementFix()
+}

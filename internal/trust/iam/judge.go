@@ -37,6 +37,11 @@ type roleJudgement struct {
 	role       role
 	statements []judgedStatement
 	denied     []judgedStatement // what resource control policies deny, each with its file in its path
+
+	// What several rules look at.
+	claimKeys     []claimKey
+	subjectValues []subjectValue
+	others        *others // nil where the identity does not get in
 }
 
 // A judgedStatement is a statement and what became of it.
@@ -48,6 +53,7 @@ type judgedStatement struct {
 	conditions []judgedCondition
 	matches    trust.Truth
 	why        string // why matches is unknown
+	sub, aud   guard  // where the statement lets in this issuer's tokens
 }
 
 // A judgedCondition is a condition and what became of it.
@@ -65,18 +71,26 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 		j.statements = append(j.statements, j.statement(s))
 	}
 	j.denied = j.denials()
-	j.applyRules()
 	r := trust.Result{Kind: trust.AWSRole, Name: role.name, ARN: role.arn}
 	for _, s := range j.statements {
 		r.Steps = append(r.Steps, s.step())
 	}
 	r.Verdict, r.Reason = j.limited(j.verdict())
 	if r.Verdict == trust.Allow {
-		j.othersRules()
+		j.others = j.whoElse()
+	}
+	j.readClaimKeys()
+	j.readSubjectValues()
+	j.guardStatements()
+	for _, c := range checks() {
+		c.find(&j)
 	}
 	r.Findings = j.All()
 	return r
 }
+
+// key is the condition key of a claim, in lower case.
+func (j *roleJudgement) key(claim string) string { return fold(j.request.issuer) + ":" + claim }
 
 // statement evaluates a statement. Conditions of one about other principals are not looked at.
 func (j *roleJudgement) statement(s statement) judgedStatement {

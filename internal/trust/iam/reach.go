@@ -386,14 +386,19 @@ func runesKey(p pattern) []rune {
 	return key
 }
 
-// hasVariable reports whether a value has a policy variable for a key in lower case.
+// hasVariable reports whether a value has a policy variable for a key in lower case. It reads variables as [request.expand] does.
 func hasVariable(value, key string) bool {
-	for _, after, found := strings.Cut(value, "${"); found; _, after, found = strings.Cut(after, "${") {
-		if name, _, closed := strings.Cut(after, "}"); closed && variableKey(name) == key {
+	for {
+		_, after, found := strings.Cut(value, "${")
+		name, rest, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			return false
+		}
+		if variableKey(name) == key {
 			return true
 		}
+		value = rest
 	}
-	return false
 }
 
 // A place is where a value names UUIDs: a repository, and an environment that may be of any repository.
