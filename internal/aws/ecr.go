@@ -8,11 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/aws-sdk-go-v2/service/ecrpublic"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/federation"
@@ -85,15 +82,15 @@ func (b *Backend) logIn(ctx context.Context, r Registry, from session) (login, f
 		call.RequestID = failedRequest(err)
 		return login{}, call, noted(err, explainRegistry(ctx, doing, r, from.principal, err))
 	}
-	if data.expires == nil {
+	if data.ExpiresAt == 0 {
 		return login{}, call, hint.New(doing+": ECR's answer cannot be used: not one login", otherServer)
 	}
-	plain, err := base64.StdEncoding.DecodeString(data.token)
+	plain, err := base64.StdEncoding.DecodeString(data.Token)
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || user != "AWS" || !charset.Only(password, charset.Visible, 1, maxPassword) {
 		return login{}, call, hint.New(doing+": ECR's answer cannot be used: no password", otherServer)
 	}
-	expires := data.expires.UTC()
+	expires := smithytime.ParseEpochSeconds(data.ExpiresAt).UTC()
 	if from.expires.Before(expires) {
 		expires = from.expires // the login ends with the session that it came from
 	}
@@ -106,47 +103,6 @@ func (b *Backend) logIn(ctx context.Context, r Registry, from session) (login, f
 		},
 		federation.Registry{Host: r.Host, Username: user, Password: secret.New(password)},
 	}, call, nil
-}
-
-// authorization is what ECR answers; without an end if it is not one login.
-type authorization struct {
-	token   string
-	expires *time.Time
-}
-
-// authorization asks the registry's service with the session, and gives the id of the request too.
-func (b *Backend) authorization(ctx context.Context, r Registry, from session) (authorization, string, error) {
-	config := b.sdkConfig(r.Region, from.provider())
-	if r.public() {
-		client := ecrpublic.NewFromConfig(config, func(o *ecrpublic.Options) {
-			if o.BaseEndpoint = endpoint(b.ECRPublicEndpoint); o.BaseEndpoint != nil {
-				o.EndpointOptions = ecrpublic.EndpointResolverOptions{}
-			}
-		})
-		out, err := client.GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
-		if err != nil {
-			return authorization{}, "", err
-		}
-		data := out.AuthorizationData
-		if data == nil {
-			return authorization{}, requestID(out.ResultMetadata), nil
-		}
-		return authorization{sdk.ToString(data.AuthorizationToken), data.ExpiresAt}, requestID(out.ResultMetadata), nil
-	}
-	client := ecr.NewFromConfig(config, func(o *ecr.Options) {
-		if o.BaseEndpoint = endpoint(b.ECREndpoint); o.BaseEndpoint != nil {
-			o.EndpointOptions = ecr.EndpointResolverOptions{}
-		}
-	})
-	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
-	if err != nil {
-		return authorization{}, "", err
-	}
-	if len(out.AuthorizationData) != 1 {
-		return authorization{}, requestID(out.ResultMetadata), nil
-	}
-	data := out.AuthorizationData[0]
-	return authorization{sdk.ToString(data.AuthorizationToken), data.ExpiresAt}, requestID(out.ResultMetadata), nil
 }
 
 // maxPassword is more than any password of ECR, which has about 2,500 characters.

@@ -212,16 +212,25 @@ func (b *Backend) endpointHost() string {
 	if u, err := url.Parse(b.Endpoint); err == nil && b.Endpoint != "" {
 		return u.Host
 	}
-	options := b.sts(sdk.AnonymousCredentials{}).Options()
-	resolved, err := options.EndpointResolverV2.ResolveEndpoint(context.Background(), sts.EndpointParameters{
-		Region:       &b.Region,
-		UseFIPS:      sdk.Bool(options.EndpointOptions.UseFIPSEndpoint == sdk.FIPSEndpointStateEnabled),
-		UseDualStack: sdk.Bool(options.EndpointOptions.UseDualStackEndpoint == sdk.DualStackEndpointStateEnabled),
-	})
+	host, err := b.stsHost(b.Region)
 	if err != nil {
 		return ""
 	}
-	return resolved.URI.Host
+	return host
+}
+
+// stsHost is STS's host in a region, by the SDK's rules.
+func (b *Backend) stsHost(region string) (string, error) {
+	resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sts.EndpointParameters{
+		Region: &region, UseFIPS: sdk.Bool(b.fips()), UseDualStack: sdk.Bool(b.dualStack()),
+	})
+	return resolved.URI.Host, err
+}
+
+func (b *Backend) fips() bool { return b.SDK.UseFIPSEndpoint == sdk.FIPSEndpointStateEnabled }
+
+func (b *Backend) dualStack() bool {
+	return b.SDK.UseDualStackEndpoint == sdk.DualStackEndpointStateEnabled
 }
 
 // host is where STS is, for messages.

@@ -23,7 +23,6 @@ type binaries struct {
 	pipe      string
 	hello     string
 	libraries string
-	choices   string
 	sizes     sizes
 }
 
@@ -38,7 +37,7 @@ func build(ctx context.Context, dir string) (binaries, error) {
 	module, toolchain, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	b := binaries{
 		root: filepath.Dir(module), toolchain: toolchain,
-		hello: filepath.Join(dir, "hello"), libraries: filepath.Join(dir, "libraries"), choices: filepath.Join(dir, "choices"),
+		hello: filepath.Join(dir, "hello"), libraries: filepath.Join(dir, "libraries"),
 	}
 
 	dockerfile, err := os.ReadFile(filepath.Join(b.root, "Dockerfile"))

@@ -137,7 +137,6 @@ type id string
 const (
 	hello        id = "hello"
 	libraries    id = "libraries"
-	choices      id = "choices"
 	pipeVersion  id = "pipe-version"
 	awsCurl      id = "aws-curl"
 	awsLogin     id = "aws-login"
@@ -222,9 +221,7 @@ func (s *step) own(ctx context.Context) []subject {
 		{id: hello, group: groupStart, label: "hello world in Go", prepare: run(s.hello)},
 		{id: libraries, group: groupStart, label: "the same, linked with the clouds' libraries", baseline: hello,
 			prepare: run(s.libraries)},
-		{id: choices, group: groupStart, label: "the same, with ECR's as well", baseline: libraries,
-			prepare: run(s.choices)},
-		{id: pipeVersion, group: groupStart, label: "pipe --version", baseline: choices, prepare: run(s.pipe, "--version")},
+		{id: pipeVersion, group: groupStart, label: "pipe --version", baseline: libraries, prepare: run(s.pipe, "--version")},
 
 		{id: awsCurl, group: groupAWS, label: "curl", requests: 1, prepare: s.curlAWS,
 			version: curlVersion, missing: noCurl},
