@@ -1,6 +1,7 @@
 package advisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,20 +116,24 @@ func writes(a *cli.Arguments) []written {
 	}
 	formats := report.Formats()
 	var all []written
+	dashed := false
 	for i, pair := range pairs {
 		name, file := pair["format"], pair["output"]
+		if file == "-" { // standard output
+			file, dashed = "", true
+		}
 		switch {
-		case file == "" && i < len(pairs)-1:
+		case pair["output"] == "" && i < len(pairs)-1:
 			a.Add(hint.New("--format "+name+": it has no --output", "give each --format but the last its --output FILE behind it"))
 		case name == "" && len(pairs) > 1:
-			a.Add(hint.New("--output "+cli.Visible(file)+": it has no --format", "give each --output its --format before it"))
-		case file != "" && file != "-" && slices.Contains(a.Files, file):
+			a.Add(hint.New("--output "+cli.Visible(pair["output"])+": it has no --format", "give each --output its --format before it"))
+		case file != "" && slices.Contains(a.Files, file):
 			a.Add(hint.New("--output "+cli.Visible(file)+": a file that is read", "write the report into another file"))
-		case slices.ContainsFunc(all, func(w written) bool { return w.file == strings.TrimPrefix(file, "-") }):
-			a.Add(hint.New("--output "+cli.Visible(file)+": given twice", "write each format into a file of its own"))
+		case (file != "" || dashed) && slices.ContainsFunc(all, func(w written) bool { return w.file == file }):
+			a.Add(hint.New("--output "+cli.Visible(cmp.Or(file, "-"))+": given twice", "write each format into a file of its own"))
 		}
 		at := max(0, slices.IndexFunc(formats, func(f report.Format) bool { return f.Name == name }))
-		all = append(all, written{formats[at], strings.TrimPrefix(file, "-")})
+		all = append(all, written{formats[at], file})
 	}
 	return all
 }

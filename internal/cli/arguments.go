@@ -71,18 +71,22 @@ func parseArguments(program string, command Command, args []string) (*Arguments,
 			flags.Func(o.Name, "", add)
 		}
 	}
+	var wrong []error
 	for len(args) > 0 {
-		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return a, err
-		} else if err != nil {
-			return a, a.misread(err)
-		}
+		err := flags.Parse(args)
 		rest := flags.Args()
-		if read := len(args) - len(rest); len(rest) > 0 && read > 0 && args[read-1] == "--" {
-			a.Files = append(a.Files, rest...)
-			break
-		}
-		if len(rest) > 0 {
+		read := len(args) - len(rest)
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			return a, err
+		case err != nil:
+			wrong = append(wrong, a.misread(err))
+			if read == 0 {
+				rest = rest[1:] // one that it does not even split
+			}
+		case len(rest) > 0 && read > 0 && args[read-1] == "--":
+			a.Files, rest = append(a.Files, rest...), nil
+		case len(rest) > 0:
 			a.Files, rest = append(a.Files, rest[0]), rest[1:]
 		}
 		args = rest
@@ -91,7 +95,7 @@ func parseArguments(program string, command Command, args []string) (*Arguments,
 		a.verify(o)
 	}
 	a.onlyOneReadsStdin(command.Options)
-	return a, nil
+	return a, errors.Join(wrong...)
 }
 
 // misread turns an error of package flag into a message of this program.

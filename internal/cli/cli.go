@@ -53,6 +53,9 @@ type Command struct {
 	// Guarded is for a command that does not go on where a guard, or the choice of whom the step becomes, is misspelt.
 	Guarded bool
 
+	// Acts is for a command that is there for what it does: that nobody can read what it prints does not fail it.
+	Acts bool
+
 	// Serves is for a command that runs until its input ends: TIMEOUT bounds each of its answers and not the command.
 	Serves bool
 
@@ -86,13 +89,13 @@ func (p Program) run(ctx context.Context, s Start, chosen choice, vars *config.V
 		switch s.Args[0] {
 		case "--version":
 			c.Print("bitbucket-oidc " + s.Version)
-			return Done
+			return c.settle(Done)
 		case "--help", "-help", "-h":
 			if vars.IsSet("COMMAND") {
 				break // COMMAND=login --help is pipe login --help
 			}
 			c.Print(usage(p.Name))
-			return Done
+			return c.settle(Done)
 		}
 	}
 	command, ok := p.command(chosen)
@@ -103,7 +106,7 @@ func (p Program) run(ctx context.Context, s Start, chosen choice, vars *config.V
 	a, err := parseArguments(p.Name, command, chosen.args)
 	if errors.Is(err, flag.ErrHelp) {
 		c.Print(strings.TrimSuffix(command.Usage(p.Name), "\n"))
-		return Done
+		return c.settle(Done)
 	}
 	a.Vars = vars
 	c.debugging = vars.Boolean("DEBUG")
@@ -118,7 +121,11 @@ func (p Program) run(ctx context.Context, s Start, chosen choice, vars *config.V
 		a.Add(err)
 		return c.Fail(a.Err(), Misused)
 	}
-	return command.Run(ctx, c, a)
+	status := command.Run(ctx, c, a)
+	if command.Acts {
+		return status
+	}
+	return c.settle(status)
 }
 
 // command is the program's own command for a choice.

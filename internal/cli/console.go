@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,12 +21,30 @@ type Console struct {
 	mu        sync.Mutex
 	out, err  io.Writer
 	debugging bool
+	unprinted error // the first thing that standard output did not take
 }
 
 func (c *Console) line(w io.Writer, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = fmt.Fprintln(w, text)
+	if _, err := fmt.Fprintln(w, text); err != nil && w == c.out && c.unprinted == nil {
+		c.unprinted = err
+	}
+}
+
+// settle is the exit status of a command that has printed what it was asked for: half of an answer is none.
+func (c *Console) settle(status int) int {
+	c.mu.Lock()
+	err := c.unprinted
+	c.mu.Unlock()
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	if err == nil || status >= Misused {
+		return status
+	}
+	return c.Fail(hint.New("standard output: "+err.Error(), "the answer is not complete: give it a file with space, such as with --output"), Misused)
 }
 
 // Colours reports whether standard output is a terminal that may get colours.
