@@ -1,9 +1,10 @@
-// Package identity reads whose trust a command is about: a step's token, its claims, or an identity put together from flags.
+// Package identity reads the identity that a command is about: from a step's token, from claims, or put together from flags.
 package identity
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// Options say whose trust explain and check are about.
+// Options are the flags that name the identity, and the time and the session duration that go with it.
 func Options() []cli.Option {
 	const uuid, isUUID = `(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?`, "a UUID, with or without braces"
 	return []cli.Option{
 		{Name: "token-file", Value: "FILE", File: true, Usage: "the identity that the token in FILE states; - is standard input"},
 		{Name: "claims", Value: "FILE", File: true, Usage: "the identity of a token's claims, as JSON in FILE"},
-		{Name: "workspace", Value: "SLUG", Pattern: `[0-9A-Za-z_-]+`, Expected: "the workspace as in bitbucket.org/WORKSPACE", Usage: "workspace, as in bitbucket.org/SLUG (describes an identity without a token)"},
+		{Name: "workspace", Value: "SLUG", Pattern: `[0-9A-Za-z_-]+`, Expected: "the workspace as in bitbucket.org/WORKSPACE",
+			Usage: "workspace, as in bitbucket.org/SLUG (describes an identity without a token)"},
 		{Name: "workspace-uuid", Value: "UUID", Pattern: uuid, Expected: isUUID, Usage: "UUID of the workspace"},
 		{Name: "repository-uuid", Value: "UUID", Pattern: uuid, Expected: isUUID, Usage: "UUID of the repository"},
 		{Name: "environment-uuid", Value: "UUID", Pattern: uuid, Expected: isUUID, Usage: "UUID of the step's deployment environment, if it has one"},
@@ -31,43 +33,64 @@ func Options() []cli.Option {
 	}
 }
 
-// identity finds the one identity that the command line, or else the step's token, gives. What is wrong is added to the
-// arguments' problems.
+// A source is a way in which a command line names an identity.
+type source struct {
+	name  string   // in messages
+	flags []string // each selects the source
+	read  func(ctx context.Context, a *cli.Arguments, now time.Time) (bitbucket.Identity, error)
+}
+
+// sources are the ways in which flags name an identity. Without such a flag it is the identity of the step's token.
+func sources() []source {
+	return []source{
+		{"--token-file", []string{"token-file"}, fromTokenFile},
+		{"--claims", []string{"claims"}, fromClaims},
+		{"--workspace and the flags that go with it",
+			[]string{"workspace", "workspace-uuid", "repository-uuid", "environment-uuid", "branch", "audience"}, fromParts},
+	}
+}
+
+// choices are the sources in one line of advice.
+const choices = "--token-file, --claims, or --workspace and the flags that go with it"
+
+// Read returns the one identity that the command line gives, or else the identity of the step's token. If there is not exactly one, or it
+// cannot be read, Read adds a problem to the arguments, and the identity is empty.
 func Read(ctx context.Context, a *cli.Arguments, now time.Time) bitbucket.Identity {
-	var ways []string
-	for _, name := range []string{"token-file", "claims"} {
-		if a.Given(name) {
-			ways = append(ways, "--"+name)
-		}
+	chosen, err := choose(a)
+	if err != nil {
+		a.Add(err)
+		return bitbucket.Identity{}
 	}
-	parts := []string{"workspace", "workspace-uuid", "repository-uuid", "environment-uuid", "branch", "audience"}
-	for _, name := range parts {
-		if a.Given(name) {
-			ways = append(ways, "--"+name+" and the flags that go with it")
-			break
-		}
-	}
-	var id bitbucket.Identity
-	var err error
-	switch {
-	case len(ways) > 1:
-		err = hint.New("more than one identity: "+strings.Join(ways, ", "), "give one of --token-file, --claims, or --workspace and the flags that go with it")
-	case a.Given("token-file"):
-		id, err = fromTokenFile(ctx, a)
-	case a.Given("claims"):
-		id, err = fromClaims(ctx, a)
-	case len(ways) == 1:
-		id, err = fromParts(a, now)
-	default:
-		g := a.Vars.Group()
-		id = bitbucket.FromToken(g.Token())
-		g.Advise("or name the identity with --token-file, --claims, or --workspace and the flags that go with it")
-	}
+	id, err := chosen.read(ctx, a, now)
 	a.Add(err)
 	return id
 }
 
-func fromTokenFile(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, error) {
+// choose picks the one source that the command line has flags of.
+func choose(a *cli.Arguments) (source, error) {
+	given := slices.DeleteFunc(sources(), func(s source) bool { return !slices.ContainsFunc(s.flags, a.Given) })
+	switch len(given) {
+	case 0:
+		return source{read: fromStep}, nil
+	case 1:
+		return given[0], nil
+	}
+	var names []string
+	for _, s := range given {
+		names = append(names, s.name)
+	}
+	return source{}, hint.New("more than one identity: "+strings.Join(names, ", "), "give one of "+choices)
+}
+
+// fromStep reads the token of the step from the environment, whose problems are problems of the variables.
+func fromStep(_ context.Context, a *cli.Arguments, _ time.Time) (bitbucket.Identity, error) {
+	g := a.Vars.Group()
+	id := bitbucket.FromToken(g.Token())
+	g.Advise("or name the identity with " + choices)
+	return id, nil
+}
+
+func fromTokenFile(ctx context.Context, a *cli.Arguments, _ time.Time) (bitbucket.Identity, error) {
 	data, err := cli.ReadFile(ctx, a.Text("token-file"))
 	if err != nil {
 		return bitbucket.Identity{}, err
@@ -79,7 +102,7 @@ func fromTokenFile(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, e
 	return bitbucket.FromToken(token), nil
 }
 
-func fromClaims(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, error) {
+func fromClaims(ctx context.Context, a *cli.Arguments, _ time.Time) (bitbucket.Identity, error) {
 	data, err := cli.ReadFile(ctx, a.Text("claims"))
 	if err != nil {
 		return bitbucket.Identity{}, err
@@ -91,23 +114,22 @@ func fromClaims(ctx context.Context, a *cli.Arguments) (bitbucket.Identity, erro
 	return id, nil
 }
 
-func fromParts(a *cli.Arguments, now time.Time) (bitbucket.Identity, error) {
+// fromParts puts an identity together from flags, before any pipeline ran.
+func fromParts(_ context.Context, a *cli.Arguments, now time.Time) (bitbucket.Identity, error) {
 	var missing []string
 	for _, name := range []string{"workspace", "workspace-uuid", "repository-uuid"} {
 		if !a.Given(name) {
 			missing = append(missing, "--"+name)
 		}
 	}
-	if len(missing) > 0 {
-		verb := " is"
-		if len(missing) > 1 {
-			verb = " are"
-		}
-		return bitbucket.Identity{}, hint.New("incomplete identity: "+strings.Join(missing, " and ")+verb+" missing",
-			"Repository settings → Pipelines → OpenID Connect shows the UUIDs")
-	}
-	if a.Err() != nil {
-		return bitbucket.Identity{}, nil // they say more than the claims would
+	const where = "Repository settings → Pipelines → OpenID Connect shows the UUIDs"
+	switch {
+	case len(missing) == 1:
+		return bitbucket.Identity{}, hint.New("incomplete identity: "+missing[0]+" is missing", where)
+	case len(missing) > 1:
+		return bitbucket.Identity{}, hint.New("incomplete identity: "+strings.Join(missing, " and ")+" are missing", where)
+	case a.Err() != nil: // a value that is wrong is a problem already, and would be a second one as a claim
+		return bitbucket.Identity{}, nil
 	}
 	return bitbucket.Parts{
 		Workspace: a.Text("workspace"), WorkspaceUUID: a.Text("workspace-uuid"), RepositoryUUID: a.Text("repository-uuid"),
@@ -115,7 +137,7 @@ func fromParts(a *cli.Arguments, now time.Time) (bitbucket.Identity, error) {
 	}.Identity()
 }
 
-// WarnExpired warns that the token is judged though no cloud accepts it any more.
+// WarnExpired warns that the token is judged although no cloud accepts it any more.
 func WarnExpired(c *cli.Console, id bitbucket.Identity, now time.Time) {
 	if e := id.Expired(now); e != "" {
 		c.Warn(e + ": it is judged as it was")
