@@ -56,7 +56,8 @@ func touches(x ast.Expr, tells func(string) bool) bool {
 // generic reports whether a function with these operands, the target first, treats all UUIDs alike that no literal holds.
 func generic(function string, operands []ast.Expr) bool {
 	switch function {
-	case "_==_", "_!=_", "@in", "_in_", "_&&_", "_||_", "!_", "_?_:_", "_+_", "_[_]", "size", "has", "join", "lowerAscii", "upperAscii", "string", "dyn", "@not_strictly_false":
+	case "_==_", "_!=_", "@in", "_in_", "_&&_", "_||_", "!_", "_?_:_", "_+_", "_[_]", "size", "has", "join",
+		"lowerAscii", "upperAscii", "string", "dyn", "@not_strictly_false":
 		return true
 	case "_-_", "_*_", "_/_", "_%_", "-_", "_<_", "_<=_", "_>_", "_>=_":
 		for _, o := range operands {

@@ -36,7 +36,8 @@ func TestCommandsRunNothingElse(t *testing.T) {
 	for _, files := range [][]trust.File{
 		{with(`{"Url": "x", "ClientIDList": []}`)},
 		{with(`{"name": ` + string(pool) + `, "disabled": true, "expireTime": "2020-01-01T00:00:00Z", "oidc": {"issuerUri": "x", "allowedAudiences": ["EVIL"]},
-			"attributeMapping": {"attribute.e": "assertion.e", "attribute.x": "'$(touch pwned)` + "`touch pwned`" + `'", "google.subject": "assertion.sub"}, "attributeCondition": "false"}`)},
+			"attributeMapping": {"attribute.e": "assertion.e", "attribute.x": "'$(touch pwned)` + "`touch pwned`" + `'", "google.subject": "assertion.sub"},
+			"attributeCondition": "false"}`)},
 		{with(`{"name": "EVIL", "state": "DELETED", "oidc": {}, "attributeMapping": {"google.subject": "'" }}`),
 			with(`{"bindings": [{"role": "projects/x'$(touch pwned)", "members": [` + string(member) + `, ` + string(all) + `, "allUsers"]}]}`)},
 		{with(`{"bindings": [{"role": "roles/iam.workloadIdentityUser", "members": ["allUsers", ` + string(member) + `]}]}`)},

@@ -32,7 +32,10 @@ func documents(t *testing.T, e setup.Explanation) []trust.File {
 	pool, _, _ := strings.Cut(strings.TrimPrefix(e.GCP.Member, "principalSet://iam.googleapis.com/"), "/attribute.")
 	add("trust policy", e.AWS.TrustPolicy)
 	add("get-role", object{"Role": object{"RoleName": "deploy", "AssumeRolePolicyDocument": e.AWS.TrustPolicy, "MaxSessionDuration": 3600}})
-	add("aws-provider", object{"Url": strings.TrimPrefix(e.AWS.ProviderURL, "https://"), "ClientIDList": []string{e.AWS.Audience}, "ThumbprintList": []string{}, "CreateDate": "2026-01-01T00:00:00Z"})
+	add("aws-provider", object{
+		"Url": strings.TrimPrefix(e.AWS.ProviderURL, "https://"), "ClientIDList": []string{e.AWS.Audience},
+		"ThumbprintList": []string{}, "CreateDate": "2026-01-01T00:00:00Z",
+	})
 	add("gcp-provider", object{
 		"name": pool + "/providers/" + setup.Provider, "state": "ACTIVE", "attributeMapping": e.GCP.AttributeMapping, "attributeCondition": e.GCP.AttributeCondition,
 		"oidc": object{"issuerUri": e.GCP.IssuerURI, "allowedAudiences": e.GCP.AllowedAudiences},
@@ -137,7 +140,8 @@ func TestExplainRefuses(t *testing.T) {
 		}
 	}
 	// null is a claim that is there, for has() as well
-	id, err := bitbucket.FromClaims([]byte(`{"iss":"` + trusttest.Issuer + `","aud":"` + trusttest.Workspace + `","sub":"` + trusttest.Repository + ":" + trusttest.Step + `","deploymentEnvironmentUuid":null}`))
+	id, err := bitbucket.FromClaims([]byte(`{"iss":"` + trusttest.Issuer + `","aud":"` + trusttest.Workspace + `",
+		"sub":"` + trusttest.Repository + ":" + trusttest.Step + `","deploymentEnvironmentUuid":null}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,8 +241,15 @@ func FuzzJudge(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, v := range []any{e.AWS.TrustPolicy, e.Vault.Role, map[string]any{"bindings": []any{map[string]any{"role": setup.TokenCreator, "members": []string{e.GCP.Member}}}},
-		map[string]any{"attributeMapping": e.GCP.AttributeMapping, "attributeCondition": e.GCP.AttributeCondition, "oidc": map[string]any{"issuerUri": e.GCP.IssuerURI}}} {
+	type object map[string]any
+	for _, v := range []any{
+		e.AWS.TrustPolicy, e.Vault.Role,
+		object{"bindings": []any{object{"role": setup.TokenCreator, "members": []string{e.GCP.Member}}}},
+		object{
+			"attributeMapping": e.GCP.AttributeMapping, "attributeCondition": e.GCP.AttributeCondition,
+			"oidc": object{"issuerUri": e.GCP.IssuerURI},
+		},
+	} {
 		data, err := json.Marshal(v)
 		if err != nil {
 			f.Fatal(err)

@@ -149,7 +149,8 @@ func render(t *testing.T) []byte {
 What ` + "`bitbucket-oidc check`" + ` finds in a trust configuration. ` + "`error`" + `: it never works, or lets in whom it should not; ` + "`warning`" + ` and
 ` + "`note`" + ` do not change the exit status. ` + "`pipe explain`" + ` prints configurations in which none of the errors and warnings is found.
 
-The examples are the tests of the rules, written here by ` + "`make docs`" + `. Each is judged for a step of the repository ` + "`" + trusttest.Repository + "`" + `
+The examples are the tests of the rules, written here by ` + "`make docs`" + `. Each is judged for a step of the repository ` +
+		"`" + trusttest.Repository + "`" + `
 in the workspace ` + "`acme`" + `; those for AWS are on a deployment to ` + "`" + trusttest.Environment + "`" + `.
 
 | Rule | Severity | Finds |

@@ -43,7 +43,8 @@ func TestUnknownIsNotGuessed(t *testing.T) {
 			"attributeMapping": {"google.subject": "assertion.sub"}, "attributeCondition": "` + condition + `"}`
 	}
 	vault := func(bound string) string {
-		return `{"user_claim": "repositoryUuid", "bound_audiences": ["` + some.Claims.Audience[0] + `"], "bound_claims": {"repositoryUuid": "` + some.Claims.Repository() + `"` + bound + `}}`
+		return `{"user_claim": "repositoryUuid", "bound_audiences": ["` + some.Claims.Audience[0] + `"],
+			"bound_claims": {"repositoryUuid": "` + some.Claims.Repository() + `"` + bound + `}}`
 	}
 	for _, c := range []struct {
 		name, document string

@@ -43,7 +43,9 @@ func strangers() []bitbucket.Identity {
 		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
 			for _, branch := range []string{"main", "feature/x"} {
 				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
-					all = append(all, u.Member(bitbucket.Member{Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch}))
+					all = append(all, u.Member(bitbucket.Member{
+						Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch,
+					}))
 				}
 			}
 		}
@@ -78,7 +80,10 @@ func TestVaultPassedRolesLetInNoStranger(t *testing.T) {
 				bound[name] = []string{value, pick("x", r, "*", trusttest.Other)}
 			}
 		}
-		role := map[string]any{"user_claim": "repositoryUuid", "bound_audiences": []string{trusttest.Workspace}, "bound_claims": bound, "bound_claims_type": pick("string", "glob"), "role_type": "jwt"}
+		role := map[string]any{
+			"role_type": "jwt", "user_claim": "repositoryUuid", "bound_audiences": []string{trusttest.Workspace},
+			"bound_claims": bound, "bound_claims_type": pick("string", "glob"),
+		}
 		document := roleOf(t, document.Compact(role))
 		if !passes(document.Judge(id, trust.Options{})) {
 			continue
@@ -97,7 +102,10 @@ func TestVaultPassedRolesLetInNoStranger(t *testing.T) {
 }
 
 func TestVaultReach(t *testing.T) {
-	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace, Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository}}}
+	u := bitbucket.Universe{
+		Issuer: trusttest.Issuer, Audience: trusttest.Workspace,
+		Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository}},
+	}
 	role := func(more string) string {
 		return `{"user_claim":"repositoryUuid","role_type":"jwt","bound_audiences":["` + trusttest.Workspace + `"],` + more + `}`
 	}
@@ -107,14 +115,28 @@ func TestVaultReach(t *testing.T) {
 		name, role string
 		want       []string
 	}{
-		{"the repository", role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}`), shop},
-		{"the workspace", role(`"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}`), slices.Concat(shop, others)},
-		{"another one too", role(`"bound_claims":{"repositoryUuid":["` + trusttest.Repository + `","` + trusttest.Other + `"]}`),
-			slices.Concat(shop, []string{"unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment"})},
-		{"an unlisted environment", role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `","deploymentEnvironmentUuid":"` + trusttest.Environment + `"}`),
-			[]string{"shop/unlisted environment " + trusttest.Environment}},
-		{"a part of a UUID", role(`"bound_claims_type":"glob","bound_claims":{"repositoryUuid":"{2e9e*"}`), slices.Concat(shop, []string{"any other repository/none", "any other repository/any other environment"})},
-		{"nobody's audience", `{"user_claim":"repositoryUuid","role_type":"jwt","bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}}`, nil},
+		{name: "the repository", role: role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}`), want: shop},
+		{
+			name: "the workspace", role: role(`"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}`),
+			want: slices.Concat(shop, others),
+		},
+		{
+			name: "another one too", role: role(`"bound_claims":{"repositoryUuid":["` + trusttest.Repository + `","` + trusttest.Other + `"]}`),
+			want: slices.Concat(shop, []string{"unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment"}),
+		},
+		{
+			name: "an unlisted environment",
+			role: role(`"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `","deploymentEnvironmentUuid":"` + trusttest.Environment + `"}`),
+			want: []string{"shop/unlisted environment " + trusttest.Environment},
+		},
+		{
+			name: "a part of a UUID", role: role(`"bound_claims_type":"glob","bound_claims":{"repositoryUuid":"{2e9e*"}`),
+			want: slices.Concat(shop, []string{"any other repository/none", "any other repository/any other environment"}),
+		},
+		{
+			name: "nobody's audience",
+			role: `{"user_claim":"repositoryUuid","role_type":"jwt","bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}}`, want: nil,
+		},
 	} {
 		var got []string
 		for _, cell := range roleOf(t, c.role).Reach(context.Background(), u) {

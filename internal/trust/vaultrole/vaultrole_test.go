@@ -35,71 +35,122 @@ func TestVaultRole(t *testing.T) {
 		verdict               trust.Verdict
 		rules                 string
 	}{
-		{"as explain prints it", "", "", trust.Allow, ""},
-		{"… for a deployment", trusttest.Deployment, "", trust.Allow, ""},
+		{name: "as explain prints it", verdict: trust.Allow},
+		{name: "… for a deployment", claims: trusttest.Deployment, verdict: trust.Allow},
 
 		// vault-plugin-auth-jwt, claims.go, validateAudience: any match; a role without audiences refuses a token that has one
-		{"several audiences", `{"aud":["https://a.example","` + trusttest.Workspace + `"]}`, `{"bound_audiences":["x","https://a.example"]}`, trust.Allow, ""},
-		{"another audience", "", `{"bound_audiences":["https://a.example"]}`, trust.Deny, "vault-audience-mismatch"},
-		{"no audience", "", `{"bound_audiences":[]}`, trust.Deny, "vault-audience-mismatch"},
-		{"null", "", `{"bound_audiences":null}`, trust.Deny, "vault-audience-mismatch"},
-		{"audiences as a text", "", `{"bound_audiences":"x,` + trusttest.Workspace + `"}`, trust.Allow, ""},
+		{
+			name: "several audiences", claims: `{"aud":["https://a.example","` + trusttest.Workspace + `"]}`,
+			changes: `{"bound_audiences":["x","https://a.example"]}`, verdict: trust.Allow,
+		},
+		{name: "another audience", changes: `{"bound_audiences":["https://a.example"]}`, verdict: trust.Deny, rules: "vault-audience-mismatch"},
+		{name: "no audience", changes: `{"bound_audiences":[]}`, verdict: trust.Deny, rules: "vault-audience-mismatch"},
+		{name: "null", changes: `{"bound_audiences":null}`, verdict: trust.Deny, rules: "vault-audience-mismatch"},
+		{name: "audiences as a text", changes: `{"bound_audiences":"x,` + trusttest.Workspace + `"}`, verdict: trust.Allow},
 
 		// … path_login.go: bound_subject is compared as a whole
-		{"this step's subject", "", `{"bound_subject":"` + trusttest.Repository + ":" + trusttest.Step + `","bound_claims":null}`, trust.Allow, "vault-sub-bound"},
-		{"a pattern as the subject", "", `{"bound_subject":"` + trusttest.Repository + `:*"}`, trust.Deny, "vault-sub-bound"},
+		{
+			name: "this step's subject", changes: `{"bound_subject":"` + trusttest.Repository + ":" + trusttest.Step + `","bound_claims":null}`,
+			verdict: trust.Allow, rules: "vault-sub-bound",
+		},
+		{
+			name: "a pattern as the subject", changes: `{"bound_subject":"` + trusttest.Repository + `:*"}`, verdict: trust.Deny,
+			rules: "vault-sub-bound",
+		},
 
 		// … claims.go, validateBoundClaims: every claim, one of its values; globs only with bound_claims_type
-		{"another repository", "", `{"bound_claims":{"repositoryUuid":"` + trusttest.Other + `"}}`, trust.Deny, ""},
-		{"one of several repositories", "", `{"bound_claims":{"repositoryUuid":["` + trusttest.Other + `","` + trusttest.Repository + `"]}}`, trust.Allow, ""},
-		{"no value", "", `{"bound_claims":{"repositoryUuid":[]}}`, trust.Deny, ""},
-		{"no braces", "", `{"bound_claims":{"repositoryUuid":"2e9e429c-7b8b-404f-8648-8c40c27c9ebd"}}`, trust.Deny, ""},
-		{"an absent claim", "", `{"bound_claims":{"deploymentEnvironmentUuid":"` + trusttest.Environment + `"}}`, trust.Deny, ""},
-		{"a JSON pointer", "", `{"bound_claims":{"/repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Allow, ""},
-		{"into a list", `{"aud":["` + trusttest.Workspace + `"]}`, `{"bound_claims":{"/aud/0":"` + trusttest.Workspace + `","repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Allow, ""},
-		{"a list of the token's", `{"aud":["` + trusttest.Workspace + `","b"]}`, `{"bound_claims":{"aud":"b","repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Allow, ""},
-		{"a number", "", `{"bound_claims":{"exp":1790000000,"repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Allow, ""},
-		{"a number as a text", "", `{"bound_claims":{"exp":"1790000000","repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Deny, ""},
-		{"an object", "", `{"bound_claims":{"repositoryUuid":{"a":1}}}`, trust.Deny, ""},
-		{"a star that is no pattern", "", `{"bound_claims":{"sub":"` + trusttest.Repository + `:*"}}`, trust.Deny, ""},
-		{"a pattern of the subject", "", glob("sub", trusttest.Repository+":*"), trust.Allow, ""},
-		{"a pattern of the environment", trusttest.Deployment, glob("sub", "*:"+trusttest.Environment+":*"), trust.Allow, ""},
-		{"a pattern that ends early", "", glob("sub", "*:"+trusttest.Repository), trust.Deny, ""},
+		{name: "another repository", changes: `{"bound_claims":{"repositoryUuid":"` + trusttest.Other + `"}}`, verdict: trust.Deny},
+		{
+			name:    "one of several repositories",
+			changes: `{"bound_claims":{"repositoryUuid":["` + trusttest.Other + `","` + trusttest.Repository + `"]}}`, verdict: trust.Allow,
+		},
+		{name: "no value", changes: `{"bound_claims":{"repositoryUuid":[]}}`, verdict: trust.Deny},
+		{name: "no braces", changes: `{"bound_claims":{"repositoryUuid":"2e9e429c-7b8b-404f-8648-8c40c27c9ebd"}}`, verdict: trust.Deny},
+		{name: "an absent claim", changes: `{"bound_claims":{"deploymentEnvironmentUuid":"` + trusttest.Environment + `"}}`, verdict: trust.Deny},
+		{name: "a JSON pointer", changes: `{"bound_claims":{"/repositoryUuid":"` + trusttest.Repository + `"}}`, verdict: trust.Allow},
+		{
+			name: "into a list", claims: `{"aud":["` + trusttest.Workspace + `"]}`,
+			changes: `{"bound_claims":{"/aud/0":"` + trusttest.Workspace + `","repositoryUuid":"` + trusttest.Repository + `"}}`, verdict: trust.Allow,
+		},
+		{
+			name: "a list of the token's", claims: `{"aud":["` + trusttest.Workspace + `","b"]}`,
+			changes: `{"bound_claims":{"aud":"b","repositoryUuid":"` + trusttest.Repository + `"}}`, verdict: trust.Allow,
+		},
+		{name: "a number", changes: `{"bound_claims":{"exp":1790000000,"repositoryUuid":"` + trusttest.Repository + `"}}`, verdict: trust.Allow},
+		{
+			name: "a number as a text", changes: `{"bound_claims":{"exp":"1790000000","repositoryUuid":"` + trusttest.Repository + `"}}`,
+			verdict: trust.Deny,
+		},
+		{name: "an object", changes: `{"bound_claims":{"repositoryUuid":{"a":1}}}`, verdict: trust.Deny},
+		{name: "a star that is no pattern", changes: `{"bound_claims":{"sub":"` + trusttest.Repository + `:*"}}`, verdict: trust.Deny},
+		{name: "a pattern of the subject", changes: glob("sub", trusttest.Repository+":*"), verdict: trust.Allow},
+		{
+			name: "a pattern of the environment", claims: trusttest.Deployment, changes: glob("sub", "*:"+trusttest.Environment+":*"),
+			verdict: trust.Allow,
+		},
+		{name: "a pattern that ends early", changes: glob("sub", "*:"+trusttest.Repository), verdict: trust.Deny},
 
 		// vault-sub-bound
-		{"a step", "", `{"bound_claims":{"stepUuid":"` + trusttest.Step + `"}}`, trust.Allow, "vault-sub-bound"},
-		{"another step", "", `{"bound_claims":{"stepUuid":"` + trusttest.Other + `","repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Deny, "vault-sub-bound"},
-		{"any step", "", `{"bound_claims_type":"glob","bound_claims":{"stepUuid":"*","repositoryUuid":"` + trusttest.Repository + `"}}`, trust.Allow, ""},
-		{"the whole subject", "", `{"bound_claims":{"sub":"` + trusttest.Repository + ":" + trusttest.Step + `"}}`, trust.Allow, "vault-sub-bound"},
-		{"another whole subject", "", `{"bound_claims":{"sub":["` + trusttest.Repository + ":" + trusttest.Other + `"]}}`, trust.Deny, "vault-sub-bound"},
+		{name: "a step", changes: `{"bound_claims":{"stepUuid":"` + trusttest.Step + `"}}`, verdict: trust.Allow, rules: "vault-sub-bound"},
+		{
+			name: "another step", changes: `{"bound_claims":{"stepUuid":"` + trusttest.Other + `","repositoryUuid":"` + trusttest.Repository + `"}}`,
+			verdict: trust.Deny, rules: "vault-sub-bound",
+		},
+		{
+			name: "any step", changes: `{"bound_claims_type":"glob","bound_claims":{"stepUuid":"*","repositoryUuid":"` + trusttest.Repository + `"}}`,
+			verdict: trust.Allow,
+		},
+		{
+			name: "the whole subject", changes: `{"bound_claims":{"sub":"` + trusttest.Repository + ":" + trusttest.Step + `"}}`, verdict: trust.Allow,
+			rules: "vault-sub-bound",
+		},
+		{
+			name: "another whole subject", changes: `{"bound_claims":{"sub":["` + trusttest.Repository + ":" + trusttest.Other + `"]}}`,
+			verdict: trust.Deny, rules: "vault-sub-bound",
+		},
 
 		// vault-repository-unbound
-		{"nothing bound", "", `{"bound_claims":null}`, trust.Allow, "vault-repository-unbound"},
-		{"the workspace", "", `{"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}}`, trust.Allow, "vault-repository-unbound"},
-		{"a branch", "", `{"bound_claims":{"branchName":"main"}}`, trust.Allow, "vault-repository-unbound"},
-		{"the environment", trusttest.Deployment, `{"bound_claims":{"deploymentEnvironmentUuid":"` + trusttest.Environment + `"}}`, trust.Allow, ""},
-		{"any repository", "", glob("repositoryUuid", "*"), trust.Allow, "vault-repository-unbound"},
-		{"a cut UUID", "", glob("sub", "{2e9e*"), trust.Allow, "vault-repository-unbound"},
-		{"any beside a good one", "", `{"bound_claims_type":"glob","bound_claims":{"sub":["` + trusttest.Repository + `:*","*:*"]}}`, trust.Allow, "vault-repository-unbound"},
+		{name: "nothing bound", changes: `{"bound_claims":null}`, verdict: trust.Allow, rules: "vault-repository-unbound"},
+		{
+			name: "the workspace", changes: `{"bound_claims":{"workspaceUuid":"{7baee083-4f25-4a97-8a9a-0fde1b623b45}"}}`, verdict: trust.Allow,
+			rules: "vault-repository-unbound",
+		},
+		{name: "a branch", changes: `{"bound_claims":{"branchName":"main"}}`, verdict: trust.Allow, rules: "vault-repository-unbound"},
+		{
+			name: "the environment", claims: trusttest.Deployment,
+			changes: `{"bound_claims":{"deploymentEnvironmentUuid":"` + trusttest.Environment + `"}}`, verdict: trust.Allow,
+		},
+		{name: "any repository", changes: glob("repositoryUuid", "*"), verdict: trust.Allow, rules: "vault-repository-unbound"},
+		{name: "a cut UUID", changes: glob("sub", "{2e9e*"), verdict: trust.Allow, rules: "vault-repository-unbound"},
+		{
+			name: "any beside a good one", changes: `{"bound_claims_type":"glob","bound_claims":{"sub":["` + trusttest.Repository + `:*","*:*"]}}`,
+			verdict: trust.Allow, rules: "vault-repository-unbound",
+		},
 
 		// … createIdentity: user_claim must be a text
-		{"sub names the entity", "", `{"user_claim":"sub"}`, trust.Allow, "vault-user-claim-per-step"},
-		{"the step names it", "", `{"user_claim":"stepUuid"}`, trust.Allow, "vault-user-claim-per-step"},
-		{"… by pointer", "", `{"user_claim":"/stepUuid","user_claim_json_pointer":true}`, trust.Allow, "vault-user-claim-per-step"},
-		{"the branch names it", "", `{"user_claim":"branchName"}`, trust.Allow, ""},
-		{"an absent claim names it", "", `{"user_claim":"email"}`, trust.Deny, ""},
-		{"a number names it", "", `{"user_claim":"exp"}`, trust.Deny, ""},
-		{"nothing names it", "", `{"user_claim":null}`, trust.Undecided, ""},
+		{name: "sub names the entity", changes: `{"user_claim":"sub"}`, verdict: trust.Allow, rules: "vault-user-claim-per-step"},
+		{name: "the step names it", changes: `{"user_claim":"stepUuid"}`, verdict: trust.Allow, rules: "vault-user-claim-per-step"},
+		{
+			name: "… by pointer", changes: `{"user_claim":"/stepUuid","user_claim_json_pointer":true}`, verdict: trust.Allow,
+			rules: "vault-user-claim-per-step",
+		},
+		{name: "the branch names it", changes: `{"user_claim":"branchName"}`, verdict: trust.Allow},
+		{name: "an absent claim names it", changes: `{"user_claim":"email"}`, verdict: trust.Deny},
+		{name: "a number names it", changes: `{"user_claim":"exp"}`, verdict: trust.Deny},
+		{name: "nothing names it", changes: `{"user_claim":null}`, verdict: trust.Undecided},
 
-		{"a role for people", "", `{"role_type":"oidc"}`, trust.Deny, ""},
-		{"a role without a type", "", `{"role_type":null}`, trust.Allow, ""},
-		{"groups", "", `{"groups_claim":"groups"}`, trust.Deny, ""},
-		{"groups that are a list", `{"teams":["a","b"]}`, `{"groups_claim":"teams"}`, trust.Allow, ""},
-		{"groups that are numbers", `{"teams":["a",5]}`, `{"groups_claim":"teams"}`, trust.Deny, ""},
-		{"metadata", "", `{"claim_mappings":{"branchName":"branch","nowhere":"x"}}`, trust.Allow, ""},
-		{"metadata that is a number", "", `{"claim_mappings":{"exp":"expires"}}`, trust.Deny, ""},
-		{"source addresses", "", `{"token_bound_cidrs":["10.0.0.0/8"]}`, trust.Undecided, ""},
-		{"source addresses and another repository", "", `{"token_bound_cidrs":["10.0.0.0/8"],"bound_claims":{"repositoryUuid":"x"}}`, trust.Deny, ""},
+		{name: "a role for people", changes: `{"role_type":"oidc"}`, verdict: trust.Deny},
+		{name: "a role without a type", changes: `{"role_type":null}`, verdict: trust.Allow},
+		{name: "groups", changes: `{"groups_claim":"groups"}`, verdict: trust.Deny},
+		{name: "groups that are a list", claims: `{"teams":["a","b"]}`, changes: `{"groups_claim":"teams"}`, verdict: trust.Allow},
+		{name: "groups that are numbers", claims: `{"teams":["a",5]}`, changes: `{"groups_claim":"teams"}`, verdict: trust.Deny},
+		{name: "metadata", changes: `{"claim_mappings":{"branchName":"branch","nowhere":"x"}}`, verdict: trust.Allow},
+		{name: "metadata that is a number", changes: `{"claim_mappings":{"exp":"expires"}}`, verdict: trust.Deny},
+		{name: "source addresses", changes: `{"token_bound_cidrs":["10.0.0.0/8"]}`, verdict: trust.Undecided},
+		{
+			name: "source addresses and another repository", changes: `{"token_bound_cidrs":["10.0.0.0/8"],"bound_claims":{"repositoryUuid":"x"}}`,
+			verdict: trust.Deny,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			id := trusttest.ClaimsWith(t, c.claims)
@@ -137,14 +188,28 @@ func TestVaultKinds(t *testing.T) {
 // What a role binds already stays, and so does its way of comparing, which Vault would set back.
 func TestVaultFix(t *testing.T) {
 	for _, c := range []struct{ claims, changes, want string }{
-		{"", `{"bound_claims":null}`, `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`},
-		{trusttest.Deployment, `{"bound_claims":{"branchName":["main","release"]}}`,
-			`{"bound_claims":{"branchName":["main","release"],"deploymentEnvironmentUuid":"` + trusttest.Environment + `","repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`},
-		{"", `{"bound_claims_type":"glob","bound_claims":{"branchName":"*","/repositoryUuid":"*"}}`,
-			`{"bound_claims":{"branchName":"*","repositoryUuid":"` + trusttest.Repository + `"},"bound_claims_type":"glob","role_type":"jwt"}`},
-		{"", `{"bound_subject":"` + trusttest.Repository + `:*"}`, `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"bound_subject":"","role_type":"jwt"}`},
-		{"", `{"bound_claims":{"stepUuid":"` + trusttest.Step + `"}}`, `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`},
-		{"", `{"bound_claims_type":"glob","bound_audiences":["x"]}`, `{"bound_audiences":["x","` + trusttest.Workspace + `"],"bound_claims_type":"glob","role_type":"jwt"}`},
+		{claims: "", changes: `{"bound_claims":null}`, want: `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`},
+		{
+			claims: trusttest.Deployment, changes: `{"bound_claims":{"branchName":["main","release"]}}`,
+			want: `{"bound_claims":{"branchName":["main","release"],"deploymentEnvironmentUuid":"` + trusttest.Environment +
+				`","repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`,
+		},
+		{
+			claims: "", changes: `{"bound_claims_type":"glob","bound_claims":{"branchName":"*","/repositoryUuid":"*"}}`,
+			want: `{"bound_claims":{"branchName":"*","repositoryUuid":"` + trusttest.Repository + `"},"bound_claims_type":"glob","role_type":"jwt"}`,
+		},
+		{
+			claims: "", changes: `{"bound_subject":"` + trusttest.Repository + `:*"}`,
+			want: `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"bound_subject":"","role_type":"jwt"}`,
+		},
+		{
+			claims: "", changes: `{"bound_claims":{"stepUuid":"` + trusttest.Step + `"}}`,
+			want: `{"bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"},"role_type":"jwt"}`,
+		},
+		{
+			claims: "", changes: `{"bound_claims_type":"glob","bound_audiences":["x"]}`,
+			want: `{"bound_audiences":["x","` + trusttest.Workspace + `"],"bound_claims_type":"glob","role_type":"jwt"}`,
+		},
 	} {
 		id := trusttest.ClaimsWith(t, c.claims)
 		got, _, err := judged([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})

@@ -81,7 +81,7 @@ func (p *providerJudgement) evaluate(a attribute, assertion map[string]any) attr
 		}
 	case cel.Absent:
 		v.absent = result.Detail
-		v.doubt = fmt.Sprintf("Undecided: the mapping of %s reads %s, which the token does not have, and Google does not document what happens then.", a.key, v.absent)
+		v.doubt = "Undecided: the mapping of " + a.key + " reads " + v.absent + ", which the token does not have, and Google does not document what happens then."
 	case cel.Unknown:
 		if !slices.ContainsFunc(a.reads(), p.unknownField) { // else it has a value, which is not known here
 			v.doubt = "Undecided: the mapping of " + a.key + " " + result.Detail + "."

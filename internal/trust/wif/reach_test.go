@@ -115,18 +115,50 @@ func TestGCPConditionsThatLetInOthers(t *testing.T) {
 
 // Each pair looks bound, and lets in others.
 func TestGCPPoliciesThatLetInOthers(t *testing.T) {
+	repository := trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)
 	for _, c := range []struct {
 		name, changes, policy, rule string
 	}{
-		{"the branch", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.branch":"assertion.branchName"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.branch/main")), "gcp-admits-others"},
-		{"a constant", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.all":"'all'"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.all/all")), "gcp-admits-others"},
-		{"a word for all", `{"attributeMapping":{"google.subject":"assertion.sub","attribute.tenant":"assertion.repositoryUuid.startsWith('{') ? 'acme' : 'none'"},"attributeCondition":null}`, policyWith(trusttest.Set("attribute.tenant/acme")), "gcp-admits-others"},
-		{"a group", `{"attributeMapping":{"google.subject":"assertion.sub","google.groups":"[assertion.repositoryUuid, assertion.workspaceUuid]"},"attributeCondition":null}`, policyWith(trusttest.Set("group/{7baee083-4f25-4a97-8a9a-0fde1b623b45}")), "gcp-admits-others"},
-		{"every Google account beside it", "", policyWith(trusttest.Set("attribute.repository_uuid/"+trusttest.Repository), "allAuthenticatedUsers"), "gcp-binding-pool-wide"},
-		{"every pool beside it", "", policyWith(trusttest.Set("attribute.repository_uuid/"+trusttest.Repository), "principalSet://cloudresourcemanager.googleapis.com/projects/1/type/WorkloadIdentity"), "gcp-binding-pool-wide"},
-		{"the pool that makes keys", "", `{"bindings":[{"role":"roles/iam.workloadIdentityUser","members":["` + trusttest.Set("attribute.repository_uuid/"+trusttest.Repository) + `"]},{"role":"roles/iam.serviceAccountKeyAdmin","members":["` + trusttest.Set("*") + `"]}]}`, "gcp-binding-pool-wide"},
-		{"the repository", "", policyWith(trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)), ""},
-		{"no condition, the repository", `{"attributeCondition":null}`, policyWith(trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)), ""},
+		{
+			name:    "the branch",
+			changes: merged(mappingOf("attribute.branch", "assertion.branchName"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.branch/main")), rule: "gcp-admits-others",
+		},
+		{
+			name: "a constant", changes: merged(mappingOf("attribute.all", "'all'"), noCondition),
+			policy: policyWith(trusttest.Set("attribute.all/all")), rule: "gcp-admits-others",
+		},
+		{
+			name:    "a word for all",
+			changes: merged(mappingOf("attribute.tenant", "assertion.repositoryUuid.startsWith('{') ? 'acme' : 'none'"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.tenant/acme")), rule: "gcp-admits-others",
+		},
+		{
+			name:    "a group",
+			changes: merged(mappingOf("google.groups", "[assertion.repositoryUuid, assertion.workspaceUuid]"), noCondition),
+			policy:  policyWith(trusttest.Set("group/{7baee083-4f25-4a97-8a9a-0fde1b623b45}")), rule: "gcp-admits-others",
+		},
+		{
+			name:   "every Google account beside it",
+			policy: policyWith(repository, "allAuthenticatedUsers"),
+			rule:   "gcp-binding-pool-wide",
+		},
+		{
+			name:   "every pool beside it",
+			policy: policyWith(repository, "principalSet://cloudresourcemanager.googleapis.com/projects/1/type/WorkloadIdentity"),
+			rule:   "gcp-binding-pool-wide",
+		},
+		{
+			name: "the pool that makes keys",
+			policy: `{"bindings":[{"role":"roles/iam.workloadIdentityUser","members":["` + repository + `"]},
+				{"role":"roles/iam.serviceAccountKeyAdmin","members":["` + trusttest.Set("*") + `"]}]}`,
+			rule: "gcp-binding-pool-wide",
+		},
+		{name: "the repository", policy: policyWith(repository)},
+		{
+			name: "no condition, the repository", changes: `{"attributeCondition":null}`,
+			policy: policyWith(repository),
+		},
 	} {
 		provider, policy := pairOf(t, providerWith(t, c.changes), c.policy)
 		id := trusttest.ClaimsWith(t, "")
@@ -148,22 +180,32 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 	if *more {
 		pairs = 8000
 	}
-	const r, e = trusttest.Repository, trusttest.Environment
+	const r = trusttest.Repository
 	rnd := rand.New(rand.NewPCG(31, 32))
 	pick := func(from ...string) string { return from[rnd.IntN(len(from))] }
 	term := func() string {
-		field := pick("assertion.repositoryUuid", "assertion.repositoryUuid", "assertion.sub", "assertion.branchName", "assertion.workspaceUuid", "attribute.repository_uuid", "attribute.x", "google.subject")
+		field := pick(
+			"assertion.repositoryUuid", "assertion.repositoryUuid", "assertion.sub", "assertion.branchName", "assertion.workspaceUuid",
+			"attribute.repository_uuid", "attribute.x", "google.subject",
+		)
 		value := pick(r, r, r+":", "main", "{2e9e", "", trusttest.Other)
 		return pick(
 			fmt.Sprintf("%s == '%s'", field, value), fmt.Sprintf("%s == '%s'", field, value), fmt.Sprintf("%s != '%s'", field, value),
-			fmt.Sprintf("%s.startsWith('%s')", field, value), fmt.Sprintf("%s.contains('%s')", field, value), fmt.Sprintf("%s.matches('%s')", field, strings.NewReplacer("{", `\\{`, "}", `\\}`).Replace(value)),
-			fmt.Sprintf("%s in ['%s', '%s']", field, value, r), fmt.Sprintf("size(%s) > 3", field), "true", "'x' in assertion.aud", "has(assertion.deploymentEnvironmentUuid)",
+			fmt.Sprintf("%s.startsWith('%s')", field, value), fmt.Sprintf("%s.contains('%s')", field, value),
+			fmt.Sprintf("%s.matches('%s')", field, strings.NewReplacer("{", `\\{`, "}", `\\}`).Replace(value)),
+			fmt.Sprintf("%s in ['%s', '%s']", field, value, r), fmt.Sprintf("size(%s) > 3", field),
+			"true", "'x' in assertion.aud", "has(assertion.deploymentEnvironmentUuid)",
 		)
 	}
 	passed := 0
 	for range pairs {
-		mapping := map[string]string{"google.subject": "assertion.sub", "attribute.repository_uuid": "assertion.repositoryUuid",
-			"attribute.x": pick("assertion.branchName", "'all'", "assertion.repositoryUuid", "assertion.sub.split(':')[0]", "assertion.repositoryUuid.startsWith('{') ? 'all' : 'no'", "assertion.repositoryUuid + ':' + assertion.branchName")}
+		mapping := map[string]string{
+			"google.subject": "assertion.sub", "attribute.repository_uuid": "assertion.repositoryUuid",
+			"attribute.x": pick(
+				"assertion.branchName", "'all'", "assertion.repositoryUuid", "assertion.sub.split(':')[0]",
+				"assertion.repositoryUuid.startsWith('{') ? 'all' : 'no'", "assertion.repositoryUuid + ':' + assertion.branchName",
+			),
+		}
 		condition := term()
 		for range rnd.IntN(3) {
 			condition = pick("(%s) && (%s)", "(%s) || (%s)", "!(%s) || (%s)", "(%s) ? (%s) : false")
@@ -175,7 +217,9 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 		provider := providerWith(t, `{"attributeMapping":`+document.Compact(mapping)+`,"attributeCondition":`+document.Compact(condition)+`}`)
 		policy := ""
 		if rnd.IntN(3) > 0 {
-			policy = policyWith(trusttest.Set(pick("attribute.repository_uuid/"+r, "attribute.x/main", "attribute.x/all", "attribute.x/"+r, "attribute.x/"+r+":main", "*")))
+			policy = policyWith(trusttest.Set(pick(
+				"attribute.repository_uuid/"+r, "attribute.x/main", "attribute.x/all", "attribute.x/"+r, "attribute.x/"+r+":main", "*",
+			)))
 		}
 		a, b := pairOf(t, provider, policy)
 		id := trusttest.ClaimsWith(t, "")
@@ -193,7 +237,8 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 				last = b.Judge(stranger, trusttest.Options())
 			}
 			if last.Verdict != trust.Deny {
-				t.Fatalf("passed, and %s of %q with %q is %s\n%s\n%s", stranger.Claims.Subject, stranger.Claims.BranchName, stranger.Claims.Audience, last.Verdict, provider, policy)
+				t.Fatalf("passed, and %s of %q with %q is %s\n%s\n%s",
+					stranger.Claims.Subject, stranger.Claims.BranchName, stranger.Claims.Audience, last.Verdict, provider, policy)
 			}
 		}
 	}
@@ -201,7 +246,6 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 	if passed < pairs/20 {
 		t.Error("too few passed for the search to say much")
 	}
-	_ = e
 }
 
 // gcpStrangers are somebody of each kind of another repository.
@@ -212,7 +256,9 @@ func gcpStrangers() []bitbucket.Identity {
 		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
 			for _, branch := range []string{"main", "feature/x"} {
 				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
-					all = append(all, u.Member(bitbucket.Member{Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch}))
+					all = append(all, u.Member(bitbucket.Member{
+						Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch,
+					}))
 				}
 			}
 		}
@@ -221,17 +267,36 @@ func gcpStrangers() []bitbucket.Identity {
 }
 
 func TestGCPReach(t *testing.T) {
-	u := bitbucket.Universe{Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository, Environments: []bitbucket.Environment{{Name: "production", UUID: trusttest.Environment}}}}}
+	shop := bitbucket.Repository{
+		Name: "shop", UUID: trusttest.Repository, Environments: []bitbucket.Environment{{Name: "production", UUID: trusttest.Environment}},
+	}
+	u := bitbucket.Universe{Repositories: []bitbucket.Repository{shop}}
 	for _, c := range []struct {
 		name, changes, policy string
 		want                  []string
 	}{
-		{"as explain prints it", "", "", []string{"shop/none", "shop/production", "shop/any other environment"}},
-		{"one environment", "", policyWith(trusttest.Set("attribute.deployment/" + trusttest.Repository + ":" + trusttest.Environment)), []string{"shop/production"}},
-		{"nobody in particular", `{"attributeCondition":"true"}`, "", []string{"shop/none", "shop/production", "shop/any other environment", "any other repository/none", "any other repository/any other environment"}},
-		{"two repositories", `{"attributeCondition":"assertion.repositoryUuid in ['` + trusttest.Repository + `','` + trusttest.Other + `']"}`, "",
-			[]string{"shop/none", "shop/production", "shop/any other environment", "unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment"}},
-		{"a branch", `{"attributeCondition":"assertion.repositoryUuid == '` + trusttest.Repository + `' && assertion.branchName == 'main'"}`, "", []string{"shop/none (some)", "shop/production (some)", "shop/any other environment (some)"}},
+		{name: "as explain prints it", want: []string{"shop/none", "shop/production", "shop/any other environment"}},
+		{
+			name: "one environment", policy: policyWith(trusttest.Set("attribute.deployment/" + trusttest.Repository + ":" + trusttest.Environment)),
+			want: []string{"shop/production"},
+		},
+		{
+			name: "nobody in particular", changes: `{"attributeCondition":"true"}`,
+			want: []string{"shop/none", "shop/production", "shop/any other environment", "any other repository/none", "any other repository/any other environment"},
+		},
+		{
+			name:    "two repositories",
+			changes: `{"attributeCondition":"assertion.repositoryUuid in ['` + trusttest.Repository + `','` + trusttest.Other + `']"}`,
+			want: []string{
+				"shop/none", "shop/production", "shop/any other environment",
+				"unlisted repository " + trusttest.Other + "/none", "unlisted repository " + trusttest.Other + "/any other environment",
+			},
+		},
+		{
+			name:    "a branch",
+			changes: `{"attributeCondition":"assertion.repositoryUuid == '` + trusttest.Repository + `' && assertion.branchName == 'main'"}`,
+			want:    []string{"shop/none (some)", "shop/production (some)", "shop/any other environment (some)"},
+		},
 	} {
 		provider, policy := pairOf(t, providerWith(t, c.changes), c.policy)
 		cells := provider.Reach(context.Background(), u)
