@@ -52,7 +52,6 @@ BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 type explained struct {
 	setup.Explanation
 	id       bitbucket.Identity
-	given    setup.Places // as far as the command line tells
 	places   setup.Places // with placeholders
 	now      time.Time
 	duration time.Duration
@@ -75,14 +74,17 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	identity.WarnExpired(c, id, now)
 	warnMissing(c, id)
-	x := explained{e, id, places, places.Known(), now, duration}
 	switch a.Text("format") {
 	case "json":
 		c.Lines(document.Indented(e))
 	case "terraform":
-		c.Lines(x.terraform())
+		text, err := setup.Terraform(id, places, duration)
+		if err != nil {
+			return c.Fail(err, cli.Failed)
+		}
+		c.Lines(text)
 	default:
-		c.Lines(x.text())
+		c.Lines(explained{e, id, places.Known(), now, duration}.text())
 	}
 	return cli.Done
 }
@@ -110,8 +112,12 @@ func Sections(id bitbucket.Identity) ([]Section, error) {
 	if err != nil {
 		return nil, err
 	}
+	terraform, err := setup.Terraform(id, setup.Places{}, time.Hour)
+	if err != nil {
+		return nil, err
+	}
 	x := explained{Explanation: e, id: id, places: setup.Places{}.Known(), duration: time.Hour}
-	return append(x.sections(), Section{"terraform", "Terraform: AWS and Google Cloud", x.terraform()}), nil
+	return append(x.sections(), Section{"terraform", "Terraform: AWS and Google Cloud", terraform}), nil
 }
 
 func (x explained) sections() []Section {
@@ -165,12 +171,10 @@ func (x explained) awsRole() string {
 	text := shell.Document("cat > trust.json", document.Indented(x.AWS.TrustPolicy)) + "\n" +
 		"aws iam create-role --role-name " + setup.RoleName + " --assume-role-policy-document file://trust.json"
 	if x.duration > time.Hour { // the default of MaxSessionDuration
-		text += fmt.Sprintf(" \\\n  --max-session-duration %d", x.seconds())
+		text += fmt.Sprintf(" \\\n  --max-session-duration %d", int(x.duration.Seconds()))
 	}
 	return text
 }
-
-func (x explained) seconds() int { return int(x.duration.Seconds()) }
 
 func (x explained) gcpProvider() string {
 	pool := setup.GCPPoolName(x.places.GCPProjectNumber, x.places.GCPPool)
@@ -196,65 +200,4 @@ func (x explained) okta() string {
 		text += "\n# Whether EQUALS takes one of several audiences is not known: prefer a step with plain `oidc: true`."
 	}
 	return text
-}
-
-// terraform is the configuration of AWS and Google Cloud. What only Terraform's own resources know, it takes from there.
-func (x explained) terraform() string {
-	// JSON is an expression of Terraform's, which has a space before the colon.
-	policy := strings.NewReplacer("\n", "\n  ", `": `, `" : `).Replace(document.Indented(x.AWS.TrustPolicy))
-	if x.given.AWSAccount == "" {
-		arn := document.Tight("arn:aws:iam::" + setup.AccountID + ":oidc-provider/" + strings.TrimPrefix(x.AWS.ProviderURL, "https://"))
-		policy = strings.Replace(policy, arn, "aws_iam_openid_connect_provider.bitbucket.arn", 1)
-	}
-	member := x.GCP.Member
-	if x.given.GCPProjectNumber == "" {
-		member = strings.Replace(member, setup.GCPPoolName(setup.ProjectNumber, x.places.GCPPool),
-			"${google_iam_workload_identity_pool.bitbucket.name}", 1)
-	}
-	var mapping strings.Builder
-	names := slices.Sorted(maps.Keys(x.GCP.AttributeMapping))
-	longest := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
-	for _, name := range names {
-		fmt.Fprintf(&mapping, "    %-*s = %s\n", longest+2, document.Tight(name), document.Tight(x.GCP.AttributeMapping[name]))
-	}
-	return fmt.Sprintf(`resource "aws_iam_openid_connect_provider" "bitbucket" {
-  url            = %q
-  client_id_list = [%q]
-}
-
-resource "aws_iam_role" "bitbucket" {
-  name                 = %q
-  max_session_duration = %d
-  assume_role_policy = jsonencode(%s)
-}
-
-resource "google_iam_workload_identity_pool" "bitbucket" {
-  workload_identity_pool_id = %q
-}
-
-resource "google_iam_workload_identity_pool_provider" "bitbucket" {
-  workload_identity_pool_id          = google_iam_workload_identity_pool.bitbucket.workload_identity_pool_id
-  workload_identity_pool_provider_id = %q
-  attribute_mapping = {
-%s  }
-  attribute_condition = %q
-
-  oidc {
-    issuer_uri        = %q
-    allowed_audiences = [%q]
-  }
-}
-
-data "google_service_account" "bitbucket" {
-  account_id = %q
-}
-
-resource "google_service_account_iam_member" "bitbucket" {
-  service_account_id = data.google_service_account.bitbucket.name
-  role               = "roles/iam.workloadIdentityUser"
-  member             = %q
-}`,
-		x.AWS.ProviderURL, x.AWS.Audience, setup.RoleName, max(3600, x.seconds()), policy,
-		x.places.GCPPool, x.places.GCPProvider, mapping.String(), x.GCP.AttributeCondition, x.GCP.IssuerURI, x.GCP.AllowedAudiences[0],
-		x.places.GCPServiceAccount, member)
 }

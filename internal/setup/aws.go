@@ -24,6 +24,11 @@ func AWSAddAudience(providerARN string, c oidc.Claims) string {
 // AWSProviderPath is the issuer as IAM writes it: in the provider's ARN and before ":sub" and ":aud" in condition keys.
 func AWSProviderPath(c oidc.Claims) string { return strings.TrimPrefix(c.Issuer, "https://") }
 
+// AWSProviderARN is the ARN of the workspace's OIDC provider in an account.
+func AWSProviderARN(c oidc.Claims, partition, account string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, AWSProviderPath(c))
+}
+
 type statement struct {
 	Effect    string
 	Principal struct{ Federated string }
@@ -36,7 +41,7 @@ type statement struct {
 func AWSStatement(c oidc.Claims, partition, account string) string {
 	path := AWSProviderPath(c)
 	s := statement{Effect: "Allow", Action: "sts:AssumeRoleWithWebIdentity"}
-	s.Principal.Federated = fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, path)
+	s.Principal.Federated = AWSProviderARN(c, partition, account)
 	s.Condition = map[string]map[string]string{
 		AWSAudienceOperator(c): {path + ":aud": bitbucket.WorkspaceAudience(c)},
 		"StringLike":           {path + ":sub": bitbucket.Subject(c) + ":*"},

@@ -111,7 +111,11 @@ const (
 
 // GCPMemberName is the member of everything in a pool whose attribute has a value.
 func GCPMemberName(project, pool, key, value string) string {
-	return "principalSet://iam.googleapis.com/" + GCPPoolName(project, pool) + "/" + key + "/" + value
+	return memberIn(GCPPoolName(project, pool), key, value)
+}
+
+func memberIn(poolName, key, value string) string {
+	return "principalSet://iam.googleapis.com/" + poolName + "/" + key + "/" + value
 }
 
 // GCPMapping is the attribute mapping for a provider, in the form of gcloud's --attribute-mapping. The subject is for the
@@ -130,9 +134,14 @@ func GCPCondition(c oidc.Claims) string {
 // GCPMember is the member of a service account's policy, or of any IAM policy, that is this repository, or this
 // deployment environment of it when the step has one. UUIDs keep their braces.
 func GCPMember(c oidc.Claims, projectNumber, pool string) string {
+	return gcpMemberOf(c, GCPPoolName(projectNumber, pool))
+}
+
+// gcpMemberOf is GCPMember in the pool with this resource name.
+func gcpMemberOf(c oidc.Claims, poolName string) string {
 	attribute := "repository_uuid"
 	if c.Environment() != "" {
 		attribute = "deployment"
 	}
-	return GCPMemberName(projectNumber, pool, "attribute."+attribute, bitbucket.Subject(c))
+	return memberIn(poolName, "attribute."+attribute, bitbucket.Subject(c))
 }
