@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/strictyaml"
@@ -55,7 +56,7 @@ func Read(data []byte) ([]Entry, error) {
 
 func entry(v strictyaml.Value) Entry {
 	field := v.Fields("id", "until", "why")
-	e := Entry{ID: field("id").Text(), Why: field("why").Text(), Line: v.Line(), Column: v.Column()}
+	e := Entry{ID: strings.TrimSpace(field("id").Text()), Why: strings.TrimSpace(field("why").Text()), Line: v.Line(), Column: v.Column()}
 	until, err := time.Parse(time.DateOnly, field("until").Text())
 	switch {
 	case e.ID == "":

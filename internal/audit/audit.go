@@ -6,6 +6,7 @@ package audit
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,13 +207,23 @@ func (r *run) report(p report) {
 	if len(p.steps) > 0 {
 		about += "\x00" + p.steps[0].stable()
 	}
-	f.ID = finding.Identify("audit", r.file, f.Rule, about)
+	f.ID = r.identify(f.Rule, about)
 	for n := 2; r.ids[f.ID]; n++ {
-		f.ID = finding.Identify("audit", r.file, f.Rule, about, strconv.Itoa(n))
+		f.ID = r.identify(f.Rule, about, strconv.Itoa(n))
 	}
 	r.ids[f.ID] = true
 	r.found[k] = len(r.all)
 	r.all = append(r.all, f)
+}
+
+// identify is the id of a finding in the file, however the file is spelled. What comes from standard input is the file that
+// Bitbucket reads: a finding of `git show main:bitbucket-pipelines.yml` is the same as one of the checkout.
+func (r *run) identify(parts ...string) string {
+	name := path.Clean(r.file)
+	if name == "-" {
+		name = pipelines.FileName
+	}
+	return finding.Identify(append([]string{"audit", name}, parts...)...)
 }
 
 func rank(s finding.Severity) int {

@@ -60,7 +60,7 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 
 func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message string) Finding {
 	f := Finding{Steps: []string{}}
-	f.ID, f.Rule, f.Severity, f.File, f.Line, f.Column = finding.Identify("audit", r.file, rule.Name, name), rule.Name, rule.Severity, r.file, at.Line, at.Column
+	f.ID, f.Rule, f.Severity, f.File, f.Line, f.Column = r.identify(rule.Name, name), rule.Name, rule.Severity, r.file, at.Line, at.Column
 	f.Message, f.Fix, f.Docs = message, finding.Fix{Kind: finding.Advice, Text: rule.Fix}, finding.Docs(rule.Name)
 	return f
 }
