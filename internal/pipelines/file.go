@@ -89,6 +89,7 @@ func Parse(data []byte) (*File, error) {
 	if err := encoding(data); err != nil {
 		return nil, err
 	}
+	data = version.ReplaceAll(data, []byte("${1}1"))
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	// Nothing is decoded but single values: into structs and maps, a small file can take hours and all memory.
 	var root, second yaml.Node
@@ -107,6 +108,9 @@ func Parse(data []byte) (*File, error) {
 	}
 	return w.file, nil
 }
+
+// version matches a directive of a version that the library refuses and Bitbucket's reader takes (SnakeYAML: every 1.N).
+var version = regexp.MustCompile(`(?m)^(%YAML[ \t]+1\.)[2-9]`)
 
 // encoding refuses what is no UTF-8: the YAML library takes UTF-16, and all places would be wrong.
 func encoding(data []byte) error {
