@@ -44,7 +44,7 @@ func (d Documents) Judge(steps []*audit.Step) []audit.Judgement {
 // rulings are what each document decides about each step with a token. The verdicts about what a step asks for are noted on the
 // step.
 func (d Documents) rulings(documents judge.Documents, steps []*audit.Step) []ruling {
-	only := onlyRole(steps)
+	only := onlyRoles(steps)
 	var all []ruling
 	for _, s := range steps {
 		if !s.Token {
@@ -61,16 +61,16 @@ func (d Documents) rulings(documents judge.Documents, steps []*audit.Step) []rul
 	return all
 }
 
-// onlyRole is the cloud and the role of all that the steps ask for, with a space between them; empty where they ask for several roles.
-func onlyRole(steps []*audit.Step) string {
-	only := ""
+// onlyRoles are, by cloud, the roles that the steps ask for in clouds where they ask for one role only. Of others it is empty.
+func onlyRoles(steps []*audit.Step) map[string]string {
+	only := map[string]string{}
 	for _, s := range steps {
 		for _, a := range s.Asks() {
-			role := a.Cloud + " " + *a.Who
-			if only != "" && only != role {
-				return ""
+			if other, asked := only[a.Cloud]; asked && other != *a.Who {
+				only[a.Cloud] = ""
+			} else if !asked {
+				only[a.Cloud] = *a.Who
 			}
-			only = role
 		}
 	}
 	return only
@@ -118,8 +118,8 @@ func (d Documents) judge(documents judge.Documents, s *audit.Step, m member, cer
 }
 
 // pairs reports whether a document is about what a step asks for: by ARN or by name. A document without a name pairs with the only
-// role of the file.
-func pairs(r trust.Result, a audit.Ask, only string) bool {
+// role that the file asks its cloud for.
+func pairs(r trust.Result, a audit.Ask, only map[string]string) bool {
 	cloud := map[trust.Kind]string{"aws-role": "aws", "gcp-policy": "gcp", "gcp-provider": "gcp", "vault-role": "vault"}[r.Kind]
 	if cloud == "" || a.Cloud != cloud {
 		return false
@@ -129,7 +129,7 @@ func pairs(r trust.Result, a audit.Ask, only string) bool {
 		return who == r.ARN
 	}
 	if r.Name == "" {
-		return only == a.Cloud+" "+who
+		return only[cloud] == who
 	}
 	return who == r.Name || strings.HasSuffix(who, "/"+r.Name) || strings.HasSuffix(r.Name, "/"+who)
 }

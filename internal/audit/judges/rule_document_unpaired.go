@@ -26,8 +26,12 @@ func (d Documents) unpaired(documents judge.Documents, rulings []ruling) []audit
 	var all []audit.Judgement
 	for _, result := range d.judge(documents, &audit.Step{}, member{}, true) {
 		key := name(result)
+		why := "no step of the file asks for it"
+		if result.Name == "" && result.ARN == "" {
+			why = "it has no name, and the file does not ask for exactly one role"
+		}
 		if !asked[key] && result.Kind != "aws-provider" && result.Kind != "gcp-provider" {
-			all = append(all, audit.Judgement{Rule: documentUnpaired(), About: key, Message: title(result) + " is not judged: no step of the file asks for it."})
+			all = append(all, audit.Judgement{Rule: documentUnpaired(), About: key, Message: title(result) + " is not judged: " + why + "."})
 		}
 	}
 	return all
