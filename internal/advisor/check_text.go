@@ -103,7 +103,7 @@ func decided(res trust.Result, id bitbucket.Identity) (t report.Text) {
 	}
 	switch {
 	case found:
-		obstacle(&t, res.Verdict, step, condition, id)
+		obstacle(&t, res.Verdict, step, condition)
 	case res.Verdict == trust.Deny && len(res.Findings) == 0:
 		t.Paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
 	}
@@ -124,7 +124,7 @@ func whose(id bitbucket.Identity, now time.Time) (t report.Text) {
 }
 
 // obstacle shows a condition with what it wants and what the token has, one above the other, and marks where they differ.
-func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition, id bitbucket.Identity) {
+func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition) {
 	state := "does not hold"
 	switch {
 	case v == trust.Undecided:
@@ -134,13 +134,11 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition, 
 	}
 	t.Say(2, fmt.Sprintf("%s %s:", c.Path, state))
 	t.Say(4, c.Key)
-	operator := strings.ToLower(c.Operator)
-	wild := strings.Contains(operator, "like") || strings.Contains(operator, "arn") // to the others a * is a character
 	wants := "wants  "
-	if strings.Contains(operator, "not") {
+	if c.Negated {
 		wants = "bars   "
 	}
-	want, has := closest(c.Expected, c.Actual, wild)
+	want, has := closest(c.Expected, c.Actual, c.Wild)
 	want, has = cli.Visible(want), cli.Visible(has)
 	if len(c.Actual) == 0 {
 		t.Paste(4, wants+cli.Visible(few(c.Expected)))
@@ -148,7 +146,7 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition, 
 			t.Paste(4, "has    nothing: AWS sees no such key")
 		}
 	} else {
-		from, to := difference(want, has, wild)
+		from, to := difference(want, has, c.Wild)
 		want, has, from, to = window(want, has, from, to)
 		t.Paste(4, wants+want)
 		t.Paste(4, "has    "+has)
@@ -160,7 +158,7 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition, 
 		}
 	}
 	if v == trust.Deny {
-		t.Paste(4, "change to: "+cli.Visible(iam.Change(s.Effect, c, id)))
+		t.Paste(4, "change to: "+cli.Visible(c.Change))
 	}
 }
 

@@ -165,15 +165,19 @@ func (s server) checkTrust(_ context.Context, in checkTrust) (checked, error) {
 
 // change is the condition in the identity's way, and what to put in its place.
 func change(r trust.Result, id bitbucket.Identity) (condition, to string) {
-	step, c, ok := iam.Obstacle(r)
+	_, c, ok := iam.Obstacle(r)
 	switch {
 	case ok:
-		condition = fmt.Sprintf("%s on %s wants %s; the token has %s", c.Path, c.Key, strings.Join(c.Expected, " or "), strings.Join(c.Actual, " and "))
-		if len(c.Actual) == 0 {
-			condition = fmt.Sprintf("%s on %s wants %s; AWS sees no such key", c.Path, c.Key, strings.Join(c.Expected, " or "))
+		wants, has := "wants", "the token has "+strings.Join(c.Actual, " and ")
+		if c.Negated {
+			wants = "bars"
 		}
+		if len(c.Actual) == 0 {
+			has = "AWS sees no such key"
+		}
+		condition = fmt.Sprintf("%s on %s %s %s; %s", c.Path, c.Key, wants, strings.Join(c.Expected, " or "), has)
 		if r.Verdict == trust.Deny {
-			to = iam.Change(step.Effect, c, id)
+			to = c.Change
 		}
 	case r.Verdict == trust.Deny && len(r.Findings) == 0:
 		to = judge.Wanted(r.Kind, id)

@@ -99,4 +99,11 @@ type Condition struct {
 	Expected []string `json:"expected"`
 	Actual   []string `json:"actual"` // empty where the identity has no such key
 	Holds    *bool    `json:"holds"`  // null where it depends on something unknown
+
+	Negated bool `json:"-"` // none of the expected values may match
+	Wild    bool `json:"-"` // * and ? in the expected values are wildcards
+
+	// Change is the smallest change that makes a condition hold that fails or, under Deny, stops it from refusing the identity. It is
+	// empty where the condition is not in the way of the identity.
+	Change string `json:"-"`
 }

@@ -40,28 +40,26 @@ func decides(v trust.Verdict, s trust.Step, c trust.Condition) bool {
 	return *s.Matches == applies && *c.Holds == applies
 }
 
-// Change is the smallest change that makes a failing condition of a statement hold for id, or, under Deny, stops it from
-// refusing id.
-func Change(effect string, c trust.Condition, id bitbucket.Identity) string {
-	key := strings.ToLower(c.Key)
-	path := setup.AWSProviderPath(id.Claims)
-	sub, aud := strings.HasSuffix(key, ":sub"), strings.HasSuffix(key, ":aud")
-	foreign := (sub || aud) && key != strings.ToLower(path+c.Key[strings.LastIndex(c.Key, ":"):])
-	operator := strings.ToLower(c.Operator)
-	negated := strings.Contains(operator, "not")
+// change is the smallest change that makes a condition hold that fails or, under Deny, stops it from refusing the identity. It is empty
+// where the condition is not in the way of the identity.
+func (j *roleJudgement) change(effect string, c judgedCondition) string {
+	_, claim, _ := bitbucket.CutLast(c.lower)
+	onSubject, onAudience := c.lower == j.key("sub"), c.lower == j.key("aud")
 	switch {
-	case effect == "Deny":
-		return fmt.Sprintf("remove %s, or make it spare this identity", c.Path)
-	case foreign:
-		return "name the key " + path + c.Key[strings.LastIndex(c.Key, ":"):]
-	case negated:
-		return "remove the value that matches from " + c.Path
-	case sub:
-		return document.Line("StringLike", map[string]string{c.Key: bitbucket.Subject(id.Claims) + ":*"})
-	case aud:
-		return document.Line(setup.AWSAudienceOperator(id.Claims), map[string]string{c.Key: bitbucket.WorkspaceAudience(id.Claims)})
-	case len(c.Actual) == 0:
-		return fmt.Sprintf("remove %s: Bitbucket's tokens do not give AWS %s", c.Path, cmp.Or(c.Key, "this key"))
+	case effect == "Deny" && c.holds == trust.Yes:
+		return fmt.Sprintf("remove %s, or make it spare this identity", c.path)
+	case effect == "Deny" || c.holds != trust.No:
+		return ""
+	case !onSubject && claim == "sub", !onAudience && claim == "aud":
+		return "name the key " + j.request.issuer + ":" + c.key[strings.LastIndex(c.key, ":")+1:]
+	case c.negated:
+		return "remove the value that matches from " + c.path
+	case onSubject:
+		return document.Line("StringLike", map[string]string{c.key: bitbucket.Subject(j.id.Claims) + ":*"})
+	case onAudience:
+		return document.Line(setup.AWSAudienceOperator(j.id.Claims), map[string]string{c.key: bitbucket.WorkspaceAudience(j.id.Claims)})
+	case len(c.actual) == 0:
+		return fmt.Sprintf("remove %s: Bitbucket's tokens do not give AWS %s", c.path, cmp.Or(c.key, "this key"))
 	}
-	return fmt.Sprintf("add the value %s to %s", c.Actual[0], c.Path)
+	return fmt.Sprintf("add the value %s to %s", c.actual[0], c.path)
 }

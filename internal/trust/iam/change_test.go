@@ -51,7 +51,7 @@ func TestChangeMakesItHold(t *testing.T) {
 				t.Errorf("%v: the obstacle is %v", wrong, failing)
 				continue
 			}
-			change := Change(step.Effect, failing, id)
+			change := failing.Change
 			delete(condition, wrong.operator)
 			var right map[string]map[string]any
 			if key, renames := strings.CutPrefix(change, "name the key "); renames {

@@ -73,7 +73,7 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 	j.denied = j.denials()
 	r := trust.Result{Kind: trust.AWSRole, Name: role.name, ARN: role.arn}
 	for _, s := range j.statements {
-		r.Steps = append(r.Steps, s.step())
+		r.Steps = append(r.Steps, j.step(s))
 	}
 	r.Verdict, r.Reason = j.limited(j.verdict())
 	if r.Verdict == trust.Allow {
@@ -175,122 +175,13 @@ func (s statement) covers() trust.Truth {
 	return trust.TruthOf(listed != s.notAction)
 }
 
-// evaluate reports whether a condition holds.
-// Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Creating a condition with multiple keys or
-// values".
-func (r request) evaluate(c condition, variables bool) judgedCondition {
-	actual, present := r.lookup(c.lower)
-	judged := judgedCondition{condition: c, actual: actual, holds: trust.Unknown}
-	switch {
-	case c.match == nil && !c.null:
-		judged.why = fmt.Sprintf("the operator %.60q, which IAM does not know", c.name)
-	case c.null && c.set != single:
-		judged.holds = trust.TruthOf(c.set == forAllValues) // whatever the key has: policy check "Null with qualifier"
-	case present == trust.Unknown:
-		judged.why = fmt.Sprintf("%.100s, and neither the policy nor the token contains it", c.key)
-	case c.null:
-		judged.holds, judged.why = c.nullHolds(present)
-	case present == trust.No && c.set == forAnyValue && c.ifExists:
-		judged.why = fmt.Sprintf("what %s makes of a missing key, which AWS says holds and does not hold", c.name)
-	case present == trust.No:
-		judged.holds = c.holdsWithoutKey()
-	case len(c.values) == 0 && c.set == single && !c.ifExists:
-		judged.why = "a condition without values, of which AWS says both that it holds and that it does not"
-	case len(c.values) == 0:
-		judged.holds = trust.No // policy checks "Empty array condition …"
-	case c.set == single && len(actual) > 1:
-		judged.why = fmt.Sprintf("what %s makes of several values of %.200s, which AWS does not say", c.name, c.key)
-	default:
-		judged.holds, judged.why = r.compare(c, actual, variables)
-	}
-	return judged
-}
-
-// nullHolds reports whether the key is missing, for "true", or there, for "false".
-func (c condition) nullHolds(present trust.Truth) (trust.Truth, string) {
-	holds := trust.No
-	for _, value := range c.values {
-		switch fold(value) {
-		case "true":
-			holds = max(holds, present.Not())
-		case "false":
-			holds = max(holds, present)
-		default:
-			holds = max(holds, trust.Unknown)
-		}
-	}
-	return holds, "Null with a value that is neither true nor false"
-}
-
-// holdsWithoutKey is what becomes of a condition on a key that the request lacks.
-func (c condition) holdsWithoutKey() trust.Truth {
-	switch {
-	case c.ifExists || c.set == forAllValues:
-		return trust.Yes
-	case c.set == forAnyValue:
-		return trust.No
-	}
-	return trust.TruthOf(c.negated)
-}
-
-// compare reports whether what the request has is as the condition's values say. Values count as "or", and with a negated operator
-// none may match.
-func (r request) compare(c condition, actual []string, variables bool) (trust.Truth, string) {
-	why := fmt.Sprintf("what %s makes of this value of %.200s, which AWS does not say", c.name, c.key)
-	holds := trust.TruthOf(c.set != forAnyValue)
-	for _, have := range actual {
-		match := trust.No
-		for _, value := range c.values {
-			want, state := r.expand(value, c.like, variables && c.variable)
-			switch state {
-			case trust.Yes:
-				match = max(match, c.match(want, have))
-				if strings.Contains(have, bitbucket.UUIDForm) {
-					why = "the UUID of the step's deployment environment, which is not known here"
-				}
-			case trust.Unknown:
-				match = max(match, trust.Unknown)
-				why = fmt.Sprintf("a policy variable in %.200q, whose value neither the policy nor the token contains", value)
-			}
-		}
-		if c.negated {
-			match = match.Not()
-		}
-		if c.set == forAnyValue {
-			holds = max(holds, match)
-		} else {
-			holds = min(holds, match)
-		}
-	}
-	return holds, why
-}
-
-// reconcile opens conditions on one key under one operator, spelt in two cases, where they differ: IAM calls that an error
-// (policy check "Duplicate keys with different case") and does not say which counts.
-func reconcile(conditions []judgedCondition) {
-	first := map[string]int{}
-	for i := range conditions {
-		c := &conditions[i]
-		key := fold(c.name) + " " + c.lower
-		at, twice := first[key]
-		if !twice {
-			first[key] = i
-			continue
-		}
-		if other := &conditions[at]; other.holds != c.holds {
-			why := fmt.Sprintf("which spelling of %.200s counts, which AWS does not say", c.key)
-			c.holds, c.why, other.holds, other.why = trust.Unknown, why, trust.Unknown, why
-		}
-	}
-}
-
-// step is the statement in the output.
-func (s judgedStatement) step() trust.Step {
+// step is a statement in the output.
+func (j *roleJudgement) step(s judgedStatement) trust.Step {
 	step := trust.Step{Path: s.path, Effect: s.effect, Matches: s.matches.Pointer()}
 	for _, c := range s.conditions {
 		step.Conditions = append(step.Conditions, trust.Condition{
-			Path: c.path, Operator: c.name, Key: c.key, Holds: c.holds.Pointer(),
-			Expected: c.values, Actual: c.actual,
+			Path: c.path, Operator: c.name, Key: c.key, Expected: c.values, Actual: c.actual, Holds: c.holds.Pointer(),
+			Negated: c.negated, Wild: c.like, Change: j.change(s.effect, c),
 		})
 	}
 	return step
