@@ -11,8 +11,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// Obstacle is the condition that decides a role's verdict: of a refusal the first one that fails, or the first one of a
-// Deny statement that applies; of an undecided verdict the first one that depends on something unknown.
+// Obstacle is the condition that decides the verdict on a role. If the role refuses the identity, it is the first condition of a Deny
+// statement that applies, or else the first that fails. If the verdict is undecided, it is the first that depends on something unknown.
 func Obstacle(r trust.Result) (trust.Step, trust.Condition, bool) {
 	for _, effect := range []string{"Deny", "Allow"} {
 		for _, s := range r.Steps {
@@ -29,6 +29,7 @@ func Obstacle(r trust.Result) (trust.Step, trust.Condition, bool) {
 	return trust.Step{}, trust.Condition{}, false
 }
 
+// decides reports whether a condition is a reason for the verdict.
 func decides(v trust.Verdict, s trust.Step, c trust.Condition) bool {
 	switch {
 	case v == trust.Undecided:

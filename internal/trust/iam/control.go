@@ -9,7 +9,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// longestControl is how many characters a resource control policy can have.
+// longestControl is the longest that a resource control policy can be, in characters.
 // Source: AWS Organizations User Guide, "Quotas for AWS Organizations".
 const longestControl = 5120
 
@@ -20,8 +20,8 @@ type Control struct {
 	policy policy
 }
 
-// ReadControl reads a resource control policy: an object, or a text with one, as `aws organizations describe-policy` has it. What AWS
-// would refuse to store in it is no error: such a policy denies nothing for certain.
+// ReadControl reads a resource control policy: an object, or a string that contains one, as `aws organizations describe-policy` prints it.
+// A policy that AWS would not store is not an error here: it is not certain that it denies anything.
 func ReadControl(f *document.File) (Control, error) {
 	if f.Root.Is(document.Object) {
 		return Control{f.Name, file{data: f.Data, control: true}.policy(f.Root)}, nil
@@ -36,11 +36,11 @@ func ReadControl(f *document.File) (Control, error) {
 	return Control{f.Name, file{data: []byte(f.Root.Text), control: true}.policy(root)}, nil
 }
 
-// Under makes the role be judged together with resource control policies that are attached to its account. It must come before the
-// first judgement.
+// Under has the role judged together with resource control policies that are attached to its account. It must be called before the first
+// judgement.
 func (r *Role) Under(controls []Control) { r.role.controls = controls }
 
-// statements are those of the role's policy, and behind them those of the controls.
+// statements are the statements of the role's policy, followed by the statements of the resource control policies.
 func (r role) statements() []statement {
 	all := slices.Clone(r.policy.statements)
 	for _, c := range r.controls {
@@ -49,7 +49,7 @@ func (r role) statements() []statement {
 	return all
 }
 
-// resources reads whom a statement of a resource control policy is about, and on which resources.
+// resources reads the resources and the principal of a statement of a resource control policy.
 func (d file) resources(p *policy, n *document.Node, s *statement) {
 	resources, not := n.Get("Resource"), n.Get("NotResource")
 	if (resources == nil) == (not == nil) {
@@ -71,8 +71,8 @@ func (d file) resources(p *policy, n *document.Node, s *statement) {
 	}
 }
 
-// control evaluates a Deny of a resource control policy, without its conditions: it is about every principal. Of a policy that AWS would
-// not store, it is not known what is in force in its place.
+// control evaluates a statement of a resource control policy, apart from its conditions. It is about every principal. If AWS would not
+// store the policy, it is not known which policy is in force instead.
 func (j *roleJudgement) control(c Control, s statement) judgedStatement {
 	about, why := j.request.about(s, j.role, c.policy.variables)
 	judged := judgedStatement{statement: s, names: trust.Yes, covers: min(s.covers(), about), why: why}
@@ -99,10 +99,11 @@ func (r request) about(s statement, role role, variables bool) (trust.Truth, str
 	if about != trust.Unknown {
 		return about, ""
 	}
-	return about, "whether the policy's Resource is the role, whose ARN the file does not say or AWS may compare in another way"
+	return about, "whether the policy's Resource matches the role's ARN, which the file does not contain or AWS may compare in another way"
 }
 
-// matchRole compares a pattern with a role's ARN, part by part. What matches only as a whole text, past the borders of parts, is unknown.
+// matchRole compares a pattern with the ARN of a role, part by part. It is unknown whether AWS accepts a match of the whole text in which
+// a wildcard crosses the borders of parts.
 func matchRole(p pattern, role role) trust.Truth {
 	if len(p) > 0 && !slices.ContainsFunc(p, func(r rune) bool { return r != many }) {
 		return trust.Yes
@@ -120,7 +121,7 @@ func matchRole(p pattern, role role) trust.Truth {
 	return got
 }
 
-// denials evaluates what the resource control policies say of the role.
+// denials are the statements of resource control policies that are about the role.
 func (j *roleJudgement) denials() []judgedStatement {
 	var all []judgedStatement
 	for _, c := range j.role.controls {
@@ -137,7 +138,7 @@ func (j *roleJudgement) denials() []judgedStatement {
 	return all
 }
 
-// limited is a verdict within what resource control policies leave of it.
+// limited is a verdict after resource control policies, which can only deny.
 func (j *roleJudgement) limited(v trust.Verdict, reason string) (trust.Verdict, string) {
 	if v == trust.Deny {
 		return v, reason

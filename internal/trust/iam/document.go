@@ -11,14 +11,13 @@ import (
 	"bitbucket-oidc/internal/setup"
 )
 
-// isPolicy reports whether an object is a policy by what every policy has.
+// isPolicy reports whether an object is a policy: it has what every policy has.
 func isPolicy(n *document.Node) bool {
 	version, _ := scalar(n.Get("Version"))
 	return n.Get("Statement") != nil || version == "2012-10-17" || version == "2008-10-17"
 }
 
-// canTrust reports whether the provider can be one of the role's own account: IAM takes no other. A placeholder stands for any
-// account.
+// canTrust reports whether a provider can be in the role's own account: IAM accepts no other. A placeholder stands for any account.
 func (r role) canTrust(p providerARN) bool {
 	partition := p.partition == "aws" || strings.HasPrefix(p.partition, "aws-")
 	if !partition || r.partition != "" && r.partition != p.partition || !isAccount(p.account) {
@@ -27,7 +26,7 @@ func (r role) canTrust(p providerARN) bool {
 	return r.account == "" || r.account == p.account || r.account == setup.AccountID || p.account == setup.AccountID
 }
 
-// A role is what a file says of an IAM role. Only the policy is sure to be there.
+// A role is what a file says about an IAM role. Only the policy is sure to be there.
 type role struct {
 	name       string
 	arn        string
@@ -35,10 +34,10 @@ type role struct {
 	account    string
 	maxSession string // seconds, as written
 	policy     policy
-	controls   []Control // that are attached to the account
+	controls   []Control // resource control policies of the account
 }
 
-// A file is the text that a policy stands in.
+// A file is the text around a policy.
 type file struct {
 	data    []byte
 	control bool // the policy is a resource control policy

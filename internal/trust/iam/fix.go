@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/setup"
 )
 
-// provider is the identity provider of the token's issuer, as the role's policy must name it.
+// provider is the identity provider of the token's issuer, as the role's policy should name it.
 func (j *roleJudgement) provider() providerARN {
 	p := providerARN{j.role.partition, j.role.account, j.request.issuer}
 	for _, s := range j.statements {
@@ -52,8 +52,8 @@ func (j *roleJudgement) audienceFix(negated bool) finding.Fix {
 	return pasted(document.Line(operator, map[string]string{j.request.issuer + ":aud": bitbucket.WorkspaceAudience(j.id.Claims)}))
 }
 
-// claimFix is the condition that fits this identity, on the claim that a key is about: what is not about the audience, AWS can
-// tell from the subject only.
+// claimFix is the condition that fits this identity, on the claim that a key is about. AWS reads everything but the audience from the
+// subject.
 func (j *roleJudgement) claimFix(c condition) finding.Fix {
 	if strings.HasSuffix(c.lower, "aud") {
 		return j.audienceFix(c.negated)
@@ -61,7 +61,7 @@ func (j *roleJudgement) claimFix(c condition) finding.Fix {
 	return j.subjectFix(c.negated)
 }
 
-// likeFix is a condition's value under the operator that knows wildcards.
+// likeFix is the value of a condition under the operator that knows wildcards.
 func likeFix(c condition, value string) finding.Fix {
 	operator := "StringLike"
 	if c.negated {

@@ -36,7 +36,7 @@ type roleJudgement struct {
 	request    request
 	role       role
 	statements []judgedStatement
-	denied     []judgedStatement // what resource control policies deny, each with its file in its path
+	denied     []judgedStatement // statements of resource control policies, each with its file in its path
 
 	// What several rules look at.
 	claimKeys     []claimKey
@@ -44,19 +44,19 @@ type roleJudgement struct {
 	others        *others // nil where the identity does not get in
 }
 
-// A judgedStatement is a statement and what became of it.
+// A judgedStatement is a statement with its result.
 type judgedStatement struct {
 	statement
-	named      bool        // whether it names the token's provider
-	names      trust.Truth // whether it is about whoever that provider vouches for
-	covers     trust.Truth // whether it is about the action
+	named      bool        // it names the token's provider
+	names      trust.Truth // whether it is about identities of that provider
+	covers     trust.Truth // whether it is about AssumeRoleWithWebIdentity
 	conditions []judgedCondition
 	matches    trust.Truth
 	why        string // why matches is unknown
 	sub, aud   guard  // where the statement lets in this issuer's tokens
 }
 
-// A judgedCondition is a condition and what became of it.
+// A judgedCondition is a condition with its result.
 type judgedCondition struct {
 	condition
 	actual []string
@@ -64,7 +64,7 @@ type judgedCondition struct {
 	why    string // why holds is unknown
 }
 
-// judgeRole judges one role. What AWS decides is decided by the steps alone; findings only explain.
+// judgeRole judges one role. The steps alone decide the verdict, as in AWS; findings only explain.
 func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 	j := roleJudgement{id: id, o: o, request: newRequest(id.Claims), role: role}
 	for _, s := range role.policy.statements {
@@ -92,7 +92,7 @@ func judgeRole(role role, id bitbucket.Identity, o trust.Options) trust.Result {
 // key is the condition key of a claim, in lower case.
 func (j *roleJudgement) key(claim string) string { return fold(j.request.issuer) + ":" + claim }
 
-// statement evaluates a statement. Conditions of one about other principals are not looked at.
+// statement evaluates a statement. It does not evaluate the conditions of a statement about other principals.
 func (j *roleJudgement) statement(s statement) judgedStatement {
 	judged := judgedStatement{statement: s, named: j.namesProvider(s), covers: s.covers()}
 	judged.names = judged.aboutWebIdentities()
@@ -107,7 +107,7 @@ func (j *roleJudgement) statement(s statement) judgedStatement {
 	return judged
 }
 
-// hold evaluates the conditions of a statement, and with them whether the statement matches.
+// hold evaluates the conditions of a statement, and whether the statement matches with them.
 func (j *roleJudgement) hold(judged *judgedStatement, variables bool) {
 	for _, c := range judged.statement.conditions {
 		judged.conditions = append(judged.conditions, j.request.evaluate(c, variables))
@@ -121,8 +121,8 @@ func (j *roleJudgement) hold(judged *judgedStatement, variables bool) {
 	}
 }
 
-// namesProvider reports whether a statement names the provider of the token's issuer: by its whole ARN, as IAM User Guide,
-// "AWS JSON policy elements: Principal", has it.
+// namesProvider reports whether a statement names the provider of the token's issuer by its whole ARN.
+// Source: IAM User Guide, "AWS JSON policy elements: Principal".
 func (j *roleJudgement) namesProvider(s statement) bool {
 	return slices.ContainsFunc(s.principals.federated, func(name string) bool {
 		p, ok := parseProviderARN(name)
@@ -130,10 +130,10 @@ func (j *roleJudgement) namesProvider(s statement) bool {
 	})
 }
 
-// everyoneUnsaid is why a statement for everyone may or may not be about a web identity.
-const everyoneUnsaid = `whether AWS takes a web identity for the principal {"AWS": "*"}, which it does not say`
+// everyoneUnsaid is why it is unknown whether a statement for everyone is about a web identity.
+const everyoneUnsaid = `whether the principal {"AWS": "*"} includes web identities, which AWS does not say`
 
-// aboutWebIdentities reports whether a statement is about whoever the token's provider vouches for. Whether everyone is, AWS does not say.
+// aboutWebIdentities reports whether a statement is about identities of the token's provider.
 func (s judgedStatement) aboutWebIdentities() trust.Truth {
 	switch {
 	case s.named:
@@ -187,7 +187,7 @@ func (j *roleJudgement) step(s judgedStatement) trust.Step {
 	return step
 }
 
-// verdict decides: a matching Deny outweighs everything, a matching Allow lets in, and what nothing allows is denied.
+// verdict decides: a matching Deny outweighs everything, a matching Allow lets in, and whoever no statement allows is denied.
 // Source: IAM User Guide, "Policy evaluation logic".
 func (j *roleJudgement) verdict() (trust.Verdict, string) {
 	if refusals := j.role.policy.refusals; len(refusals) > 0 {
@@ -215,7 +215,7 @@ func at(path string) string {
 	return " (" + path + ")"
 }
 
-// strongest is the first of the statements with an effect that match best.
+// strongest is the first of the statements with an effect that match most surely.
 func strongest(all []judgedStatement, effect string) (judgedStatement, trust.Truth) {
 	var best judgedStatement
 	matches := trust.No
@@ -227,7 +227,7 @@ func strongest(all []judgedStatement, effect string) (judgedStatement, trust.Tru
 	return best, matches
 }
 
-// obstacle says in one sentence why no statement allows: what fails first in the first statement that names the provider.
+// obstacle says in one sentence why no statement allows: which condition fails first in the first statement that names the provider.
 func (j *roleJudgement) obstacle() string {
 	for _, s := range j.statements {
 		switch {
@@ -245,29 +245,25 @@ func (j *roleJudgement) obstacle() string {
 	return "No Allow statement names the identity provider " + j.provider().String() + "."
 }
 
-// wants puts a condition's values into words.
+// wants describes the values of a condition.
 func (c judgedCondition) wants() string {
-	words := ""
+	none := ""
 	if c.negated {
-		words = "none of "
+		none = "none of "
 	}
 	switch len(c.values) {
 	case 0:
-		return words + "nothing"
+		return none + "nothing"
 	case 1:
-		return words + fmt.Sprintf("%.300q", c.values[0])
+		return none + fmt.Sprintf("%.300q", c.values[0])
 	}
-	return words + fmt.Sprintf("%.300q or %d other values", c.values[0], len(c.values)-1)
+	return none + fmt.Sprintf("%.300q or %d other values", c.values[0], len(c.values)-1)
 }
 
-// has puts what the token has into words.
+// has describes the values of the token.
 func (c judgedCondition) has() string {
 	if len(c.actual) == 0 {
 		return "no such claim that AWS reads"
 	}
-	quoted := make([]string, len(c.actual))
-	for i, value := range c.actual {
-		quoted[i] = fmt.Sprintf("%q", value)
-	}
-	return strings.Join(quoted, " and ")
+	return trust.Quoted(c.actual)
 }

@@ -11,12 +11,12 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// An operator is how a condition compares. Its zero value is none that IAM knows.
+// An operator is how a condition compares. Its zero value is an operator that IAM does not know.
 type operator struct {
 	set      setOperator
-	ifExists bool // true where the key is missing
-	negated  bool // true where no value matches
-	null     bool // asks whether the key is there, and compares nothing
+	ifExists bool // holds if the key is missing
+	negated  bool // holds if no value matches
+	null     bool // holds if the key is there, or is missing; compares no values
 	variable bool // knows policy variables
 	like     bool // knows wildcards
 	literal  bool // compares strings and takes wildcards literally
@@ -24,11 +24,11 @@ type operator struct {
 	arn      bool
 	boolean  bool // compares true and false, in any case
 
-	// match compares an expected value with one of the request. It is unknown where AWS does not say what comes of the two.
+	// match compares an expected value with a value of the request. It is unknown where AWS does not say whether the two match.
 	match func(want pattern, have string) trust.Truth
 }
 
-// A setOperator says how the values that a request has for one key count together.
+// A setOperator says how an operator compares a key for which the request has several values.
 type setOperator int
 
 const (
@@ -56,12 +56,12 @@ func parseOperator(name string) (operator, bool) {
 	return o, ok && !(o.null && ifExists)
 }
 
-// fold writes a name in small letters, in ASCII only, as IAM does: other characters that Unicode folds into a letter are not it.
+// fold turns a name into lower case, in ASCII only, as IAM does: Unicode folds other characters into letters, IAM does not.
 func fold(name string) string {
 	return strings.Map(small, name)
 }
 
-// small is a letter of ASCII as a small one.
+// small turns a letter of ASCII into lower case.
 func small(r rune) rune {
 	if r >= 'A' && r <= 'Z' {
 		return r + 'a' - 'A'
@@ -69,7 +69,7 @@ func small(r rune) rune {
 	return r
 }
 
-// baseOperator is an operator without the words around it.
+// baseOperator reads the name of an operator without prefix and suffix.
 func baseOperator(name string) (operator, bool) {
 	equals := operator{match: matchText, variable: true, literal: true}
 	anyCase := operator{match: matchTextAnyCase, variable: true, literal: true, anyCase: true}
@@ -118,7 +118,7 @@ func negated(o operator) operator {
 	return o
 }
 
-// ordered is an operator on what has an order.
+// ordered is an operator that compares numbers or dates.
 func ordered(relation string, compare func(have, want string) (int, bool)) (operator, bool) {
 	var holds func(order int) bool
 	switch relation {
@@ -158,8 +158,8 @@ func matchTextAnyCase(want pattern, have string) trust.Truth {
 	return trust.TruthOf(want.matchesAnyCase(have))
 }
 
-// matchARN compares an ARN's six parts one by one, so that a wildcard stays in its part. What AWS makes of a value that is
-// no ARN, such as a subject, is not documented.
+// matchARN compares the six parts of an ARN one by one, so that a wildcard stays in its part. How AWS compares a value that is not an ARN,
+// such as a subject, is not documented.
 func matchARN(want pattern, have string) trust.Truth {
 	parts, wanted := strings.SplitN(have, ":", 6), want.parts(6)
 	if len(parts) < 6 || parts[0] != "arn" {
@@ -176,8 +176,7 @@ func matchARN(want pattern, have string) trust.Truth {
 	return trust.Yes
 }
 
-// matchSomeARN is [matchARN] for an operator that wants a match: whatever AWS makes of a value, one that differs as a text is
-// none.
+// matchSomeARN is [matchARN] for an operator that is not negated: however AWS compares the two, texts that differ do not match.
 func matchSomeARN(want pattern, have string) trust.Truth {
 	if matchText(want, have) == trust.No {
 		return trust.No
@@ -192,8 +191,8 @@ func matchBool(want pattern, have string) trust.Truth {
 	return trust.TruthOf(fold(want.text()) == fold(have))
 }
 
-// matchBinary compares byte for byte with what the policy has in base64. No key of this request is binary, and whether AWS
-// takes a string for its bytes or for their base64 is not documented.
+// matchBinary compares byte for byte with a value that the policy has in base64. No key of this request is binary, and AWS does not
+// document whether it takes a string as bytes or as base64.
 func matchBinary(want pattern, have string) trust.Truth {
 	data, err := base64.StdEncoding.DecodeString(want.text())
 	if err != nil || string(data) == have || want.text() == have {
@@ -202,7 +201,7 @@ func matchBinary(want pattern, have string) trust.Truth {
 	return trust.No
 }
 
-// matchAddress looks for an address in a range. An address without a prefix length is one of /32, of both kinds.
+// matchAddress reports whether an address is in a range. A range without a prefix length has the length 32, in IPv4 and IPv6.
 func matchAddress(want pattern, have string) trust.Truth {
 	text := want.text()
 	if !strings.Contains(text, "/") {
@@ -228,7 +227,7 @@ func compareNumbers(have, want string) (int, bool) {
 	return h.Cmp(w), true
 }
 
-// number reads an integer or a decimal: a fraction or an exponent is neither.
+// number reads an integer or a decimal, but no fraction and no exponent.
 func number(s string) (*big.Rat, bool) {
 	if len(s) > longestNumber || strings.Trim(s, "+-.0123456789") != "" {
 		return nil, false
@@ -242,7 +241,7 @@ func compareDates(have, want string) (int, bool) {
 	return h.Compare(w), ok && ok2
 }
 
-// date reads one of the W3C's forms of ISO 8601, or seconds since 1970. A year alone could be both, and is not read.
+// date reads a form of ISO 8601 that the W3C lists, or seconds since 1970. Four digits could be a year or seconds, so they are not read.
 func date(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
 		if t, err := time.Parse(layout, s); err == nil {

@@ -7,19 +7,19 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// A pattern is a text with wildcards, already told apart from the characters that only look like them.
+// A pattern is a text with wildcards, which differ from the characters that look like them.
 type pattern []rune
 
 // The wildcards of a pattern. Source: IAM User Guide, "IAM JSON policy elements: Condition operators", StringLike.
 const (
-	many rune = -1 - iota // *: any run of characters, an empty one too; it crosses ":" and "/"
+	many rune = -1 - iota // *: any number of characters, also none, also ":" and "/"
 	one                   // ?: exactly one character
 )
 
-// literal is the pattern that only text itself matches.
+// literal is a pattern that matches nothing but the text.
 func literal(text string) pattern { return pattern(text) }
 
-// wildcards is the pattern that text is where * and ? are wildcards.
+// wildcards reads a text in which * and ? are wildcards.
 func wildcards(text string) pattern {
 	p := literal(text)
 	for i, r := range p {
@@ -28,7 +28,7 @@ func wildcards(text string) pattern {
 	return p
 }
 
-// wildcard is the meaning of a character where wildcards count.
+// wildcard is the meaning of a character in a text with wildcards.
 func wildcard(r rune) rune {
 	switch r {
 	case '*':
@@ -39,20 +39,20 @@ func wildcard(r rune) rune {
 	return r
 }
 
-// matches reports whether the whole of text is as the pattern says.
+// matches reports whether the pattern matches the whole text.
 func (p pattern) matches(text string) bool {
 	have := []rune(text)
 	return p.fits(len(have), func(i int, r rune) bool { return have[i] == r })
 }
 
-// matchesAnyCase is matches for readers to whom case means nothing, in ASCII: a character that only Unicode folds into a letter is not it.
+// matchesAnyCase is matches without regard to upper and lower case, in ASCII only: Unicode folds other characters into letters, AWS does not.
 func (p pattern) matchesAnyCase(text string) bool {
 	have := []rune(text)
 	return p.fits(len(have), func(i int, r rune) bool { return small(have[i]) == small(r) })
 }
 
-// matchesForm compares with a text in which [bitbucket.UUIDForm] stands for a UUID that is not known: the pattern matches where
-// wildcards take all of the UUID's digits, and may match where its own characters could be digits.
+// matchesForm compares with a text in which [bitbucket.UUIDForm] stands for a UUID that is not known. The pattern matches if wildcards
+// take all digits of the UUID, and may match if its own characters could be digits.
 func (p pattern) matchesForm(text string, same func(a, b rune) bool) trust.Truth {
 	have := []rune(text)
 	from := len([]rune(text[:strings.Index(text, bitbucket.UUIDForm)]))
@@ -68,13 +68,13 @@ func (p pattern) matchesForm(text string, same func(a, b rune) bool) trust.Truth
 	})))
 }
 
-// fits reports whether the pattern can be laid over length characters, where may says if the character at i can be r.
+// fits reports whether the pattern matches a text of length characters, where may reports whether the character at i can be r.
 //
-// It remembers the last * only: a text between two * is best met as early as possible, so that going back further never
-// helps, and the work is bounded by the product of the lengths however many * there are.
+// It goes back to the last * only: the part of a pattern between two * is best matched as early as possible, so going back further never
+// helps. The work is at most the product of the two lengths, however many * there are.
 func (p pattern) fits(length int, may func(i int, r rune) bool) bool {
 	i, j := 0, 0
-	star, taken := -1, 0 // the last * and where what it takes ends
+	star, taken := -1, 0 // the last *, and where the characters that it takes end
 	for i < length {
 		switch {
 		case j < len(p) && p[j] == many:
@@ -106,7 +106,7 @@ func (p pattern) wild() bool {
 	return false
 }
 
-// parts cuts the pattern at its first colons, into n parts at most.
+// parts cuts the pattern at its colons, into n parts at most.
 func (p pattern) parts(n int) []pattern {
 	var parts []pattern
 	for len(parts) < n-1 {
@@ -123,5 +123,5 @@ func (p pattern) parts(n int) []pattern {
 	return append(parts, p)
 }
 
-// text is the text of a pattern without wildcards.
+// text is the text of a pattern that has no wildcards.
 func (p pattern) text() string { return string(p) }

@@ -9,7 +9,7 @@ import (
 	"bitbucket-oidc/internal/document"
 )
 
-// An policy is a role's trust policy.
+// A policy is the trust policy of a role, or a resource control policy.
 type policy struct {
 	size       int  // in characters, as IAM counts them against its quota
 	variables  bool // whether its version knows policy variables
@@ -17,45 +17,45 @@ type policy struct {
 	refusals   []refusal // why IAM would not store it
 }
 
-// An refusal is a reason for which IAM would not store a policy.
+// A refusal is a reason for which IAM would not store a policy.
 type refusal struct {
 	rule string // empty where no rule is about it
 	path string
-	why  string // goes on "AWS would not store it: "
+	why  string // the end of "AWS would not store this policy: "
 }
 
-// An statement is one of a policy's.
+// A statement is one statement of a policy.
 type statement struct {
 	path       string // such as Statement[0]
 	effect     string
 	principals principals
 	actions    []string
-	notAction  bool // actions are those that the statement leaves out
+	notAction  bool // the statement is about all actions but these
 	conditions []condition
 
 	// Only statements of resource control policies have these.
 	resources   []string
-	notResource bool // resources are those that the statement leaves out
+	notResource bool // the statement is about all resources but these
 }
 
-// principals are whom a statement is about, as far as it concerns web identities.
+// principals are whom a statement is about, as far as web identities are concerned.
 type principals struct {
 	federated []string
 	everyone  bool // {"AWS": "*"}
 	others    bool // accounts, roles, services
 }
 
-// An condition is one operator on one key.
+// A condition is one operator on one key.
 type condition struct {
-	path   string // of the operator
-	name   string // the operator's, as written
+	path   string // the path of the operator
+	name   string // the name of the operator, as written
 	key    string // as written
 	lower  string // the key in lower case: key names have no case
 	values []string
 	operator
 }
 
-// These are the lengths of a role's trust policy: what the quota can be raised to, and what it is by default.
+// These are the quotas for the length of a trust policy, in characters: the highest to which AWS raises it, and the default.
 // Source: IAM User Guide, "IAM and AWS STS quotas".
 const (
 	longestPolicy = 4096
@@ -104,7 +104,7 @@ func (p *policy) refuse(rule, path, why string) {
 	p.refusals = append(p.refusals, refusal{rule, path, why})
 }
 
-// onlyMembers refuses what an object of the policy language does not have. Names of elements have a case.
+// onlyMembers refuses members that an object of the policy language does not have. Their names are case-sensitive.
 func (p *policy) onlyMembers(n *document.Node, path string, names ...string) {
 	for _, m := range n.Members {
 		if !slices.Contains(names, m.Name) {
@@ -229,7 +229,7 @@ func (d file) conditions(p *policy, m document.Member, s *statement) {
 	}
 }
 
-// size counts characters but no white space between them, as IAM does ("Grammar of the IAM JSON policy language", notes).
+// size counts characters without the white space between elements, as IAM does ("Grammar of the IAM JSON policy language", notes).
 func (d file) size(n *document.Node) int {
 	size, depth := 0, 0
 	quoted, escaped := false, false

@@ -18,7 +18,7 @@ type Provider struct {
 	clients []string
 }
 
-// ReadProvider reads what `aws iam get-open-id-connect-provider` prints, and reports whether a file is that. AWS prints the URL
+// ReadProvider reads what `aws iam get-open-id-connect-provider` prints, and reports whether the file is such a print. AWS prints the URL
 // without its scheme (IAM API Reference, GetOpenIDConnectProvider).
 func ReadProvider(f *document.File) (*Provider, bool) {
 	if !f.Root.Get("Url").Is(document.String) || !f.Root.Has("ClientIDList", "ThumbprintList") {
@@ -29,7 +29,7 @@ func ReadProvider(f *document.File) (*Provider, bool) {
 	return p, true
 }
 
-// Kind is that of a provider.
+// Kind is the kind of a provider.
 func (p *Provider) Kind() trust.Kind { return trust.AWSProvider }
 
 // Name is the URL.
@@ -46,5 +46,5 @@ func (p *Provider) Judge(id bitbucket.Identity, _ trust.Options) trust.Result {
 		r.Refuse("aws-aud-mismatch", "ClientIDList", "None of the provider's client ids is an audience of the token.",
 			finding.Fix{Kind: finding.Shell, Text: setup.AWSAddAudience(providerARN{"aws", setup.AccountID, issuer}.String(), id.Claims)})
 	}
-	return p.Place(r.Result(trust.AWSProvider, p.url, "The provider is the token's issuer, and takes its audience."))
+	return p.Place(r.Result(trust.AWSProvider, p.url, "The provider has the URL of the token's issuer, and accepts its audience."))
 }

@@ -8,10 +8,10 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// An request is what AWS knows of a call of AssumeRoleWithWebIdentity while it looks at a role's trust policy.
+// A request is what AWS knows about a call of AssumeRoleWithWebIdentity when it evaluates the role's trust policy.
 type request struct {
 	issuer string              // the provider's URL without the scheme; the start of its condition keys
-	values map[string][]string // by condition key, in lower case: key names have no case
+	values map[string][]string // by condition key in lower case: key names are not case-sensitive
 }
 
 // newRequest is the call that a step with these claims makes.
@@ -29,8 +29,8 @@ func newRequest(c oidc.Claims) request {
 	}}
 }
 
-// lookup is what the request has for a condition key in lower case, and whether it has it: yes, no, or unknown where
-// neither the policy nor the token says.
+// lookup is the values that the request has for a condition key in lower case, and whether it has any: unknown where neither the policy
+// nor the token says so.
 func (r request) lookup(key string) ([]string, trust.Truth) {
 	if values := r.values[key]; len(values) > 0 {
 		return values, trust.Yes
@@ -42,23 +42,23 @@ func (r request) lookup(key string) ([]string, trust.Truth) {
 		key == "sts:rolesessionname", key == "sts:roleauthorizedbyidp":
 		return nil, trust.Unknown
 	}
-	// A claim that AWS does not expose, another provider's key, another service's. Of sts: the action has the two above and, from
-	// claims that Bitbucket's tokens lack, SourceIdentity and TransitiveTagKeys (Service Authorization Reference, AWS STS).
+	// The key is on a claim that AWS does not expose, or of another provider or service. Of the keys of STS, the action has the two above
+	// and, from claims that Bitbucket's tokens lack, SourceIdentity and TransitiveTagKeys (Service Authorization Reference, AWS STS).
 	return nil, trust.No
 }
 
-// isAbsentGlobalKey reports whether a request that is not signed, by no principal of AWS, and without tags lacks a global
-// key. The others are the caller's or the network's, or AWS does not say.
+// isAbsentGlobalKey reports whether a request lacks a global key because it is not signed, no principal of AWS makes it, and it has no
+// tags. Other global keys depend on the caller or the network, or AWS does not say when they are there.
 // Source: IAM User Guide, "AWS global condition context keys", the paragraphs "Availability".
 func isAbsentGlobalKey(key string) bool {
 	if key == "aws:principalaccount" || key == "aws:principaltype" { // "always included in the request context"
 		return false
 	}
 	for _, prefix := range []string{
-		"aws:principal", "aws:multifactorauth", "aws:username", "aws:tokenissuetime", "aws:sourceidentity", // of a signed request
+		"aws:principal", "aws:multifactorauth", "aws:username", "aws:tokenissuetime", "aws:sourceidentity", // only a signed request has these
 		"aws:requesttag/", "aws:tagkeys", // Bitbucket's tokens carry no tags
-		"aws:calledvia", "aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", // of a call that an AWS service makes
-		"aws:ec2instancesource", // of a call signed by an EC2 instance
+		"aws:calledvia", "aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", // only a call by an AWS service has these
+		"aws:ec2instancesource", // only a call signed by an EC2 instance has these
 	} {
 		if strings.HasPrefix(key, prefix) {
 			return true
@@ -67,9 +67,8 @@ func isAbsentGlobalKey(key string) bool {
 	return false
 }
 
-// expand reads one expected value: as wildcards where the operator knows them, with the policy variables in it replaced
-// where the policy's version has them. The answer is no where a variable has no value, so that nothing equals it, and
-// unknown where its value is.
+// expand reads one expected value: with wildcards if the operator knows them, and with its policy variables replaced if the version of
+// the policy has variables. It returns no if a variable has no value, so that nothing matches, and unknown if a value is unknown.
 // Source: IAM User Guide, "IAM policy elements: Variables and tags".
 func (r request) expand(value string, wild, variables bool) (pattern, trust.Truth) {
 	var p pattern
@@ -95,10 +94,10 @@ func (r request) expand(value string, wild, variables bool) (pattern, trust.Trut
 	return p, resolved
 }
 
-// variable is the value of what stands between ${ and }.
+// variable is the value of a policy variable, which is written between ${ and }.
 func (r request) variable(name string) (string, trust.Truth) {
 	if name == "*" || name == "?" || name == "$" {
-		return name, trust.Yes // the characters that otherwise mean something
+		return name, trust.Yes // how a value writes a character that has a meaning
 	}
 	_, fallback, hasFallback := strings.Cut(name, ",")
 	fallback, quoted := unquoted(strings.TrimSpace(fallback))
@@ -111,16 +110,16 @@ func (r request) variable(name string) (string, trust.Truth) {
 	case present == trust.No && !hasFallback:
 		return "", trust.No
 	}
-	return "", trust.Unknown // also: a key with several values, which AWS says cannot be a variable
+	return "", trust.Unknown // also if the key has several values: AWS says that such a key cannot be a variable
 }
 
-// variableKey is the condition key, in lower case, of what stands between ${ and }.
+// variableKey is the condition key of a policy variable, in lower case.
 func variableKey(name string) string {
 	key, _, _ := strings.Cut(name, ",")
 	return fold(strings.TrimSpace(key))
 }
 
-// unquoted takes the single quotes off a variable's default value.
+// unquoted removes the single quotes around the default value of a variable.
 func unquoted(s string) (string, bool) {
 	if len(s) < 2 || s[0] != '\'' || s[len(s)-1] != '\'' {
 		return "", false

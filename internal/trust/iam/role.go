@@ -10,14 +10,14 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// A Role is the trust policy of a role, with what the file says of the role.
+// A Role is the trust policy of a role, with what the file says about the role.
 type Role struct {
 	trust.Source
 	role   role
-	listed bool // among all roles of an account
+	listed bool // one of a list of roles, most of which have nothing to do with Bitbucket
 }
 
-// Read reads the roles of a file, and reports whether it is one of roles: a trust policy, or what `aws iam get-role` or
+// Read reads the roles of a file, and reports whether the file has roles: it is a trust policy, or what `aws iam get-role` or
 // `aws iam list-roles` prints.
 func Read(f *document.File) ([]*Role, bool, error) {
 	root, text := f.Root, file{data: f.Data}
@@ -45,13 +45,13 @@ func Read(f *document.File) ([]*Role, bool, error) {
 	return roles, true, nil
 }
 
-// Kind is that of a role.
+// Kind is the kind of a role.
 func (r *Role) Kind() trust.Kind { return trust.AWSRole }
 
 // Name is the role's name, or empty.
 func (r *Role) Name() string { return r.role.name }
 
-// Longest is how long a session of the role may last, or zero where the file does not say.
+// Longest is how long a session of the role may last, or zero if the file does not say.
 func (r *Role) Longest() time.Duration {
 	seconds, err := strconv.ParseUint(r.role.maxSession, 10, 31)
 	if err != nil {
@@ -60,7 +60,7 @@ func (r *Role) Longest() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// Concerns reports whether a role is worth a result: one of a list is only if it trusts a workspace of Bitbucket.
+// Concerns reports whether a role is worth a result. A role of a list is worth one only if it trusts a workspace of Bitbucket.
 func (r *Role) Concerns(id bitbucket.Identity) bool {
 	return !r.listed || r.role.policy.trustsBitbucket(id)
 }

@@ -7,11 +7,11 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 )
 
-// canBeSubject reports whether there is a subject that the pattern matches.
+// canBeSubject reports whether the pattern matches any subject.
 func (p pattern) canBeSubject() bool { return p.canBeSubjectOf(bitbucket.UUIDForm) }
 
-// canBeSubjectOf reports whether there is a subject of a repository that the pattern matches: {repository}:{step}, or on a
-// deployment step {repository}:{environment}:{step}. Digits may be of any case.
+// canBeSubjectOf reports whether the pattern matches a subject of a repository: {repository}:{step}, or on a deployment step
+// {repository}:{environment}:{step}. Digits may be upper or lower case.
 // Source: Atlassian, "Integrate Pipelines with resource servers using OIDC".
 func (p pattern) canBeSubjectOf(repository string) bool {
 	return slices.ContainsFunc([]string{":" + bitbucket.UUIDForm, ":" + bitbucket.UUIDForm + ":" + bitbucket.UUIDForm}, func(rest string) bool {
@@ -25,9 +25,9 @@ func (p pattern) canBeSubjectOf(repository string) bool {
 	})
 }
 
-// matchesAnyRepository reports whether the pattern matches subjects of whatever repository, if only of some environments or
-// steps; tried with UUIDs that have no digit in common beyond those that make them UUIDs of version 4. A whole UUID in the
-// pattern is of one repository or of its environment.
+// matchesAnyRepository reports whether the pattern matches subjects of every repository, if only of some environments or steps. It tries
+// UUIDs with different digits at every place, but for the digits that make them UUIDs of version 4. A pattern with a whole UUID is for
+// one repository or for its environment.
 func (p pattern) matchesAnyRepository() bool {
 	if len(bitbucket.UUIDs(p.text())) > 0 {
 		return false
@@ -37,7 +37,7 @@ func (p pattern) matchesAnyRepository() bool {
 	}, func(repository string) bool { return !p.canBeSubjectOf(repository) })
 }
 
-// matchesWholeRepository reports whether the pattern matches steps of the repository both on and off deployments.
+// matchesWholeRepository reports whether the pattern matches steps of the repository on deployments and off.
 func (p pattern) matchesWholeRepository(repository string) bool {
 	const other = ":{2b3c4d5e-6f70-4182-93a4-b5c6d7e8f901}"
 	return p.matches(repository+other) && p.matches(repository+other+other)
