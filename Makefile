@@ -21,8 +21,6 @@ unit:
 # What is generated: the tables of variables, pipe.yml, the output of commands, and the pages of rules.
 docs:
 	go test -count=1 ./test -run TestStale -generate
-	go test -count=1 ./internal/judge -run TestPages -pages=../../docs/rules.md
-	go test -count=1 ./internal/audit -run TestPages -pages=../../docs/audit-rules.md
 
 demo:
 	go run ./test/demo

@@ -13,8 +13,7 @@ import (
 	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/finding/findingtest"
-
-	"github.com/rogpeppe/go-internal/txtar"
+	"bitbucket-oidc/internal/pipelines"
 )
 
 // ownRules are the rules of this package: those about accepting have their cases in package accept.
@@ -28,38 +27,36 @@ func TestEachRuleIsOneFile(t *testing.T) {
 	findingtest.FileEach(t, ownRules(), "files", "comments")
 }
 
-// TestRules reads testdata/RULE.txtar: files named "found …", in which the rule finds the lines that end in #! and no others,
-// and files named "trap …", which look like it and in which the rule finds nothing.
+// TestRules reads testdata/RULE.txtar: in a file that is "found …" the rule finds the lines that end in #! and no others. In what is
+// "fixed …" and in what is "trap …", which look like it, the rule finds nothing.
 func TestRules(t *testing.T) {
 	for _, rule := range ownRules() {
-		cases := map[string]int{}
-		for _, file := range archive(t, rule.Name) {
-			kind, _, _ := strings.Cut(file.Name, " ")
-			cases[kind]++
-			t.Run(rule.Name+"/"+file.Name, func(t *testing.T) { find(t, rule, kind, file.Data) })
+		kinds := map[string]int{}
+		for _, c := range cases(t, rule.Name) {
+			kinds[c.Kind]++
+			t.Run(rule.Name+"/"+c.Title, func(t *testing.T) { find(t, rule, c) })
 		}
-		if cases["found"] < 2 || cases["trap"] < 2 {
-			t.Errorf("%s has the cases %v", rule.Name, cases)
+		if kinds[findingtest.Found] < 2 || kinds[findingtest.Fixed] != 1 || kinds[findingtest.Trap] < 2 {
+			t.Errorf("%s has the cases %v", rule.Name, kinds)
 		}
 	}
 }
 
 // TestComments reads testdata/comments.txtar, in which the rule's name stands in front of each title.
 func TestComments(t *testing.T) {
-	cases := map[string]int{}
-	for _, file := range archive(t, "comments") {
-		kind, rest, _ := strings.Cut(file.Name, " ")
-		name, _, _ := strings.Cut(rest, ":")
-		cases[kind+" "+name]++
+	kinds := map[string]int{}
+	for _, c := range cases(t, "comments") {
+		name, _, _ := strings.Cut(c.Title, ":")
+		kinds[c.Kind+" "+name]++
 		i := slices.IndexFunc(accept.Rules(), func(r finding.Rule) bool { return r.Name == name })
 		if i < 0 {
-			t.Fatalf("%s: no such rule", file.Name)
+			t.Fatalf("%s: no such rule", c.Title)
 		}
-		t.Run(file.Name, func(t *testing.T) { find(t, accept.Rules()[i], kind, file.Data) })
+		t.Run(c.Title, func(t *testing.T) { find(t, accept.Rules()[i], c) })
 	}
 	for _, want := range []string{"found accept-incomplete", "trap accept-incomplete", "found accept-unused", "trap accept-unused"} {
-		if cases[want] < 2 {
-			t.Errorf("%d cases %q", cases[want], want)
+		if kinds[want] < 2 {
+			t.Errorf("%d cases %q", kinds[want], want)
 		}
 	}
 }
@@ -95,21 +92,19 @@ type silent []finding.Rule
 func (s silent) Rules() []finding.Rule                 { return s }
 func (s silent) Judge([]*audit.Step) []audit.Judgement { return nil }
 
-func archive(t *testing.T, name string) []txtar.File {
+func cases(t *testing.T, name string) []findingtest.Case {
 	t.Helper()
-	all, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all.Files
+	all, _ := findingtest.Cases(t, filepath.Join("testdata", name+".txtar"), pipelines.FileName)
+	return all
 }
 
 // find holds what the rule finds in a file to the marks of the file.
-func find(t *testing.T, rule finding.Rule, kind string, data []byte) {
+func find(t *testing.T, rule finding.Rule, c findingtest.Case) {
 	t.Helper()
+	data := c.File(pipelines.FileName)
 	want, got := marked(data), map[int]bool{}
-	if kind != "found" && kind != "trap" || (kind == "found") != (len(want) > 0) {
-		t.Fatal("the marks and the name disagree")
+	if (c.Kind == findingtest.Found) != (len(want) > 0) {
+		t.Fatal("the marks and the kind of the case disagree")
 	}
 	harsher := rule.Name == "token-in-clone" || rule.Name == "oidc-on-pull-request" // in the cases that their texts name
 	unmarked := bytes.ReplaceAll(data, []byte(" #!\n"), []byte("\n"))               // a mark is no reason of a comment that accepts

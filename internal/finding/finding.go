@@ -101,14 +101,10 @@ func Identify(parts ...string) string {
 }
 
 // pages is where the rules are described. ACCOUNT is filled in where the pipe is published, as in pipe.yml.
-const pages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/"
+const pages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules/"
 
-// Docs is the URL of a rule's page. Rules of check begin with the cloud that they are about, and those of drift with drift.
-func Docs(rule string) string {
-	of, _, _ := strings.Cut(rule, "-")
-	page := map[string]string{"aws": "rules.md", "gcp": "rules.md", "vault": "rules.md", "drift": "access-map.md"}[of]
-	return pages + cmp.Or(page, "audit-rules.md") + "#" + rule
-}
+// Docs is the URL of a rule's page.
+func Docs(rule string) string { return pages + rule + ".md" }
 
 // Sort orders findings by their place, for output that does not depend on how they were found.
 func Sort(all []Finding) {
