@@ -9,7 +9,7 @@ test: unit demo peers image
 
 unit:
 	test/install strace util-linux mount
-	test -z "$$(gofmt -l pipe internal test)"
+	odd=$$("$$(go env GOROOT)/bin/gofmt" -l pipe internal test) && test -z "$$odd" || { echo "not as gofmt writes it: $$odd"; exit 1; }
 	go vet ./...
 	GOOS=darwin go vet ./...
 	go mod tidy -diff

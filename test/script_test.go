@@ -63,6 +63,8 @@
 //	leaks                      fail if a secret stands in the output of the last run, or below $WORK in a file that
 //	                           may not hold it or that others may read. The end of every story does so as well, for the
 //	                           output of all its runs, and for their command lines
+//
+// The condition [able:PROGRAM] is for what a story cannot do without: whether the program works here, as [able] tries it.
 package test
 
 import (
@@ -104,6 +106,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
+		Condition:           able,
 		Setup:               func(env *testscript.Env) error { return setUp(env, bin, issuer, &done) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":   cmdAccount,
@@ -127,6 +130,24 @@ func TestScripts(t *testing.T) {
 			"umask":     cmdUmask,
 		},
 	})
+}
+
+// able is the condition [able:PROGRAM]: this machine lets the program do what stories need of it. That it is installed is not enough: a
+// container may allow no namespace and no tracer, or have dropped the capability to drop others, and another program may have its name.
+func able(condition string) (bool, error) {
+	tries := map[string]string{
+		"unshare": "unshare -rm sh -c 'mount --bind . .'",
+		"strace":  "strace -f -qq -o /dev/null -e trace=execve,execveat,open,openat true",
+		"setpriv": "test $(id -u) != 0 || setpriv --bounding-set=-all --inh-caps=-all true",
+		"flock":   "flock . true",
+		"busybox": "busybox ash -c :",
+		"git":     "git --version",
+	}
+	try, known := tries[strings.TrimPrefix(condition, "able:")]
+	if !known {
+		return false, fmt.Errorf("unknown condition %q", condition)
+	}
+	return exec.Command("sh", "-c", try).Run() == nil, nil
 }
 
 // worldKey finds the script's own world among its values.

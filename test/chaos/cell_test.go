@@ -36,7 +36,7 @@ type skip string
 
 func (s skip) Error() string { return string(s) }
 
-const needsRoot skip = "only root can give a program a hosts file and a resolver of its own"
+const needsMounts skip = "only root can give a program a hosts file and a resolver of its own, and not in most containers"
 
 func (c *cell) String() string {
 	how := "always"
@@ -311,8 +311,8 @@ func (c *cell) reach(f front, secure bool) error {
 
 // hosts gives the program a hosts file of its own.
 func (c *cell) hosts(ip, host string) error {
-	if !isRoot() {
-		return needsRoot
+	if !mayMount() {
+		return needsMounts
 	}
 	file := filepath.Join(c.dir, "hosts")
 	c.through = inPlaceOf("/etc/hosts", file)
@@ -458,8 +458,8 @@ func noProxy(c *cell) error {
 // names is a resolver that answers with a code, or not at all, until the first failure or for good.
 func names(code byte) func(*cell) error {
 	return func(c *cell) error {
-		if !isRoot() {
-			return needsRoot
+		if !mayMount() {
+			return needsMounts
 		}
 		if c.after > 0 {
 			return skip("its server's name is known from the request before it")

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os/exec"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -224,5 +225,10 @@ func (r *resolver) answer(query []byte) []byte {
 	return answer
 }
 
-// isRoot reports whether the test may change what its programs see of the system.
+// isRoot reports whether the test may act as any user.
 func isRoot() bool { return syscall.Geteuid() == 0 }
+
+// mayMount reports whether the test may change what its programs see of the system: as root, and in no container that forbids it.
+var mayMount = sync.OnceValue(func() bool {
+	return isRoot() && exec.Command("unshare", "--mount", "mount", "--bind", "/etc/hosts", "/etc/hosts").Run() == nil
+})

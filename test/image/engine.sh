@@ -27,14 +27,14 @@ find_client() {
     return 1
 }
 
-# need COMMAND PACKAGE installs a command that is missing.
+# need COMMAND PACKAGE installs a command that is missing. Nothing is removed to make room: docker.io would take the place of another Docker.
 need() {
     if type -p "$1" >/dev/null; then
         return
     fi
     type -p apt-get >/dev/null || skip "$1 is missing, and there is no apt-get to install $2 with"
     echo "installing $2"
-    local install=(apt-get -o DPkg::Lock::Timeout=120 install --quiet --quiet --yes --no-install-recommends "$2")
+    local install=(apt-get -o DPkg::Lock::Timeout=120 install --quiet --quiet --yes --no-install-recommends --no-remove "$2")
     export DEBIAN_FRONTEND=noninteractive
     if ! "${install[@]}" >/dev/null 2>&1; then
         apt-get -o DPkg::Lock::Timeout=120 update >/dev/null 2>&1 || true # install tells what is wrong
