@@ -12,11 +12,11 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// FromToken is the identity that a token states.
+// FromToken is the identity in a token.
 func FromToken(t oidc.Token) Identity { return Identity{Claims: t.Claims, All: t.All()} }
 
-// FromClaims is the identity that a token's claims state, as JSON. A claim that stands twice, also in other letters, small or capital, is
-// an error: readers do not agree which of the two counts.
+// FromClaims is the identity in a token's claims, as JSON. Two claims with the same name are an error, and so are two names that differ
+// only in upper and lower case: readers differ in which of the two they take.
 func FromClaims(data []byte) (Identity, error) {
 	claims, all, err := oidc.ParseClaims(data)
 	if err != nil {
@@ -29,36 +29,36 @@ func FromClaims(data []byte) (Identity, error) {
 	for i, m := range root.Members {
 		for _, other := range root.Members[:i] {
 			if strings.EqualFold(m.Name, other.Name) {
-				return Identity{}, fmt.Errorf("claims: %q and %q are one claim to some readers", other.Name, m.Name)
+				return Identity{}, fmt.Errorf("claims: %q and %q are the same claim for some readers", other.Name, m.Name)
 			}
 		}
 	}
 	return Identity{Claims: claims, All: all}, nil
 }
 
-// Parts are what is known of a step before any pipeline ran. UUIDs may lack their braces.
+// Parts describe a step before any pipeline ran. UUIDs may be without braces.
 type Parts struct {
 	Workspace       string // the slug
 	WorkspaceUUID   string
 	RepositoryUUID  string
 	EnvironmentUUID string // empty unless the step has `deployment:`
-	Branch          string // empty where there is none
+	Branch          string // empty if there is none
 	Audiences       []string
 
-	// SomeEnvironment says that the step has a deployment environment of which only the name is known, and SomeBranch that it runs
-	// on a branch that is not known.
+	// SomeEnvironment says that the step has a deployment environment with an unknown UUID. SomeBranch says that the step runs on an
+	// unknown branch.
 	SomeEnvironment, SomeBranch bool
 
 	Now time.Time
 }
 
-// What differs in every step is made up, and looks like it.
+// UUIDs that are new in every step run are made up, and look made up.
 const (
 	MadeUpStep     = "{00000000-0000-4000-8000-000000000001}"
 	madeUpPipeline = "{00000000-0000-4000-8000-000000000002}"
 )
 
-// Identity is the identity of a step that begins now. Its claims are those that Bitbucket documents.
+// Identity is the identity of a step that begins now. It has the claims that Bitbucket documents.
 func (p Parts) Identity() (Identity, error) {
 	repository, environment := Braced(p.RepositoryUUID), Braced(p.EnvironmentUUID)
 	audience := []string{WorkspaceARI + strings.Trim(Braced(p.WorkspaceUUID), "{}")}
@@ -104,23 +104,23 @@ func (p Parts) Identity() (Identity, error) {
 	return id, err
 }
 
-// MadeUp reports whether the identity was put together, before any step had it.
+// MadeUp reports whether the identity was put together from [Parts].
 func (id Identity) MadeUp() bool { return id.Claims.StepUUID == MadeUpStep }
 
-// An Identity is whom a trust configuration is judged against.
+// An Identity is the claims of a step, for which a trust configuration is judged.
 type Identity struct {
 	Claims oidc.Claims
-	All    map[string]any // every claim as JSON has it, numbers as json.Number
+	All    map[string]any // every claim in the types of package json, with numbers as json.Number
 
-	// Unknown names the claims whose values are not known: what depends on one of them is undecided. Such a claim has no value in
-	// Claims and All, or one in which [UUIDForm] stands for a UUID that is not known.
+	// Unknown names the claims with unknown values: a judgement that depends on one of them is undecided. Such a claim has no value in
+	// Claims and All, or a value in which [UUIDForm] stands for the unknown UUID.
 	Unknown []string
 }
 
-// Knows reports whether the value of a claim, or that the token lacks it, is known.
+// Knows reports whether it is known what value a claim has, or that the token does not have it.
 func (id Identity) Knows(claim string) bool { return !slices.Contains(id.Unknown, claim) }
 
-// Expired says since when the token is expired, or is empty.
+// Expired says when the token expired; it is empty if the token is valid.
 func (id Identity) Expired(now time.Time) string {
 	if id.Claims.Expires.IsZero() || now.Before(id.Claims.Expires) {
 		return ""

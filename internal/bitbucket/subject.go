@@ -8,7 +8,7 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// WorkspaceUUID is the workspace's UUID: the claim, or else what its audience ends in.
+// WorkspaceUUID is the UUID of the workspace: the claim, or else the end of the workspace's audience.
 func WorkspaceUUID(c oidc.Claims) string {
 	if c.WorkspaceUUID != "" {
 		return c.WorkspaceUUID
@@ -21,7 +21,7 @@ func WorkspaceUUID(c oidc.Claims) string {
 	return ""
 }
 
-// CutLast cuts behind the last colon.
+// CutLast splits a text at its last colon.
 func CutLast(s string) (before, after string, found bool) {
 	i := strings.LastIndex(s, ":")
 	if i < 0 {
@@ -30,15 +30,15 @@ func CutLast(s string) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// Slug is the workspace's name in the issuer.
+// Slug is the name of the workspace in the issuer.
 func Slug(c oidc.Claims) string {
 	_, rest, _ := strings.Cut(c.Issuer, "/workspaces/")
 	name, _, _ := strings.Cut(rest, "/")
 	return cmp.Or(name, "workspace")
 }
 
-// LikeSubject reports whether a text has the form of the whole subject of some step, {repository}:{step} or
-// {repository}:{environment}:{step}, with or without braces. {repository}:{environment} of this step is none.
+// LikeSubject reports whether a text has the form of a whole subject, {repository}:{step} or {repository}:{environment}:{step}, with or
+// without braces. The {repository}:{environment} of these claims is not a whole subject.
 func LikeSubject(s string, c oidc.Claims) bool {
 	parts := strings.Split(Unbraced(s), ":")
 	if slices.ContainsFunc(parts, func(part string) bool { return !IsUUID(part) }) {
@@ -47,10 +47,10 @@ func LikeSubject(s string, c oidc.Claims) bool {
 	return len(parts) == 3 || len(parts) == 2 && !strings.EqualFold(parts[1], Unbraced(c.Environment()))
 }
 
-// WorkspaceARI and the workspace's UUID, without braces, are the audience of the workspace's tokens.
+// WorkspaceARI, followed by the UUID of the workspace without braces, is the audience of the workspace's tokens.
 const WorkspaceARI = "ari:cloud:bitbucket::workspace/"
 
-// WorkspaceAudience is the audience that every token of the workspace has, or the token's first one.
+// WorkspaceAudience is the audience that every token of the workspace has. If these claims do not have it, it is their first audience.
 func WorkspaceAudience(c oidc.Claims) string {
 	for _, a := range c.Audience {
 		if strings.HasPrefix(a, WorkspaceARI) {
@@ -60,8 +60,7 @@ func WorkspaceAudience(c oidc.Claims) string {
 	return c.Audience[0]
 }
 
-// Subject is the part of the token's subject that stays the same in every step: {repository}, or
-// {repository}:{environment}.
+// Subject is the part of the subject that is the same in every step: {repository}, or {repository}:{environment}.
 func Subject(c oidc.Claims) string {
 	if env := c.Environment(); env != "" {
 		return c.Repository() + ":" + env

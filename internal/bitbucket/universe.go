@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// A Universe is what is known of a workspace when somebody asks who gets in. The zero Universe knows nothing: the workspace is
-// then the one that a document names, and every repository in it is an unlisted one.
+// A Universe describes a workspace, to find out who in it gets in. The zero Universe knows nothing: the workspace is then the one that a
+// document names, and every repository in it is unlisted.
 type Universe struct {
-	Issuer        string       // of the workspace's tokens; empty: whichever of Bitbucket's issuers a document names
-	WorkspaceUUID string       // with or without braces; empty: the one in an audience that a document names
-	Audience      string       // of every token of the workspace; empty: the one that Bitbucket documents
-	Repositories  []Repository // with names for the words of a cell
+	Issuer        string       // the issuer of the workspace's tokens; empty: the issuer that a document names
+	WorkspaceUUID string       // with or without braces; empty: the UUID in an audience that a document names
+	Audience      string       // the audience of every token of the workspace; empty: the audience that Bitbucket documents
+	Repositories  []Repository // cells are named after them
 
-	// Audiences are those that steps ask for beside the workspace's own. Those that a document names are tried in any case.
+	// Audiences are the audiences that steps ask for in addition to the workspace's. The audiences that a document names are always tried.
 	Audiences []string
 
-	// Branches are names of branches to try beside those that a document names and a made-up one.
+	// Branches are names of branches to try. The branches that a document names and a made-up one are always tried.
 	Branches []string
 
-	// Claims are what tokens have beyond what Bitbucket documents, such as iat and exp.
+	// Claims are further claims of the tokens, such as iat and exp.
 	Claims map[string]any
 
-	// Terse leaves out the cells of repositories that a document does not name and of which nobody gets in.
+	// Terse leaves out the cells of a repository if the document does not name it and nobody of it gets in.
 	Terse bool
 
-	// Now is the time against which a provider's own expiry is compared.
+	// Now is the time with which the expiry of a provider is compared.
 	Now time.Time
 }
 
-// A Repository is one that the caller knows.
+// A Repository is a repository that the caller knows.
 type Repository struct {
-	Name         string // empty: the repository is spoken of as an unlisted one
+	Name         string // empty: the repository is called unlisted
 	UUID         string // with or without braces
 	Environments []Environment
 }
@@ -42,21 +42,21 @@ type Repository struct {
 // An Environment is a deployment environment that the caller knows.
 type Environment struct{ Name, UUID string }
 
-// What stands for what neither a caller nor a document names is made up, and looks like it.
+// Representatives of everything that neither the caller nor a document names are made up, and look made up.
 const (
 	MadeUpAudience  = "https://made-up.example/0ddba11f"
 	MadeUpBranch    = "made-up/0ddba11f"
 	madeUpWorkspace = "{0ddba11f-5eed-4000-8000-00000000000f}"
 )
 
-// MadeUpUUIDs are a repository's, an environment's and a step's that nobody has.
+// MadeUpUUIDs are the UUIDs of a repository, an environment and a step that do not exist.
 func MadeUpUUIDs() [3]string {
 	return [3]string{
 		"{0ddba11f-5eed-4000-8000-000000000001}", "{0ddba11f-5eed-4000-8000-000000000002}", "{0ddba11f-5eed-4000-8000-000000000003}",
 	}
 }
 
-// Normal is the universe with UUIDs as Bitbucket writes them: in braces and small letters.
+// Normal is the universe with its UUIDs in the form of Bitbucket's claims: in braces and in lower case.
 func (u Universe) Normal() Universe {
 	u.WorkspaceUUID = Braced(u.WorkspaceUUID)
 	u.Repositories = slices.Clone(u.Repositories)
@@ -71,7 +71,7 @@ func (u Universe) Normal() Universe {
 	return u
 }
 
-// Known is every UUID that the universe has, in order.
+// Known is every UUID of the universe, sorted.
 func (u Universe) Known() []string {
 	var all []string
 	for _, r := range u.Repositories {
@@ -96,7 +96,7 @@ func (u Universe) Repository(uuid string) (Repository, bool) {
 	return u.Repositories[i], true
 }
 
-// Owner is the repository that has an environment.
+// Owner finds the repository that has an environment.
 func (u Universe) Owner(environment string) (Repository, bool) {
 	i := slices.IndexFunc(u.Repositories, func(r Repository) bool {
 		return slices.ContainsFunc(r.Environments, func(e Environment) bool { return e.UUID == environment })
@@ -107,7 +107,7 @@ func (u Universe) Owner(environment string) (Repository, bool) {
 	return u.Repositories[i], true
 }
 
-// OwnAudience is the audience of every token of the workspace, with a made-up UUID where nobody says the workspace's.
+// OwnAudience is the audience of every token of the workspace. If the UUID of the workspace is not known, the audience has a made-up one.
 func (u Universe) OwnAudience() string {
 	switch {
 	case u.Audience != "":
@@ -118,9 +118,9 @@ func (u Universe) OwnAudience() string {
 	return WorkspaceARI + strings.Trim(madeUpWorkspace, "{}")
 }
 
-// AudienceLists are the lists of audiences that steps of the workspace can have for a document that names some. The workspace's own
-// is in each, and whoever writes a pipeline can add others. The first so many lists are usual: those of steps that ask for none, or
-// for one of the universe's.
+// AudienceLists are the lists of audiences to try for a document that names some audiences. Each list begins with the workspace's own
+// audience, and the author of a pipeline can add others. The first lists, as many as usual says, are those of steps that ask for no
+// audience or for one of the universe's audiences.
 func (u Universe) AudienceLists(named []string) (lists [][]string, usual int) {
 	var own, others []string
 	for _, n := range named {
@@ -160,14 +160,14 @@ func (u Universe) AudienceLists(named []string) (lists [][]string, usual int) {
 	return lists, usual
 }
 
-// A Member is somebody of a workspace.
+// A Member is a step in a workspace.
 type Member struct {
-	Repository, Environment, Step string // UUIDs in braces; no Environment off deployments
+	Repository, Environment, Step string // UUIDs in braces; Environment is empty if the step is not a deployment
 	Audience                      []string
-	Branch                        string // empty: none
+	Branch                        string // empty if there is none
 }
 
-// Member is the identity of somebody of the workspace, with the claims that Bitbucket documents.
+// Member is the identity of a step in the workspace, with the claims that Bitbucket documents.
 func (u Universe) Member(m Member) Identity {
 	claims := map[string]any{}
 	maps.Copy(claims, u.Claims)
@@ -205,7 +205,7 @@ func (u Universe) Member(m Member) Identity {
 	return id
 }
 
-// Around is a universe of which one identity's repository is known, with its environment if it has one.
+// Around is a universe in which only the repository of an identity is known, and its environment if it has one.
 func Around(id Identity) Universe {
 	r := Repository{UUID: id.Claims.Repository()}
 	if e := id.Claims.Environment(); e != "" {

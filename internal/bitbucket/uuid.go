@@ -6,15 +6,15 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// UUIDForm is a UUID as subjects have it, with an x for each hexadecimal digit.
+// UUIDForm is the form of a UUID in a subject, with an x for each hexadecimal digit.
 const UUIDForm = "{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}"
 
-// IsBraced reports whether a text is a UUID in braces and nothing else.
+// IsBraced reports whether a text is one UUID in braces.
 func IsBraced(s string) bool {
 	return len(s) == len(UUIDForm) && s[0] == '{' && s[len(s)-1] == '}' && IsUUID(s[1:len(s)-1])
 }
 
-// StepUUID is the step's UUID without braces: the claim, or else the subject's last part.
+// StepUUID is the UUID of the step without braces: the claim, or else the last part of the subject.
 func StepUUID(c oidc.Claims) string {
 	step := c.StepUUID
 	if i := strings.LastIndex(c.Subject, ":"); step == "" && i >= 0 {
@@ -23,10 +23,10 @@ func StepUUID(c oidc.Claims) string {
 	return Unbraced(step)
 }
 
-// A Span is where in a text a UUID stands, and whether in braces.
+// A Span is the place of a UUID in a text, in bytes.
 type Span struct {
-	Start, End int // without braces
-	Braces     bool
+	Start, End int  // without the braces
+	Braces     bool // whether the UUID is in braces
 }
 
 // UUIDs finds the UUIDs in s.
@@ -45,6 +45,7 @@ func UUIDs(s string) []Span {
 	return all
 }
 
+// IsUUID reports whether a text is one UUID without braces.
 func IsUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -58,9 +59,10 @@ func IsUUID(s string) bool {
 	return true
 }
 
+// Unbraced is a text without its braces.
 func Unbraced(s string) string { return strings.NewReplacer("{", "", "}", "").Replace(s) }
 
-// Braced is a UUID as Bitbucket writes it: in braces and lower case.
+// Braced is a UUID in the form of Bitbucket's claims: in braces and in lower case.
 func Braced(uuid string) string {
 	if uuid == "" {
 		return ""

@@ -1,4 +1,4 @@
-// Package cel evaluates expressions of the Common Expression Language: bounded, and with values that are not known.
+// Package cel evaluates expressions of the Common Expression Language. Each evaluation is bounded, and values may be unknown.
 package cel
 
 import (
@@ -17,8 +17,8 @@ import (
 	"cel.dev/cel-go/ext"
 )
 
-// Bounds of one evaluation. An expression of Google's documentation costs less than 100. What a function makes is charged
-// once it is made, hence the bound on the claims: replace() can square the length of one.
+// Bounds of one evaluation. An expression in Google's documentation costs less than 100. The result of a function is charged only after
+// the function has made it, so the claims are bounded as well: replace() can square the length of a text.
 const (
 	costLimit   = 100_000
 	memoryLimit = 1 << 20 // elements
@@ -31,8 +31,8 @@ type Environment struct {
 	compiled int
 }
 
-// NewEnvironment has CEL's standard functions, those of cel-go's library for strings, and Google's extract. The types of the
-// variables are left to the evaluation, as for anything that comes from JSON.
+// NewEnvironment returns an environment with CEL's standard functions, the functions of cel-go's library for strings, and Google's
+// extract. The types of the variables are not declared, because the values come from JSON.
 func NewEnvironment(variables ...string) (*Environment, error) {
 	options := []cel.EnvOption{ext.Strings(), extractFunction(), cel.EnableMacroCallTracking()}
 	for _, name := range variables {
@@ -45,19 +45,19 @@ func NewEnvironment(variables ...string) (*Environment, error) {
 	return &Environment{env: env}, nil
 }
 
-// A Expression is an expression that compiles.
+// An Expression is an expression that was compiled.
 type Expression struct {
 	tree    *ast.AST
 	program cel.Program
 }
 
-// ErrForeign is that of an expression with a function or a syntax that this environment lacks, and another one may have.
+// ErrForeign is the error of an expression with a function or a syntax that this environment does not have, and another one may have.
 var ErrForeign = errors.New("it uses a function or a syntax that is not known here")
 
 // Compilations is how often the environment compiled an expression.
 func (e *Environment) Compilations() int { return e.compiled }
 
-// Compile compiles source. Its error is one line, without the source, or [ErrForeign].
+// Compile compiles source. Its error is [ErrForeign], or one line that does not quote the source.
 func (e *Environment) Compile(source string) (Expression, error) {
 	e.compiled++
 	compiled, issues := e.env.Compile(source)
@@ -66,7 +66,7 @@ func (e *Environment) Compile(source string) (Expression, error) {
 		if foreign(source, first.Message) {
 			return Expression{}, ErrForeign
 		}
-		text, _, _ := strings.Cut(first.Message, " expecting ") // and then every token that CEL has
+		text, _, _ := strings.Cut(first.Message, " expecting ") // the rest lists every token of CEL
 		return Expression{}, fmt.Errorf("line %d, character %d: %s",
 			first.Location.Line(), first.Location.Column()+1, strings.Join(strings.Fields(text), " "))
 	}
@@ -82,7 +82,7 @@ type Outcome int
 
 const (
 	Known   Outcome = iota
-	Unknown         // it depends on something unknown, or on more work than is done here
+	Unknown         // it depends on an unknown value, or takes more work than is done here
 	Absent          // it reads a key that is not there
 	Failed
 )
@@ -94,8 +94,8 @@ type Result struct {
 	Detail  string // the absent key, or what failed
 }
 
-// Eval evaluates the expression where the variables have the values of known, except for the fields in unknown, such as
-// {"attribute", "repository"}, and for the variables in it that stand without a field.
+// Eval evaluates the expression with the variables in known. Each path in unknown is a field, such as {"attribute", "repository"}, or a
+// whole variable, such as {"request"}, that has a value which is not known.
 func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
 	var patterns []*cel.AttributePatternType
 	for _, path := range unknown {
@@ -127,14 +127,14 @@ func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
 	return Result{Outcome: Failed, Detail: text}
 }
 
-// Kind is the type of the value, in CEL's words.
+// Kind is CEL's name for the type of the value.
 func (r Result) Kind() string { return r.Value.Type().TypeName() }
 
-// Reads are the fields that the value can depend on, such as assertion.sub, and the variables that are read as a whole. has() asks
-// only whether a field is there.
+// Reads are the fields that the value can depend on, such as assertion.sub, and the variables that are read as a whole. A field in has()
+// is left out, because has() asks only whether the field is present.
 func (e Expression) Reads() []string {
 	var all []string
-	inside := map[int64]bool{} // identifiers that were read with their field
+	inside := map[int64]bool{} // identifiers that stand before a field
 	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
 		operand, field, ok := fieldOf(x)
 		switch {
@@ -177,7 +177,7 @@ func (e Expression) Functions() []string {
 	var all []string
 	add := func(x ast.Expr) {
 		if x.Kind() == ast.CallKind {
-			// Operators have names that no one can write, such as _&&_, !_ and @in.
+			// The names of operators cannot be written in an expression: _&&_, !_, @in.
 			if name := x.AsCall().FunctionName(); !strings.ContainsAny(name[:1], "_@!-") {
 				all = append(all, name)
 			}
@@ -191,8 +191,8 @@ func (e Expression) Functions() []string {
 	return slices.Compact(all)
 }
 
-// extractFunction is the function extract of Google's conditions. A template that the documentation does not describe gives a value
-// that is unknown.
+// extractFunction is the function extract of Google's conditions. For a template that the documentation does not describe, the result is
+// unknown.
 func extractFunction() cel.EnvOption {
 	return cel.Function("extract", cel.MemberOverload("string_extract_string",
 		[]*cel.Type{cel.StringType, cel.StringType}, cel.StringType,
@@ -205,8 +205,8 @@ func extractFunction() cel.EnvOption {
 		})))
 }
 
-// extract takes out of text what template has an identifier in braces for: what stands behind the first occurrence of the prefix,
-// up to the first occurrence of the suffix after that. It is empty where prefix or suffix are missing.
+// extract returns the part of text for which template has an identifier in braces: it begins after the first occurrence of the prefix and
+// ends before the next occurrence of the suffix. It is empty if the text has no such prefix or suffix.
 //
 // Source: Google Cloud, "Attribute reference for IAM Conditions", Extract values from attributes.
 func extract(text, template string) (value string, described bool) {
@@ -236,20 +236,20 @@ func isIdentifier(s string) bool {
 	})
 }
 
-// Claims is the claims as CEL has them. It returns false if there are more than are evaluated.
+// Claims converts claims to the types of CEL. It returns false if they are larger than [ClaimSize].
 func Claims(claims map[string]any) (map[string]any, bool) {
 	data, err := json.Marshal(claims)
 	if err != nil || len(data) > ClaimSize {
 		return nil, false
 	}
-	var plain map[string]any // with numbers as CEL's JSON has them: doubles
+	var plain map[string]any // numbers are doubles, as in CEL's JSON
 	if json.Unmarshal(data, &plain) != nil || plain == nil {
 		return nil, false
 	}
 	return plain, true
 }
 
-// Strings is a list of strings.
+// Strings converts a list of strings. It returns false for any other value.
 func Strings(value ref.Val) ([]string, bool) {
 	items, ok := value.(traits.Lister)
 	if !ok {
@@ -266,8 +266,8 @@ func Strings(value ref.Val) ([]string, bool) {
 	return all, true
 }
 
-// foreign reports whether a compiler's message is about a function, alone or in a namespace, or about a syntax, which other
-// environments have. cel-go has no type for this error.
+// foreign reports whether a message of the compiler is about a function, alone or in a namespace, or a syntax that other environments may
+// have. cel-go has no type for this error.
 func foreign(source, message string) bool {
 	if strings.HasPrefix(message, "unsupported syntax") {
 		return true

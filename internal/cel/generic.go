@@ -9,9 +9,9 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 )
 
-// LooksInside names the first function with which the expression tells parts of UUIDs apart, or is empty. Where it is empty, exchanging
-// one UUID that no literal holds for another changes nothing: one UUID stands for all. tells reports whether a field, such as
-// assertion.sub, holds a repository's, an environment's or a step's UUID.
+// LooksInside names the first function with which the expression distinguishes parts of UUIDs. If the result is empty, the expression
+// treats all UUIDs alike that are not in its literals: one of them can be judged for all. tells reports whether a field, such as
+// assertion.sub, holds the UUID of a repository, an environment or a step.
 func (e Expression) LooksInside(tells func(field string) bool) string {
 	found := ""
 	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
@@ -33,7 +33,7 @@ func (e Expression) LooksInside(tells func(field string) bool) string {
 	return found
 }
 
-// touches reports whether a value can hold a UUID: by a field, by a variable of a comprehension, or by all claims at once.
+// touches reports whether a value can hold a UUID: through a field, a variable of a comprehension, or a whole variable.
 func touches(x ast.Expr, tells func(string) bool) bool {
 	found := false
 	inside := map[int64]bool{}
@@ -53,7 +53,8 @@ func touches(x ast.Expr, tells func(string) bool) bool {
 	return found
 }
 
-// generic reports whether a function with these operands, the target first, treats all UUIDs alike that no literal holds.
+// generic reports whether a function with these operands treats all UUIDs alike that are not in its literals. The target of a member
+// function is the first operand.
 func generic(function string, operands []ast.Expr) bool {
 	switch function {
 	case "_==_", "_!=_", "@in", "_in_", "_&&_", "_||_", "!_", "_?_:_", "_+_", "_[_]", "size", "has", "join",
@@ -87,7 +88,7 @@ func generic(function string, operands []ast.Expr) bool {
 	return false
 }
 
-// number reports whether a value is a number whatever the UUIDs are: a literal, or a length.
+// number reports whether a value is a number that does not depend on a UUID: a literal that is not a text, or a length.
 func number(x ast.Expr) bool {
 	switch x.Kind() {
 	case ast.LiteralKind:
@@ -99,8 +100,8 @@ func number(x ast.Expr) bool {
 	return false
 }
 
-// wholeText reports whether a literal holds no part of a UUID: what is left without whole UUIDs is no more than what stands around
-// them, or cannot be in one.
+// wholeText reports whether a literal holds whole UUIDs only, and no part of one. Besides them it may have characters that surround a UUID
+// or that no UUID has.
 func wholeText(text string) bool {
 	for _, span := range spans(text) {
 		text = text[:span.Start] + "#" + text[span.End:]
@@ -112,7 +113,7 @@ func wholeText(text string) bool {
 	return !strings.ContainsAny(text, "0123456789abcdefABCDEF") || strings.Trim(text, "0123456789abcdefABCDEF-{}:") != ""
 }
 
-// wholePattern is wholeText for a regular expression: beside whole UUIDs it has only what is the same for all characters.
+// wholePattern is wholeText for a regular expression: besides whole UUIDs it has only what matches every character alike.
 func wholePattern(text string) bool {
 	text = strings.NewReplacer(`\{`, "⟨", `\}`, "⟩", `\-`, "-", `\:`, ":").Replace(text)
 	for _, span := range spans(text) {
@@ -134,7 +135,7 @@ func spans(text string) []bitbucket.Span {
 	return all
 }
 
-// Texts are the literals of the expression that are texts.
+// Texts are the text literals of the expression.
 func (e Expression) Texts() []string {
 	var all []string
 	ast.PreOrderVisit(e.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {

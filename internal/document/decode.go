@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A Decoder is a type that reads a value in its own way.
+// A Decoder reads a value in its own way.
 type Decoder interface {
 	DecodeNode(n *Node) error
 }
 
-// Decode reads a value into what into points to, by the names that package json would take. It refuses a name that is a known one in
-// other letters, small or capital: the clouds do not know it, and a reader that takes it for the known one would show other
-// settings than the cloud has. Null leaves what is there. Errors name the member and never quote a value.
+// Decode reads a value into the variable that into points to, by the names in its json tags. It refuses a name that differs from a known
+// name only in upper and lower case: the clouds ignore such a name, and a reader that accepts it would show settings that the cloud does
+// not have. Null leaves the variable as it is. Errors name the member and never quote a value.
 func (n *Node) Decode(into any) error {
 	return n.decode("", reflect.ValueOf(into).Elem())
 }

@@ -1,4 +1,4 @@
-// Package document reads a file that the tools of a cloud print as a tree of JSON values with their places.
+// Package document reads the files that the tools of a cloud print, as trees of JSON values with their places.
 package document
 
 import (
@@ -13,11 +13,11 @@ type File struct {
 	Data []byte
 	Root *Node
 
-	lines []int // where each begins, in bytes
-	runes []int // how many characters begin before each block of blockSize bytes
+	lines []int // the offset of each line, in bytes
+	runes []int // the number of characters before each block of blockSize bytes
 }
 
-// blockSize is how much of a file is counted for a place in it. A tool may print all of it on one line.
+// blockSize bounds how many bytes are counted to find the column of a place. A tool may print a whole file on one line.
 const blockSize = 4 << 10
 
 // Read reads a file. See [Parse].
@@ -43,10 +43,10 @@ func ReadAll(name string, data []byte, skip func(value []byte) bool) ([]*File, e
 	return all, nil
 }
 
-// Empty is a file of which nothing is kept.
+// Empty is a file without content.
 func Empty(name string) *File { return newFile(name, nil).With(&Node{Kind: Null}) }
 
-// With is the file with another value in it as its root, whose places are places in the file.
+// With is the file with another root. The places in the root are places in this file.
 func (f *File) With(root *Node) *File {
 	other := *f
 	other.Root = root
@@ -70,7 +70,7 @@ func newFile(name string, data []byte) *File {
 	return f
 }
 
-// before is how many characters begin before a place.
+// before is the number of characters before a place.
 func (f *File) before(place int) int {
 	block := min(place, len(f.Data)-1) / blockSize
 	count := f.runes[block]
@@ -84,7 +84,7 @@ func (f *File) before(place int) int {
 
 // position is the line and the column of a place.
 func (f *File) position(place int) (line, column int) {
-	line, _ = slices.BinarySearch(f.lines, place+1) // the lines that begin at place or before
+	line, _ = slices.BinarySearch(f.lines, place+1) // the number of lines that begin at place or before it
 	return line, 1 + f.before(place) - f.before(f.lines[line-1])
 }
 
@@ -103,8 +103,8 @@ type Place struct {
 	EndLine, EndColumn int
 }
 
-// Locate finds where a path stands below the first of some nodes that has anything of it. Where none has, it is the place of
-// the first node.
+// Locate finds the place of a path. It looks in each node of below in turn, and takes the first node that has at least the beginning of
+// the path. If no node has it, the place is that of the first node.
 func (f *File) Locate(path string, below ...*Node) Place {
 	start, end := f.Root.Start, f.Root.End
 	for i, n := range below {

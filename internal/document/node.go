@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep a document nests: what the clouds' tools print has about ten levels. maxNodes bounds how many values it
-// has: those of an account's 5,000 roles, the most that AWS grants, are half as many.
+// maxDepth bounds how deep a document nests: the clouds' tools print about ten levels. maxNodes bounds how many values a document has: the
+// 5,000 roles of an account, the most that AWS grants, have half as many.
 const (
 	maxDepth = 100
 	maxNodes = 500_000
 )
 
-// A Kind is a kind of JSON value. The zero Kind is that of no value.
+// A Kind is a kind of JSON value. The zero Kind means that there is no value.
 type Kind byte
 
 // The kinds.
@@ -31,7 +31,7 @@ const (
 	Object
 )
 
-// String is the kind in words.
+// String is the name of the kind.
 func (k Kind) String() string {
 	return [...]string{"nothing", "null", "bool", "number", "string", "list", "object"}[k]
 }
@@ -42,7 +42,7 @@ type Node struct {
 	Start, End int // in bytes
 	Members    []Member
 	Items      []*Node
-	Text       string // of a string; of a number or a boolean as written
+	Text       string // the text of a string; a number or a boolean as it is written
 }
 
 // A Member is a name and a value of an object.
@@ -52,8 +52,8 @@ type Member struct {
 	Value *Node
 }
 
-// Parse reads one JSON object. It refuses a name that stands twice in an object: which of the two counts depends on the reader,
-// so that no judgement would be certain. Its errors name the line and never quote a value.
+// Parse reads one JSON object. It refuses an object that has a name twice: readers differ in which of the two they take, so no judgement
+// would be certain. Errors name the line and never quote a value.
 func Parse(data []byte) (*Node, error) {
 	if err := readable(data); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func Parse(data []byte) (*Node, error) {
 	return root, err
 }
 
-// readable refuses what is no text.
+// readable refuses data that is not UTF-8 text.
 func readable(data []byte) error {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
@@ -82,8 +82,8 @@ func readable(data []byte) error {
 	return nil
 }
 
-// ParseAll reads JSON values, objects and lists, one after another: a file has one, or one a line. It is as strict as [Parse]. Values
-// for which skip answers true are not read; skip may be nil.
+// ParseAll reads the JSON values of a file, objects and lists: one value, or one value on each line. It is as strict as [Parse]. Lines for
+// which skip returns true are not read; skip may be nil.
 func ParseAll(data []byte, skip func(value []byte) bool) ([]*Node, error) {
 	if err := readable(data); err != nil {
 		return nil, err
@@ -130,8 +130,8 @@ const blank = " \t\r\n"
 type reader struct {
 	dec   *json.Decoder
 	data  []byte
-	from  int // where the decoder began
-	nodes int // read so far
+	from  int // the offset at which the decoder began
+	nodes int // the number of values that were read
 }
 
 func newReader(data []byte, from int) *reader {
@@ -140,10 +140,10 @@ func newReader(data []byte, from int) *reader {
 	return r
 }
 
-// offset is where the reader is.
+// offset is the place of the reader in the file, in bytes.
 func (r *reader) offset() int { return r.from + int(r.dec.InputOffset()) }
 
-// wrong is an error at the place that was reached.
+// wrong is an error that names the line of the reader.
 func (r *reader) wrong(text string) error {
 	return fmt.Errorf("line %d: %s", 1+bytes.Count(r.data[:r.offset()], []byte("\n")), text)
 }
@@ -177,7 +177,7 @@ func (r *reader) value(depth int) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := r.dec.Token(); err != nil { // the bracket at the end
+		if _, err := r.dec.Token(); err != nil { // the closing bracket
 			return nil, r.wrong("not JSON")
 		}
 	default:
@@ -220,7 +220,7 @@ func (r *reader) members(n *Node, depth int) error {
 	return nil
 }
 
-// next is where the next token begins.
+// next is the place of the next token.
 func (r *reader) next() int {
 	offset := r.offset()
 	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
@@ -229,7 +229,7 @@ func (r *reader) next() int {
 	return offset
 }
 
-// Get is an object's member, or nil.
+// Get is a member of an object, or nil.
 func (n *Node) Get(name string) *Node {
 	if n != nil {
 		for _, m := range n.Members {
@@ -241,7 +241,7 @@ func (n *Node) Get(name string) *Node {
 	return nil
 }
 
-// Has reports whether an object has one of the members.
+// Has reports whether an object has at least one of the members.
 func (n *Node) Has(names ...string) bool {
 	for _, name := range names {
 		if n.Get(name) != nil {
@@ -251,10 +251,10 @@ func (n *Node) Has(names ...string) bool {
 	return false
 }
 
-// Is reports whether there is a value, of this kind.
+// Is reports whether there is a value and it has this kind.
 func (n *Node) Is(kind Kind) bool { return n != nil && n.Kind == kind }
 
-// Any is a value as package json has it, with numbers as [json.Number].
+// Any is the value in the types of package json, with numbers as [json.Number].
 func (n *Node) Any() any {
 	switch n.Kind {
 	case String:
@@ -279,9 +279,9 @@ func (n *Node) Any() any {
 	return nil
 }
 
-// at finds what stands at a path such as Statement[0].Condition.StringLike, as far as the document has it: its range, and
-// whether anything of the path was found. A member's range begins at its name. Names may hold dots, so that the path is read
-// along the document.
+// at finds the range of a path such as Statement[0].Condition.StringLike. If the document has only the beginning of the path, it is the
+// range of that beginning; found reports whether there is any. The range of a member begins at its name. A name may contain dots, so the
+// names of the document decide where the path is split.
 func (n *Node) at(path string) (start, end int, found bool) {
 	for _, m := range n.Members {
 		rest, ok := strings.CutPrefix(path, m.Name)
@@ -306,8 +306,8 @@ func (n *Node) at(path string) (start, end int, found bool) {
 	return n.Start, n.End, false
 }
 
-// At returns a copy of the node, and of all that is in it, that stands where another one does: what was read from the text of a string
-// has its place in the file there.
+// At returns a copy of the node and of everything in it, with the place of another node. It is for values that were read from the text of
+// a string.
 func (n *Node) At(place *Node) *Node {
 	c := &Node{Kind: n.Kind, Start: place.Start, End: place.End, Text: n.Text}
 	for _, m := range n.Members {
@@ -319,7 +319,7 @@ func (n *Node) At(place *Node) *Node {
 	return c
 }
 
-// New returns an object that stands where n does, made of members. Members without a value are left out.
+// New returns an object with the place of n. Members without a value are left out.
 func (n *Node) New(members ...Member) *Node {
 	c := &Node{Kind: Object, Start: n.Start, End: n.End}
 	for _, m := range members {
@@ -330,12 +330,12 @@ func (n *Node) New(members ...Member) *Node {
 	return c
 }
 
-// List returns a list that stands where n does.
+// List returns a list with the place of n.
 func (n *Node) List(items ...*Node) *Node {
 	return &Node{Kind: List, Start: n.Start, End: n.End, Items: items}
 }
 
-// String returns a string that stands where n does.
+// String returns a string with the place of n.
 func (n *Node) String(text string) *Node {
 	return &Node{Kind: String, Start: n.Start, End: n.End, Text: text}
 }

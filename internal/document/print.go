@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Line is a member of a JSON object.
+// Line is a member of a JSON object on one line.
 func Line(name string, value any) string {
 	return Compact(name) + ": " + Compact(value)
 }
 
-// Compact is JSON on one line, with a blank behind each comma and colon.
+// Compact is JSON on one line, with a blank after each comma and colon.
 func Compact(value any) string {
 	var b strings.Builder
 	previous := ""
@@ -35,7 +35,7 @@ func Tight(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Indented is JSON on several lines. The value is made of texts, numbers, lists and objects.
+// Indented is JSON on several lines. The value consists of texts, numbers, lists and objects.
 func Indented(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

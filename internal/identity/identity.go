@@ -82,7 +82,7 @@ func choose(a *cli.Arguments) (source, error) {
 	return source{}, hint.New("more than one identity: "+strings.Join(names, ", "), "give one of "+choices)
 }
 
-// fromStep reads the token of the step from the environment, whose problems are problems of the variables.
+// fromStep reads the token of the step from the environment. Its problems are among the problems of the variables.
 func fromStep(_ context.Context, a *cli.Arguments, _ time.Time) (bitbucket.Identity, error) {
 	g := a.Vars.Group()
 	id := bitbucket.FromToken(g.Token())

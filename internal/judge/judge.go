@@ -1,5 +1,4 @@
-// Package judge lists the kinds of documents that can be judged: it reads files once, and judges them for any number of
-// identities.
+// Package judge lists the kinds of documents that can be judged. It reads files once and judges them for any number of identities.
 package judge
 
 import (
@@ -25,8 +24,8 @@ func Rules() []finding.Rule {
 // Documents are the documents of files, in the order of the files.
 type Documents []trust.Document
 
-// Read reads files. A file that cannot be read as a document of a known kind is an error that names it; errors of all files are
-// joined. A Google provider and the policies beside it are judged together.
+// Read reads files. It returns an error for each file that is not a document of a known kind, joined, and each error names its file. A
+// Google provider and the policies of the same call are judged together.
 func Read(files []trust.File) (Documents, error) {
 	var all Documents
 	var pools []collect.Document
@@ -62,8 +61,8 @@ func Read(files []trust.File) (Documents, error) {
 	return all, errors.Join(errs...)
 }
 
-// Of is what a collected document has that can be judged: the roles of a list, or the first kind of document that it is. What only
-// stands beside others is nothing by itself.
+// Of returns the documents in a collected document: the roles of a list, or one document of the first kind that fits. A document that only
+// adds to others, such as a resource control policy, has none.
 func Of(d collect.Document) ([]trust.Document, error) {
 	switch {
 	case d.Unknown != "":
@@ -83,10 +82,10 @@ func Of(d collect.Document) ([]trust.Document, error) {
 		}
 		return documents, err
 	}
-	return nil, errors.New("it is no document of a known kind")
+	return nil, errors.New("it is not a document of a known kind")
 }
 
-// Beside reports whether a file has only what counts for the documents beside it, and has no verdict of its own.
+// Beside reports whether a file only adds to the other documents of the call and has no verdict of its own.
 func Beside(file trust.File) bool {
 	collected, err := collect.Files(collect.File{Name: file.Name, Data: file.Data})
 	return err == nil && len(collected) > 0 && !slices.ContainsFunc(collected, func(d collect.Document) bool { return d.Kind == "" })
@@ -95,7 +94,7 @@ func Beside(file trust.File) bool {
 // A reader reads the documents of its kind. It returns false if the file is of another kind.
 type reader func(f *document.File) ([]trust.Document, bool, error)
 
-// kinds lists how each kind of document is read.
+// kinds lists the readers, one for each kind of document.
 func kinds() []reader {
 	return []reader{
 		func(f *document.File) ([]trust.Document, bool, error) {
@@ -123,8 +122,8 @@ func one[D trust.Document](d D, ok bool, err error) ([]trust.Document, bool, err
 	return []trust.Document{d}, true, nil
 }
 
-// relate makes the one provider among documents and their policies be judged together. Where there are several providers, the
-// files do not say which one the step goes through. A provider in a pool that takes nobody takes nobody.
+// relate connects providers with the policies and the pools of the same call. A policy is judged through a provider only if there is
+// exactly one: otherwise the files do not say which provider the step uses. A pool that is disabled or deleted closes its providers.
 func (all Documents) relate(pools []collect.Document) {
 	var providers []*wif.Provider
 	var policies []*wif.Policy
@@ -147,7 +146,7 @@ func (all Documents) relate(pools []collect.Document) {
 	}
 }
 
-// under makes resource control policies count for every role: files do not say which account one is attached to.
+// under applies resource control policies to every role: the files do not say which account a policy is attached to.
 func (all Documents) under(controls []iam.Control) {
 	for _, d := range all {
 		if role, ok := d.(*iam.Role); ok {
@@ -156,7 +155,7 @@ func (all Documents) under(controls []iam.Control) {
 	}
 }
 
-// Judge judges every document that concerns an identity.
+// Judge judges each document that concerns the identity.
 func (all Documents) Judge(id bitbucket.Identity, o trust.Options) []trust.Result {
 	var results []trust.Result
 	for _, d := range all {

@@ -7,13 +7,13 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// A reacher is a document that says who gets in. An OIDC provider of IAM's is none: it lets nobody in by itself.
+// A reacher is a document that lets identities in. An OIDC provider of IAM is not one: by itself it lets nobody in.
 type reacher interface {
 	Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell
 }
 
-// Reach finds who gets in through every file, in their order. Where ctx ends or the work grows too large, cells are undecided. A file
-// that cannot be read as a document of a known kind is an error that names it; errors of all files are joined.
+// Reach finds who gets in through each file, in the order of the files. Cells are undecided if ctx ends or if there is too much work.
+// Errors are those of [Read].
 func Reach(ctx context.Context, files []trust.File, u bitbucket.Universe) ([]trust.Reached, error) {
 	documents, err := Read(files)
 	if err != nil {
@@ -22,7 +22,7 @@ func Reach(ctx context.Context, files []trust.File, u bitbucket.Universe) ([]tru
 	return documents.Reach(ctx, u), nil
 }
 
-// Reach finds who gets in through every document. Of a list of roles, those that trust no workspace that is asked about are left out.
+// Reach finds who gets in through each document. Roles that do not trust the workspace of the universe are left out.
 func (all Documents) Reach(ctx context.Context, u bitbucket.Universe) []trust.Reached {
 	var reached []trust.Reached
 	for _, d := range all {

@@ -7,17 +7,17 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// An unknown document is known to be there, and what it says is not: a plan has it only after apply.
+// An unknown document exists, and its content is not known: a Terraform plan knows the content only after apply.
 type unknown struct {
 	trust.Source
 	kind trust.Kind
 	why  string
 }
 
-// Kind is that which it will have.
+// Kind is the kind that the document will have.
 func (u *unknown) Kind() trust.Kind { return u.kind }
 
-// Name is what it is of.
+// Name is the role, or the target that the file names.
 func (u *unknown) Name() string {
 	if n := u.Inner.Get("RoleName"); n != nil {
 		return n.Text
@@ -25,12 +25,12 @@ func (u *unknown) Name() string {
 	return u.Of
 }
 
-// Judge does not guess.
+// Judge is undecided.
 func (u *unknown) Judge(bitbucket.Identity, trust.Options) trust.Result {
 	return u.Place(trust.Result{Kind: u.kind, Name: u.Name(), Verdict: trust.Undecided, Reason: u.why + "."})
 }
 
-// Reach says of everybody that they may get in.
+// Reach is undecided for everybody.
 func (u *unknown) Reach(_ context.Context, w bitbucket.Universe) []trust.Cell {
 	var all []trust.Cell
 	add := func(repository, environment string, deployment bool) {

@@ -8,7 +8,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// Wanted is what a document of a kind must hold to let id in, where no single condition is in the way.
+// Wanted is what a document of a kind must contain to let the identity in. It is for documents in which no single condition is the cause of
+// the denial.
 func Wanted(kind trust.Kind, id bitbucket.Identity) string {
 	c, p := id.Claims, setup.Places{}.Known()
 	switch kind {

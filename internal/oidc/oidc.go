@@ -1,5 +1,4 @@
-// Package oidc reads the identity token of a Bitbucket step. It decodes and never verifies: verifying is for the
-// cloud that the token is meant for.
+// Package oidc reads the identity token of a Bitbucket step. It decodes the token and never verifies it: the cloud does.
 package oidc
 
 import (
@@ -30,7 +29,7 @@ type Token struct {
 	raw    secret.Text
 }
 
-// Claims are what a token says of its step. Only Issuer, Subject, Audience and Expires are always present.
+// Claims are what a token says about its step. Only Issuer, Subject, Audience and Expires are always present.
 //
 // Source: Atlassian, "Integrate Pipelines with resource servers using OIDC". UUIDs are in braces, except in the audience.
 type Claims struct {
@@ -112,8 +111,8 @@ func Parse(raw string) (Token, error) {
 	return Token{raw: secret.New(raw), Claims: claims}, nil
 }
 
-// ParseClaims reads claims that stand by themselves, as JSON. They need not say when their token expires. It returns the
-// claims that it knows, and all claims, with numbers as [json.Number]. Its errors never quote the claims.
+// ParseClaims reads claims without a token, as JSON. They need no expiry. It returns the claims that it knows, and all claims with numbers
+// as [json.Number]. Its errors never quote the claims.
 func ParseClaims(data []byte) (Claims, map[string]any, error) {
 	if len(data) > maxLength {
 		return Claims{}, nil, fmt.Errorf("claims: more than %d characters", maxLength)
@@ -152,7 +151,7 @@ func parseClaims(data []byte) (Claims, error) {
 	}, nil
 }
 
-// allClaims decodes what parseClaims took.
+// allClaims decodes claims that parseClaims accepted.
 func allClaims(data []byte) map[string]any {
 	var all map[string]any
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -180,13 +179,13 @@ func (t Token) Format(f fmt.State, verb rune) { t.raw.Format(f, verb) }
 // MarshalText implements [encoding.TextMarshaler], and so JSON.
 func (t Token) MarshalText() ([]byte, error) { return t.raw.MarshalText() }
 
-// Header is what a token says of its signature. Both texts are the issuer's.
+// Header is what a token says about its signature. The issuer wrote both texts.
 type Header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"` // empty if the token does not say
 }
 
-// Header is the token's own.
+// Header decodes the header of the token.
 func (t Token) Header() Header {
 	var h Header
 	first, _, _ := strings.Cut(t.Reveal(), ".")
@@ -194,13 +193,13 @@ func (t Token) Header() Header {
 	return h
 }
 
-// SHA256 is the token's digest in hexadecimal, by which an audit can recognise the token without holding it.
+// SHA256 is the digest of the token in hexadecimal, so that an audit can recognise the token without having it.
 func (t Token) SHA256() string {
 	sum := sha256.Sum256([]byte(t.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
-// Repository is the repository's UUID in braces: the claim, or else the subject's first part.
+// Repository is the UUID of the repository in braces: the claim, or else the first part of the subject.
 func (c Claims) Repository() string {
 	if c.RepositoryUUID != "" {
 		return c.RepositoryUUID
@@ -209,8 +208,8 @@ func (c Claims) Repository() string {
 	return first
 }
 
-// Environment is the deployment environment's UUID in braces: the claim, or else the middle of a subject of three
-// parts. It is empty when the step is not a deployment.
+// Environment is the UUID of the deployment environment in braces: the claim, or else the middle of a subject with three parts. It is
+// empty when the step is not a deployment.
 func (c Claims) Environment() string {
 	if c.DeploymentEnvironmentUUID != "" {
 		return c.DeploymentEnvironmentUUID
@@ -221,12 +220,12 @@ func (c Claims) Environment() string {
 	return ""
 }
 
-// Identity is the text of what a service's trust configuration must match.
+// Identity is a text with the claims that the trust configuration of a service must match.
 func (c Claims) Identity() string {
 	return fmt.Sprintf("the token says: issuer %s, audience %s, subject %s", c.Issuer, strings.Join(c.Audience, " and "), c.Subject)
 }
 
-// Odd stands for a claim whose value has not the form that Bitbucket writes.
+// Odd replaces the value of a claim that does not have the form that Bitbucket writes.
 const Odd = "NOT-AS-BITBUCKET-WRITES-IT"
 
 // Pasteable are the claims with [Odd] instead of each value that must not get into a policy or a condition that people paste: a quote
@@ -250,7 +249,7 @@ func (c Claims) Pasteable() Claims {
 	return c
 }
 
-// Age is the advice for an expired token: when it expired, how old the step is, and what to do.
+// Age is the advice about an expired token: when it expired, how old the step is, and what to do.
 func (c Claims) Age(now time.Time) string {
 	text := "the token expired at " + c.Expires.Format(time.RFC3339)
 	if !c.IssuedAt.IsZero() {

@@ -38,7 +38,7 @@ func lookup(claims map[string]any, name string, pointer bool) (any, bool) {
 	return value, value != nil
 }
 
-// items is a value as a list: one value is a list of one.
+// items converts a value to a list: a single value is a list of one.
 func items(value any) []any {
 	if items, ok := value.([]any); ok {
 		return items
@@ -46,7 +46,7 @@ func items(value any) []any {
 	return []any{value}
 }
 
-// isScalar reports whether a value can be compared.
+// isScalar reports whether Vault compares a value: a text, a boolean or a number.
 func isScalar(value any) bool {
 	switch value.(type) {
 	case string, bool, json.Number:
@@ -60,7 +60,7 @@ func isText(value any) bool {
 	return ok
 }
 
-// texts are the texts among a bound claim's values.
+// texts are the texts among the values of a bound claim.
 func texts(value any) []string {
 	var all []string
 	for _, item := range items(value) {
@@ -93,7 +93,7 @@ func glob(pattern, text string) bool {
 	return strings.HasSuffix(text, parts[last])
 }
 
-// shown is a value in a message.
+// shown formats a value for a message.
 func shown(value any) string {
 	var shown []string
 	for _, item := range items(value) {

@@ -12,11 +12,11 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// role is what `vault read -format=json auth/jwt/role/NAME` prints under "data". The role's name is not in it.
+// role is what `vault read -format=json auth/jwt/role/NAME` prints under "data". It does not contain the name of the role.
 //
 // Source: hashicorp/vault-plugin-auth-jwt, path_role.go.
 type role struct {
-	RoleType         string         `json:"role_type"` // jwt or oidc; Vault shows old roles that have none as jwt
+	RoleType         string         `json:"role_type"` // jwt or oidc; Vault shows jwt for old roles without a type
 	BoundAudiences   list           `json:"bound_audiences"`
 	BoundSubject     string         `json:"bound_subject"`
 	BoundClaimsType  string         `json:"bound_claims_type"` // string or glob
@@ -24,14 +24,14 @@ type role struct {
 	UserClaim        string         `json:"user_claim"`
 	UserClaimPointer bool           `json:"user_claim_json_pointer"`
 	GroupsClaim      string         `json:"groups_claim"`
-	ClaimMappings    map[string]any `json:"claim_mappings"` // of claims to metadata
+	ClaimMappings    map[string]any `json:"claim_mappings"` // from claims to metadata
 	BoundCIDRs       list           `json:"token_bound_cidrs"`
 }
 
-// A list is a list, or a text with commas, which Vault takes when a role is written.
+// A list is a list, or a text with commas, which Vault accepts when a role is written.
 type list []string
 
-// DecodeNode reads either.
+// DecodeNode reads a list or a text.
 func (l *list) DecodeNode(n *document.Node) error {
 	if !n.Is(document.String) {
 		return n.Decode((*[]string)(l))
@@ -44,7 +44,7 @@ func (l *list) DecodeNode(n *document.Node) error {
 	return nil
 }
 
-// A Role is a role of Vault's JWT auth method. Whether Vault trusts the issuer is in the method's configuration, not in the role.
+// A Role is a role of Vault's JWT auth method. The issuer that Vault trusts is in the configuration of the method, not in the role.
 type Role struct {
 	trust.Source
 	role role

@@ -7,22 +7,22 @@ type memberKind int
 
 const (
 	other       memberKind = iota // nothing of a workload identity pool
-	wholePool                     // everything
+	wholePool                     // every identity
 	oneSubject                    // one google.subject
 	oneGroup                      // one of google.groups
 	ofAttribute                   // one value of one attribute
 )
 
-// A member is a member of a binding, taken apart.
+// A member is a member of a binding, in its parts.
 type member struct {
 	poolPath
 	kind  memberKind
-	key   string // of the mapping, such as attribute.repository
+	key   string // in the mapping, such as attribute.repository
 	value string
 }
 
 // parseMember reads principal://iam.googleapis.com/…/subject/VALUE, and principalSet://iam.googleapis.com/… with group/VALUE,
-// attribute.NAME/VALUE or *. Values may hold slashes.
+// attribute.NAME/VALUE or *. Values may contain slashes.
 //
 // Source: Google Cloud, "Principal identifiers".
 func parseMember(s string) member {

@@ -8,14 +8,14 @@ import (
 	"bitbucket-oidc/internal/setup"
 )
 
-// A poolPath is what a provider or a member names. An empty part is one that the file does not say.
+// A poolPath is the name of a pool or a provider. A part is empty if the file does not say it.
 type poolPath struct {
 	project  string // the number
 	pool     string
 	provider string // empty in a member's name
 }
 
-// parsePoolPath reads projects/NUMBER/locations/global/workloadIdentityPools/POOL[/providers/PROVIDER], and what stands behind.
+// parsePoolPath reads projects/NUMBER/locations/global/workloadIdentityPools/POOL[/providers/PROVIDER], and returns the rest of the text.
 func parsePoolPath(s string) (name poolPath, rest string, ok bool) {
 	parts := strings.SplitN(s, "/", 7)
 	if len(parts) < 6 || parts[0] != "projects" || parts[2] != "locations" || parts[3] != "global" || parts[4] != "workloadIdentityPools" {
@@ -31,7 +31,7 @@ func parsePoolPath(s string) (name poolPath, rest string, ok bool) {
 	return name, rest, true
 }
 
-// fits reports whether two names can be of the same thing. A placeholder stands for any value, and so does what a file does not say.
+// fits reports whether two names can name the same thing. A placeholder and an empty part fit any value.
 func (n poolPath) fits(other poolPath) bool {
 	same := func(a, b, placeholder string) bool {
 		return a == b || a == "" || b == "" || a == placeholder || b == placeholder
@@ -44,7 +44,7 @@ func (n poolPath) numbered() bool {
 	return n.project == setup.ProjectNumber || n.project != "" && strings.Trim(n.project, "0123456789") == ""
 }
 
-// known fills in placeholders for what is not known.
+// known fills in placeholders for empty parts.
 func (n poolPath) known() poolPath {
 	p := setup.Places{GCPProjectNumber: n.project, GCPPool: n.pool, GCPProvider: n.provider}.Known()
 	return poolPath{project: p.GCPProjectNumber, pool: p.GCPPool, provider: p.GCPProvider}

@@ -11,7 +11,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// Reach finds who gets in through the provider, whatever policies grant.
+// Reach finds who gets in through the provider, without regard to policies.
 func (p *Provider) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 	u.Issuer = p.issuerFor(u)
 	o := trust.Options{Now: u.Now}
