@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"path/filepath"
 
 	"bitbucket-oidc/internal/hint"
@@ -30,20 +31,47 @@ func (v *Vars) Authorities(name string) (*x509.CertPool, string) {
 	return v.authorities(name, file), file
 }
 
-// authorities is nil for no file. What SSL_CERT_FILE names Go reads by itself, and says nothing of what it cannot read.
+// authorities is nil for no file, or one that cannot be used.
 func (v *Vars) authorities(name, file string) *x509.CertPool {
-	if file == "" || v.isOdd(name) {
-		return nil
-	}
-	advice := name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
-	pem, err := nowait.Read(file, maxBundle)
-	if err != nil {
-		v.Add(hint.New(name+": the file cannot be read", advice))
+	text := v.bundle(name, file)
+	if text == nil {
 		return nil
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		v.Add(hint.New(name+": no certificate in the file", advice))
+	if !roots.AppendCertsFromPEM(text) {
+		v.Add(noCertificate(name))
 	}
 	return roots
+}
+
+// bundle is the text of a file of certificates; nil for no file, or one that cannot be read.
+func (v *Vars) bundle(name, file string) []byte {
+	if file == "" || v.isOdd(name) {
+		return nil
+	}
+	text, err := nowait.Read(file, maxBundle)
+	if err != nil {
+		v.Add(hint.New(name+": the file cannot be read", certificateAdvice(name)))
+		return nil
+	}
+	return text
+}
+
+func noCertificate(name string) error {
+	return hint.New(name+": no certificate in the file", certificateAdvice(name))
+}
+
+func certificateAdvice(name string) string {
+	return name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
+}
+
+// holdsCertificate reports whether a text has a certificate that Go will use. It parses none after the first one: Go parses them all, which
+// takes some milliseconds for the public ones.
+func holdsCertificate(text []byte) bool {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if _, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" && len(block.Headers) == 0 {
+			return true
+		}
+	}
+	return false
 }

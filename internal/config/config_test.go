@@ -26,7 +26,7 @@ func vars(variables ...string) *Vars {
 func TestPrepare(t *testing.T) {
 	for _, entry := range []string{
 		"BITBUCKET_CLONE_DIR= /build ", "HTTPS_PROXY= ", "https_proxy=", "NO_PROXY= a, b ", "SSL_CERT_FILE= ci/ca.pem ", "GOOGLE_API_USE_MTLS_ENDPOINT=always",
-		"EXPERIMENTAL_GOOGLE_API_USE_S2A=true", "TZ=/build/zone",
+		"EXPERIMENTAL_GOOGLE_API_USE_S2A=true", "TZ=/build/zone", "SSL_CERT_DIR=/etc/ssl/certs",
 	} {
 		name, value, _ := strings.Cut(entry, "=")
 		t.Setenv(name, value)
@@ -34,7 +34,7 @@ func TestPrepare(t *testing.T) {
 	Prepare()
 	for name, want := range map[string]string{
 		"HTTPS_PROXY": "", "https_proxy": "", "NO_PROXY": "a, b", "SSL_CERT_FILE": "/build/ci/ca.pem", "GOOGLE_API_USE_MTLS_ENDPOINT": "",
-		"EXPERIMENTAL_GOOGLE_API_USE_S2A": "", "TZ": "",
+		"EXPERIMENTAL_GOOGLE_API_USE_S2A": "", "TZ": "", "SSL_CERT_DIR": "/dev/null",
 	} {
 		if got, isSet := os.LookupEnv(name); got != want || isSet != (want != "") {
 			t.Errorf("%s is %q (%t), want %q", name, got, isSet, want)

@@ -30,7 +30,14 @@ func Prepare() {
 			_ = os.Setenv(name, value)
 		}
 	}
+	if os.Getenv("SSL_CERT_DIR") == "" {
+		_ = os.Setenv("SSL_CERT_DIR", noFolder)
+	}
 }
+
+// noFolder in SSL_CERT_DIR keeps Go from reading /etc/ssl/certs beside the one file of authorities. The image's file lies there and would
+// be parsed a second time, and would count beside the file that SSL_CERT_FILE names.
+const noFolder = "/dev/null"
 
 // liesIn reports whether one of several folders lies in the build directory. Elsewhere a folder may be a link to there, so that
 // SSL_CERT_DIR counts for nothing: SSL_CERT_FILE is the way to name authorities.
@@ -57,8 +64,10 @@ func (v *Vars) Network() {
 	for _, name := range []string{"SSL_CERT_FILE", "NO_PROXY"} {
 		v.Text(name) // says so if the text cannot be meant
 	}
-	v.authorities("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE")))
-	if dirs := v.value("SSL_CERT_DIR"); dirs != "" && liesIn(v.CloneDir(), dirs) { // Go would read whatever the checkout has there, to its end
+	if text := v.bundle("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE"))); text != nil && !holdsCertificate(text) {
+		v.Add(noCertificate("SSL_CERT_FILE"))
+	}
+	if dirs := v.value("SSL_CERT_DIR"); dirs != "" && dirs != noFolder && liesIn(v.CloneDir(), dirs) { // Go would read whatever the checkout has there, to its end
 		v.Add(hint.New("SSL_CERT_DIR: a folder in the build directory", "put the certificates into one PEM file and name it in SSL_CERT_FILE"))
 	}
 	name, value := "HTTPS_PROXY", v.Text("HTTPS_PROXY")

@@ -60,7 +60,7 @@ func General() []Group {
 // Standard are the variables that Go and its libraries read by themselves.
 func Standard() Group {
 	return Group{Name: "standard", Title: "Proxies and certificates", Variables: []Variable{
-		{Name: "SSL_CERT_FILE", Context: true, Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for every cloud."},
+		{Name: "SSL_CERT_FILE", Context: true, Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for every cloud, in place of the public ones."},
 		{Name: "HTTPS_PROXY", Context: true, Means: "URL of the proxy for all requests."},
 		{Name: "NO_PROXY", Context: true, Means: "Hosts to reach without the proxy, separated by commas."},
 	}}

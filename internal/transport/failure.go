@@ -82,7 +82,7 @@ func failure(req *http.Request, err error) *Error {
 		e.passes = refusal >= 500
 	case errors.As(err, &unknown):
 		e.Reason = "its certificate is signed by an unknown authority"
-		e.Advice = "a proxy that opens TLS, or a server with a private authority, needs that authority in SSL_CERT_FILE (all backends), AWS_CA_BUNDLE or VAULT_CACERT, a file inside the build directory"
+		e.Advice = "a proxy that opens TLS, or a server with a private authority, needs that authority in SSL_CERT_FILE (all backends), AWS_CA_BUNDLE or VAULT_CACERT: a file inside the build directory, which takes the place of the public authorities"
 		e.passes = false
 	case errors.As(err, &hostname):
 		e.Reason = "its certificate is for another host"
