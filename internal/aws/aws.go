@@ -163,37 +163,35 @@ func (b *Backend) target(r Role) federation.Target {
 
 // Exchange implements [federation.Backend]. Roles are assumed side by side, and then the registries logged in to.
 func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Grant, error) {
-	grant := federation.Grant{Backend: b.Name()}
 	targets := b.Targets()
-	notAsked := func(targets []federation.Target) {
-		for _, t := range targets {
-			grant.Outcomes = append(grant.Outcomes, federation.NotAsked(t))
-		}
-	}
 	profiles, registries := targets[:len(b.Roles)], targets[len(b.Roles):]
 	sessions, outcomes, err := b.obtainAll(ctx, token, profiles)
-	grant.Outcomes = outcomes
 	if err != nil {
-		notAsked(registries)
-		return grant, err
+		return federation.Grant{Backend: b.Name(), Outcomes: append(outcomes, federation.NotAsked(registries)...)}, err
 	}
-	logins, outcomes, err := b.logInAll(ctx, sessions, registries)
-	grant.Outcomes = append(grant.Outcomes, outcomes...)
+	logins, ofLogins, err := b.logInAll(ctx, sessions, registries)
+	outcomes = append(outcomes, ofLogins...)
 	if err != nil {
-		return grant, err
+		return federation.Grant{Backend: b.Name(), Outcomes: outcomes}, err
 	}
-	grant.Files, grant.Env = b.files(token, sessions), b.env()
-	grant.Keys = &federation.Keys{
-		ID: secret.New(sessions[0].accessKeyID), Region: b.Region, Secret: sessions[0].secretKey, Session: sessions[0].sessionToken,
+	return b.grant(token, sessions, logins, outcomes), nil
+}
+
+// grant is what later commands get of sessions and registries' logins.
+func (b *Backend) grant(token oidc.Token, sessions []session, logins []login, outcomes []federation.Outcome) federation.Grant {
+	first := sessions[0]
+	g := federation.Grant{
+		Backend: b.Name(), Outcomes: outcomes, Files: b.files(token, sessions), Env: b.env(),
+		Keys: &federation.Keys{ID: secret.New(first.accessKeyID), Region: b.Region, Secret: first.secretKey, Session: first.sessionToken},
 	}
 	for _, s := range sessions {
-		grant.Credentials = append(grant.Credentials, b.credential(token, s, grant.Files))
+		g.Credentials = append(g.Credentials, b.credential(token, s, g.Files))
 	}
 	for _, l := range logins {
-		grant.Credentials = append(grant.Credentials, l.credential)
-		grant.Registries = append(grant.Registries, l.registry)
+		g.Credentials = append(g.Credentials, l.credential)
+		g.Registries = append(g.Registries, l.registry)
 	}
-	return grant, nil
+	return g
 }
 
 func (b *Backend) credential(token oidc.Token, s session, files []federation.File) federation.Credential {
@@ -232,62 +230,4 @@ func sideBySide[T any](targets []federation.Target, get func(i int, way *federat
 	}
 	all.Wait()
 	return results, outcomes, together(errs)
-}
-
-// env selects the written profile and unsets whatever an SDK would prefer to it: SDKs differ in whether keys in the
-// environment beat a profile.
-func (b *Backend) env() []federation.Var {
-	vars := []federation.Var{
-		{Name: "AWS_SHARED_CREDENTIALS_FILE", File: credentialsFile},
-		{Name: "AWS_CONFIG_FILE", File: configFile},
-		// The name of the same file in s3cmd, and in the SDK for Java v1.
-		{Name: "AWS_CREDENTIAL_FILE", File: credentialsFile},
-		{Name: "AWS_CREDENTIAL_PROFILES_FILE", File: credentialsFile},
-		{Name: "AWS_PROFILE", Value: b.Roles[0].Profile},
-		// Without it the SDK for JavaScript v2 does not look at the files that are named above, nor the one for Go v1 at the
-		// second of them (aws-sdk-js, lib/util.js, getProfilesFromSharedConfig).
-		{Name: "AWS_SDK_LOAD_CONFIG", Value: "1"},
-		// A login that an SDK cannot use must fail. On EC2 the SDK would go on as the runner.
-		{Name: "AWS_EC2_METADATA_DISABLED", Value: "true"},
-		{Name: "AWS_STS_REGIONAL_ENDPOINTS", Value: "regional"},
-	}
-	for _, names := range [][]string{{"AWS_REGION", "AWS_DEFAULT_REGION"}, {"AWS_DEFAULT_REGION", "AWS_REGION"}} {
-		region := federation.Var{Name: names[0], Value: b.Region}
-		if b.RegionGuessed {
-			region.Guess = names
-		}
-		vars = append(vars, region)
-	}
-	set := map[string]federation.Var{}
-	switch first := b.Roles[0]; {
-	case b.Refreshable && len(first.Chain) == 0:
-		// Every SDK knows these, also those that do not know such a profile.
-		set["AWS_ROLE_ARN"] = federation.Var{Value: first.ARN.String()}
-		set["AWS_ROLE_SESSION_NAME"] = federation.Var{Value: b.SessionName}
-		set["AWS_WEB_IDENTITY_TOKEN_FILE"] = federation.Var{File: tokenFile}
-	case b.ExportKeys:
-		set["AWS_ACCESS_KEY_ID"] = federation.Var{Contents: credentialsFile, Key: "aws_access_key_id"}
-		set["AWS_SECRET_ACCESS_KEY"] = federation.Var{Contents: credentialsFile, Key: "aws_secret_access_key"}
-		set["AWS_SESSION_TOKEN"] = federation.Var{Contents: credentialsFile, Key: "aws_session_token"}
-	}
-	for _, name := range rivals() {
-		v, ok := set[name]
-		v.Name, v.Unset = name, !ok
-		vars = append(vars, v)
-	}
-	return vars
-}
-
-// rivals are the variables that could win over a profile, in any SDK and under any of their names.
-func rivals() []string {
-	return []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
-		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", // of the SDKs for Go and Java
-		"AMAZON_ACCESS_KEY_ID", "AMAZON_SECRET_ACCESS_KEY", "AMAZON_SESSION_TOKEN", // of the SDKs for JavaScript v2 and Ruby
-		"AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_DEFAULT_PROFILE",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-		"AWS_BEARER_TOKEN_BEDROCK",                          // an API key of Bedrock, which the SDKs prefer there to a signature
-		"AWS_CREDENTIAL_EXPIRATION", "AWS_CREDENTIAL_SCOPE", // belong to the keys
-	}
 }

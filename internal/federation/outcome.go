@@ -131,5 +131,11 @@ func EndOf(seconds float64) (time.Time, bool) {
 	return time.Now().Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Second), true
 }
 
-// NotAsked is the outcome of a target that was not asked for.
-func NotAsked(t Target) Outcome { return Outcome{Target: t, Err: ErrNotAsked} }
+// NotAsked are the outcomes of targets that were not asked for.
+func NotAsked(targets []Target) []Outcome {
+	var all []Outcome
+	for _, t := range targets {
+		all = append(all, Outcome{Target: t, Err: ErrNotAsked})
+	}
+	return all
+}

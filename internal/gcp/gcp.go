@@ -129,10 +129,7 @@ func (b *Backend) obtain(ctx context.Context, token oidc.Token) (tokens, []feder
 	federated, call, err := b.federate(ctx, token)
 	way.Called(call)
 	if err != nil {
-		outcomes := []federation.Outcome{way.End(err)}
-		for _, t := range targets[1:] {
-			outcomes = append(outcomes, federation.NotAsked(t))
-		}
+		outcomes := append([]federation.Outcome{way.End(err)}, federation.NotAsked(targets[1:])...)
 		return tokens{}, outcomes, fmt.Errorf("gcp %s: %w", name, err)
 	}
 	if b.ServiceAccount == "" {
