@@ -52,8 +52,8 @@ func refuseTokens(args []string) error {
 }
 
 // parseArguments reads flags, before and between files. It returns [flag.ErrHelp] where help was asked for.
-func parseArguments(program string, command Command, args []string) (*Arguments, error) {
-	a := &Arguments{program: program, command: command.Name, values: map[string][]string{}}
+func parseArguments(program string, command Command, args []string, vars *config.Vars) (*Arguments, error) {
+	a := &Arguments{Vars: vars, program: program, command: command.Name, values: map[string][]string{}}
 	if err := refuseTokens(args); err != nil {
 		return a, err
 	}
@@ -120,9 +120,6 @@ func (a *Arguments) Add(err error) {
 
 // Err is every problem, with the variables that were read too, or nil.
 func (a *Arguments) Err() error {
-	if a.Vars == nil {
-		return errors.Join(a.problems...)
-	}
 	return errors.Join(a.Vars.Err(), errors.Join(a.problems...))
 }
 

@@ -73,42 +73,34 @@ type Command struct {
 func (p Program) Main(ctx context.Context, s Start) int {
 	config.Prepare() // before anything reads the environment, libraries included
 	vars := config.Take(p.Variables)
-	command := bounded.Command{Name: p.Name, Timeout: vars.Timeout()}
-	chosen := choose(s.Args, vars)
-	if c, ok := p.command(chosen); ok && c.Serves {
-		command.Timeout = 0
+	asked := choose(s.Args, vars)
+	command, own := p.command(asked)
+	run := bounded.Command{Name: p.Name, Timeout: vars.Timeout()}
+	if own && command.Serves {
+		run.Timeout = 0
 	}
-	command.Run = func(ctx context.Context) int { return p.run(ctx, s, chosen, vars) }
-	return bounded.Run(ctx, command, s.Stderr)
+	run.Run = func(ctx context.Context) int {
+		c := &Console{Version: s.Version, out: s.Stdout, err: s.Stderr}
+		switch {
+		case asked.version:
+			return c.answer("bitbucket-oidc " + s.Version)
+		case asked.help:
+			return c.answer(usage(p.Name))
+		case !own:
+			vars.Boolean("DEBUG") // a program that takes over finds by itself what is wrong with the variables
+			return c.Fail(errors.Join(p.handOver(asked), vars.Err()), Misused)
+		}
+		return p.run(ctx, c, command, asked.args, vars)
+	}
+	return bounded.Run(ctx, run, s.Stderr)
 }
 
-// run runs the command that the arguments or the variables ask for.
-func (p Program) run(ctx context.Context, s Start, chosen choice, vars *config.Vars) int {
-	c := &Console{Version: s.Version, out: s.Stdout, err: s.Stderr}
-	if len(s.Args) > 0 {
-		switch s.Args[0] {
-		case "--version":
-			c.Print("bitbucket-oidc " + s.Version)
-			return c.settle(Done)
-		case "--help", "-help", "-h":
-			if vars.IsSet("COMMAND") {
-				break // COMMAND=login --help is pipe login --help
-			}
-			c.Print(usage(p.Name))
-			return c.settle(Done)
-		}
-	}
-	command, ok := p.command(chosen)
-	if !ok {
-		vars.Boolean("DEBUG")
-		return p.handOver(c, chosen, vars.Err())
-	}
-	a, err := parseArguments(p.Name, command, chosen.args)
+// run reads a command's arguments and runs the command.
+func (p Program) run(ctx context.Context, c *Console, command Command, args []string, vars *config.Vars) int {
+	a, err := parseArguments(p.Name, command, args, vars)
 	if errors.Is(err, flag.ErrHelp) {
-		c.Print(strings.TrimSuffix(command.Usage(p.Name), "\n"))
-		return c.settle(Done)
+		return c.answer(strings.TrimSuffix(command.Usage(p.Name), "\n"))
 	}
-	a.Vars = vars
 	c.debugging = vars.Boolean("DEBUG")
 	for _, m := range vars.Misspelt() {
 		if m.Stops && command.Guarded {
@@ -137,39 +129,43 @@ func (p Program) command(chosen choice) (Command, bool) {
 	return p.Commands[i], true
 }
 
-// A choice is a command and its arguments, and where they come from.
+// A choice is what the command line or the variables ask for: the version, the program's help, or a command.
 type choice struct {
-	name, from string
-	args       []string
+	version, help bool
+	name, from    string // of the command; where the name comes from, for messages
+	args          []string
 }
 
 // choose takes the command from the command line, or else from the variables.
 func choose(args []string, vars *config.Vars) choice {
-	switch {
-	case len(args) == 0:
-		return choice{vars.Text("COMMAND"), " in COMMAND", vars.List("ARGUMENTS")}
-	case strings.HasPrefix(args[0], "-"):
-		return choice{vars.Text("COMMAND"), " in COMMAND", args}
+	if len(args) == 0 {
+		return choice{name: vars.Text("COMMAND"), from: " in COMMAND", args: vars.List("ARGUMENTS")}
 	}
-	return choice{args[0], "", args[1:]}
+	switch first := args[0]; {
+	case first == "--version":
+		return choice{version: true}
+	case slices.Contains([]string{"--help", "-help", "-h"}, first) && !vars.IsSet("COMMAND"): // COMMAND=login --help is pipe login --help
+		return choice{help: true}
+	case strings.HasPrefix(first, "-"):
+		return choice{name: vars.Text("COMMAND"), from: " in COMMAND", args: args}
+	default:
+		return choice{name: first, args: args[1:]}
+	}
 }
 
-// handOver is for a command that this program does not have. wrong is what is wrong with the variables; a program that takes over
-// finds it by itself.
-func (p Program) handOver(c *Console, chosen choice, wrong error) int {
-	e, known := entry(chosen.name)
+// handOver runs a command that this program does not have in the program beside it. It returns only if that is not possible.
+func (p Program) handOver(asked choice) error {
+	e, known := entry(asked.name)
 	if !known {
 		// The name is not repeated: it could be a secret that was put into the wrong variable.
-		unknown := hint.New("unknown command"+chosen.from, "the commands are "+names()+": see "+p.Name+" --help")
-		return c.Fail(errors.Join(unknown, wrong), Misused)
+		return hint.New("unknown command"+asked.from, "the commands are "+names()+": see "+p.Name+" --help")
 	}
 	other := e.Programs[0]
 	if p.HandOver == nil {
-		return c.Fail(errors.Join(hint.New(p.Name+" has no command "+e.Name, "it is a command of the program "+other+": see "+p.Name+" --help"), wrong), Misused)
+		return hint.New(p.Name+" has no command "+e.Name, "it is a command of the program "+other+": see "+p.Name+" --help")
 	}
-	err := refuseTokens(chosen.args)
-	if err == nil {
-		err = fmt.Errorf("%s: %w", e.Name, p.HandOver(other, append([]string{e.Name}, chosen.args...)))
+	if err := refuseTokens(asked.args); err != nil {
+		return err
 	}
-	return c.Fail(errors.Join(err, wrong), Misused)
+	return fmt.Errorf("%s: %w", e.Name, p.HandOver(other, append([]string{e.Name}, asked.args...)))
 }

@@ -47,6 +47,12 @@ func (c *Console) settle(status int) int {
 	return c.Fail(hint.New("standard output: "+err.Error(), "the answer is not complete: give it a file with space, such as with --output"), Misused)
 }
 
+// answer prints what was asked for, and returns the exit status.
+func (c *Console) answer(text string) int {
+	c.Print(text)
+	return c.settle(Done)
+}
+
 // Colours reports whether standard output is a terminal that may get colours.
 func (c *Console) Colours(vars *config.Vars) bool {
 	return !vars.Colourless() && terminal(c.out)
