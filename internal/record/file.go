@@ -80,7 +80,12 @@ func (f *File) wrong(err error) error {
 	case errors.Is(err, nowait.ErrKind), errors.Is(err, syscall.EISDIR):
 		return hint.New(f.Name+" is not a regular file, or has a second name", "name a file that only records are written to")
 	}
-	return hint.With(fmt.Errorf("%s: %w", f.Name, cause(err)), "the file must be writable for the pipe's user")
+	return f.broke(err)
+}
+
+// broke is what the disk said of the file.
+func (f *File) broke(err error) error {
+	return hint.With(fmt.Errorf("%s: %w", f.Name, cause(err)), "the disk must have room, and the file must be writable for the pipe's user")
 }
 
 // take appends the lines by one write. The lock keeps two logins apart, so that a write that was cut short, by a full disk, can be
@@ -88,7 +93,7 @@ func (f *File) wrong(err error) error {
 func (f *File) take(ctx context.Context, b batch) error {
 	root, err := nowait.Folder(f.BuildDir)
 	if err != nil {
-		return cause(err)
+		return f.broke(err)
 	}
 	defer root.Close()
 	if err := f.checkWay(root); err != nil {
@@ -99,16 +104,16 @@ func (f *File) take(ctx context.Context, b batch) error {
 		return err
 	}
 	defer file.Close()
-	if err := lock(ctx, file); err != nil {
+	if err := f.lock(ctx, file); err != nil {
 		return err
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return cause(err)
+		return f.broke(err)
 	}
 	if info.Mode().Perm() != fileMode {
 		if err := file.Chmod(fileMode); err != nil {
-			return fmt.Errorf("%s: setting its mode: %w", f.Name, cause(err))
+			return f.broke(err)
 		}
 	}
 	var lines strings.Builder
@@ -121,10 +126,10 @@ func (f *File) take(ctx context.Context, b batch) error {
 	lines.Write(b.lines())
 	if _, err = file.WriteString(lines.String()); err != nil {
 		_ = file.Truncate(info.Size())
-		return fmt.Errorf("%s: %w", f.Name, cause(err))
+		return f.broke(err)
 	}
 	if err := file.Sync(); err != nil {
-		return fmt.Errorf("%s: %w", f.Name, cause(err))
+		return f.broke(err)
 	}
 	return nil
 }
@@ -138,7 +143,7 @@ func (f *File) open(root *os.Root) (*os.File, error) {
 	if made && f.Own != nil {
 		if err := f.Own(file); err != nil {
 			_ = file.Close()
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
+			return nil, f.broke(err)
 		}
 	}
 	if info, err := file.Stat(); err != nil || twice(info) {
@@ -157,17 +162,17 @@ func (b batch) lines() []byte {
 	return lines
 }
 
-// lock waits for the lock on f. A process that is killed gives its lock up.
-func lock(ctx context.Context, f *os.File) error {
+// lock waits for the lock on the file. A process that is killed gives its lock up.
+func (f *File) lock(ctx context.Context, file *os.File) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("locking the file: %w", err)
+			return f.broke(err)
 		}
 		select {
 		case <-tick.C:

@@ -34,16 +34,21 @@ const hostLimit = 10 * time.Second
 type host struct {
 	*stand
 	random *rand.Rand
+	held   bool // to guardrails, and its records are wanted
 }
 
 func (k kit) host(seed uint64) (host, error) {
 	s, err := k.stand(0)
-	return host{s, rand.New(rand.NewPCG(seed, 0))}, err
+	return host{s, rand.New(rand.NewPCG(seed, 0)), false}, err
 }
 
 func (h host) variables() []string {
-	return append(h.world.Endpoints(), "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName,
+	all := append(h.world.Endpoints(), "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName,
 		"TIMEOUT="+hostLimit.String())
+	if h.held {
+		all = append(all, heldVariables()...)
+	}
+	return all
 }
 
 func (h host) do(name string, through ...string) (run, error) {
@@ -115,22 +120,25 @@ func (h host) whole() error {
 	return nil
 }
 
-// A snapshot is what lies in the build directory: all of it, and what a user sees of it.
+// A snapshot is what lies in the build directory: all of it but the records, what a user sees of it, and the records, which every run
+// adds to.
 type snapshot struct {
-	tree  string
-	files map[string]string
+	tree    string
+	files   map[string]string
+	records string
 }
 
 func (h host) snapshot() (snapshot, error) {
 	all, err1 := tree(h.clone())
 	files, err2 := h.files()
-	return snapshot{all, files}, errors.Join(err1, err2)
+	records, err3 := h.records()
+	return snapshot{withoutRecords(all), files, records}, errors.Join(err1, err2, err3)
 }
 
 // What the report of a failure says that a disk or a host has caused: before a request is sent, or after.
 var (
-	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|guard: /etc/bitbucket-oidc/guard\.yaml): `)
-	undone   = regexp.MustCompile(`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (aws|gcp) default: .*: stopped$`)
+	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|GUARD_FILE|GUARD_MAP|RECORD_FILE|guard: (/etc/bitbucket-oidc/)?(guard|access)\.yaml): `)
+	undone   = regexp.MustCompile(`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (guard: no answer|record: RECORD_FILE: )|^✖ (aws|gcp) default: .*: stopped$`)
 )
 
 // checkTold fails unless the run failed by its disk or its host, and said so.
@@ -167,6 +175,7 @@ func (h host) check(r run, name string, before snapshot, faults int) error {
 	default:
 		err = r.checkTold()
 	}
+	err = errors.Join(err, h.checkRecords(r, name, before.records, after.records))
 	if name == "logout" && r.status != 0 {
 		return errors.Join(err, after.partOf(before), h.checkSecrets(r))
 	}
@@ -220,9 +229,12 @@ func (t *tally) add(r run, hit bool) {
 
 // commands are what a disk can disturb, each with what is there when it begins.
 var commands = []struct {
-	label, name string
-	second      bool
-}{{"first login", "login", false}, {"second login", "login", true}, {"logout", "logout", true}}
+	label, name  string
+	second, held bool
+}{
+	{"first login", "login", false, false}, {"second login", "login", true, false}, {"logout", "logout", true, false},
+	{"login with guardrails and records", "login", false, true}, {"logout with records", "logout", true, true},
+}
 
 // TestDisk fails each kind of system call on files, with each of its calls in turn, or in the short form every 11th, by errors
 // that disks have.
@@ -245,13 +257,14 @@ func TestDisk(t *testing.T) {
 		{"newfstatat,statx", []string{"EIO", "EACCES"}, 16},
 		{"unlinkat", []string{"EIO", "EBUSY", "EROFS"}, 16},
 		{"flock", []string{"ENOLCK", "EIO"}, 2},
+		{"fsync", []string{"EIO", "ENOSPC"}, 2},
 		{"close", []string{"EIO"}, 16},
 	} {
 		for _, c := range commands {
 			for _, code := range f.errors {
 				t.Run(strings.Join([]string{c.label, f.call, code}, "/"), func(t *testing.T) {
 					t.Parallel()
-					k.inject(t, c.name, c.second, f.call, "error="+code, f.most)
+					k.inject(t, c.name, c.second, c.held, f.call, "error="+code, f.most)
 				})
 			}
 		}
@@ -259,7 +272,7 @@ func TestDisk(t *testing.T) {
 }
 
 // inject runs a command under a tracer that disturbs the n-th call of one kind in each thread, for each n in turn.
-func (k kit) inject(t *testing.T, name string, second bool, call, what string, most int) {
+func (k kit) inject(t *testing.T, name string, second, held bool, call, what string, most int) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		found.skip(t, "strace is not installed: Debian's package has its name")
 	}
@@ -267,11 +280,15 @@ func (k kit) inject(t *testing.T, name string, second bool, call, what string, m
 		found.skip(t, "this strace does not know "+call+", or may not trace here")
 	}
 	step := rounds(min(11, most), 1)
+	if held {
+		step = rounds(min(11, most), 5) // the second program makes calls too, several hundred of some kinds
+	}
 	h, err := k.host(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.end()
+	h.hold(t, held)
 	var count tally
 	met := true
 	for n := 1 + len(t.Name())%step; n <= most || *full && met; n += step {
@@ -332,6 +349,7 @@ func TestSignals(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer h.end()
+				h.hold(t, c.held)
 				var count tally
 				for range times {
 					r, ended, err := h.interrupted(c.name, c.second, signal)
@@ -387,10 +405,11 @@ func (h host) interrupted(name string, second bool, signal syscall.Signal) (run,
 	// Before the program asks for signals, they end it as they end any.
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
-		after, err := tree(h.clone())
-		if err == nil && signal != syscall.SIGKILL && after != before.tree {
+		after, err := h.snapshot()
+		if err == nil && signal != syscall.SIGKILL && after.tree+after.records != before.tree+before.records {
 			err = fmt.Errorf("%v ended it at once, and it had changed something", signal)
 		}
+		err = errors.Join(err, h.checkRecords(r, name, before.records, after.records))
 		if err = errors.Join(err, h.whole(), h.checkSecrets(r)); err != nil {
 			return r, true, err
 		}
@@ -406,11 +425,14 @@ func TestRoom(t *testing.T) {
 	if !mayMount() {
 		found.skip(t, "only root can mount a disk, and not in most containers")
 	}
-	for _, c := range commands[:2] {
+	for _, c := range commands {
+		if c.name != "login" {
+			continue
+		}
 		for _, what := range []string{"size", "nr_inodes"} {
 			t.Run(c.label+"/"+what, func(t *testing.T) {
 				t.Parallel()
-				k.fill(t, c.second, what)
+				k.fill(t, c.second, c.held, what)
 			})
 		}
 	}
@@ -418,6 +440,7 @@ func TestRoom(t *testing.T) {
 		t.Run(c.label+"/read-only disk", func(t *testing.T) {
 			t.Parallel()
 			h := k.mounted(t, "")
+			h.hold(t, c.held)
 			h.prepare(t, c.second)
 			remount(t, h.clone(), "ro")
 			h.fails(t, c.name)
@@ -429,6 +452,7 @@ func TestRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = h.end() })
+			h.hold(t, c.held)
 			h.prepare(t, c.second)
 			for _, dir := range []string{filepath.Dir(k.dir), k.dir, h.dir, h.clone()} {
 				if err := os.Chmod(dir, 0o755); err != nil {
@@ -524,8 +548,9 @@ func remount(t *testing.T, dir, options string) {
 }
 
 // fill gives the disk one page or one inode more each time, until a login succeeds.
-func (k kit) fill(t *testing.T, second bool, what string) {
+func (k kit) fill(t *testing.T, second, held bool, what string) {
 	h := k.mounted(t, "size=1m,nr_inodes=1000")
+	h.hold(t, held)
 	h.prepare(t, second)
 	var used syscall.Statfs_t
 	if err := syscall.Statfs(h.clone(), &used); err != nil {
@@ -543,6 +568,7 @@ func (k kit) fill(t *testing.T, second bool, what string) {
 			t.Fatal("no login succeeds, however much room there is")
 		}
 		remount(t, h.clone(), room(more))
+		_ = os.Remove(filepath.Join(h.clone(), recordsFile)) // each login that fails adds to it, and takes the room
 		before, err := h.snapshot()
 		if err != nil {
 			t.Fatal(err)

@@ -111,6 +111,8 @@ nothing there, and the files and the secrets alone are judged. Some cases can pr
 - Several faults in one run, as each thread has its n-th call: what lies under the promised names is as before; a leftover
   may stay, which the next login clears away.
 - A logout that failed has removed what it could. What it left is as it was, or was emptied, and its hint says to call it again.
+- The file of records grows, whatever becomes of the command: no line is lost, each new line is a whole record, and a login that
+  succeeded recorded the credentials that it wrote. One that was killed may leave half a line, which stays a line of its own.
 - A command that was killed, or mute: the files of one login, all of them, or none. The next login succeeds.
 - Somebody else removing the output folder at a random moment may leave half of it. The next login succeeds.
 

@@ -21,15 +21,20 @@ func TestSwapped(t *testing.T) {
 		name, command string
 		login         bool // before
 		what          func(host) string
+		held          bool // to guardrails, and its records are wanted
 	}{
-		{"bitbucket-pipelines.yml", "login", false, func(h host) string { return filepath.Join(h.clone(), "bitbucket-pipelines.yml") }},
-		{".gitignore", "login", true, func(h host) string { return filepath.Join(h.output(), ".gitignore") }},
-		{"output folder", "login", true, func(h host) string { return h.output() }},
-		{"output folder", "logout", true, func(h host) string { return h.output() }},
-		{"state", "login", true, func(h host) string { return h.generation("state.json") }},
-		{"state", "logout", true, func(h host) string { return h.generation("state.json") }},
-		{"credentials", "logout", true, func(h host) string { return h.generation("aws/credentials") }},
-		{"folder of a backend", "logout", true, func(h host) string { return h.generation("aws") }},
+		{"bitbucket-pipelines.yml", "login", false, func(h host) string { return filepath.Join(h.clone(), "bitbucket-pipelines.yml") }, false},
+		{".gitignore", "login", true, func(h host) string { return filepath.Join(h.output(), ".gitignore") }, false},
+		{"output folder", "login", true, func(h host) string { return h.output() }, false},
+		{"output folder", "logout", true, func(h host) string { return h.output() }, false},
+		{"state", "login", true, func(h host) string { return h.generation("state.json") }, false},
+		{"state", "logout", true, func(h host) string { return h.generation("state.json") }, false},
+		{"credentials", "logout", true, func(h host) string { return h.generation("aws/credentials") }, false},
+		{"folder of a backend", "logout", true, func(h host) string { return h.generation("aws") }, false},
+		{"guardrails", "login", false, func(h host) string { return filepath.Join(h.clone(), "guard.yaml") }, true},
+		{"access map", "login", false, func(h host) string { return filepath.Join(h.clone(), "access.yaml") }, true},
+		{"records", "login", true, func(h host) string { return filepath.Join(h.clone(), recordsFile) }, true},
+		{"records", "logout", true, func(h host) string { return filepath.Join(h.clone(), recordsFile) }, true},
 	} {
 		t.Run(c.command+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,9 +45,10 @@ func TestSwapped(t *testing.T) {
 			defer h.end()
 			var count tally
 			for range rounds(12, 100) {
-				if err := os.RemoveAll(h.output()); err != nil {
+				if err := errors.Join(os.RemoveAll(h.output()), os.RemoveAll(filepath.Join(h.clone(), recordsFile))); err != nil {
 					t.Fatal(err)
 				}
+				h.hold(t, c.held)
 				h.prepare(t, c.login)
 				end, err := swap(c.what(h))
 				if err != nil {
@@ -53,6 +59,9 @@ func TestSwapped(t *testing.T) {
 				count.add(r, true)
 				if err := errors.Join(err, r.checkCalm(), h.checkOutput(r)); err != nil {
 					t.Fatal(err)
+				}
+				if _, err := os.Lstat(h.output()); r.status != 0 && !c.login && err == nil {
+					t.Fatalf("it failed and wrote:\n%s", r.stderr)
 				}
 				if strings.Contains(r.stderr, "✖ pipe: ") || r.status < 0 || r.status > 2 {
 					t.Fatalf("status %d:\n%s", r.status, r.stderr)
