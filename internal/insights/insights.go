@@ -69,16 +69,34 @@ type Annotation struct {
 	Link     string
 }
 
-// Publish replaces the report of the same id: annotations of an earlier run would stay, and count. Bitbucket's own message stands in
+// Publish replaces the report of the same id: annotations of an earlier run would stay, and count. Bitbucket's own message is part of
 // the error where there is one.
 func Publish(ctx context.Context, c Config, r Report, annotations []Annotation) error {
-	proxy := url.URL{Scheme: "http", Host: "localhost:29418"}
+	return newPublisher(c, r.ID, c.proxy()).publish(ctx, r, annotations)
+}
+
+// proxy is Bitbucket's proxy as it is reached from here.
+func (c Config) proxy() *url.URL {
 	if c.InPipe {
-		proxy.Host = "host.docker.internal:29418"
+		return &url.URL{Scheme: "http", Host: "host.docker.internal:29418"}
 	}
-	p := publisher{client: transport.Through(transport.Config{Trace: c.Trace}, &proxy, host)}
-	p.base = "http://" + host + "/2.0/repositories/" + url.PathEscape(c.Workspace) + "/" + url.PathEscape(c.Repository) +
-		"/commit/" + url.PathEscape(c.Commit) + "/reports/" + url.PathEscape(r.ID)
+	return &url.URL{Scheme: "http", Host: "localhost:29418"}
+}
+
+type publisher struct {
+	client *http.Client
+	base   string // the report's URL
+}
+
+func newPublisher(c Config, report string, proxy *url.URL) publisher {
+	return publisher{
+		client: transport.Through(transport.Config{Trace: c.Trace}, proxy, host),
+		base: "http://" + host + "/2.0/repositories/" + url.PathEscape(c.Workspace) + "/" + url.PathEscape(c.Repository) +
+			"/commit/" + url.PathEscape(c.Commit) + "/reports/" + url.PathEscape(report),
+	}
+}
+
+func (p publisher) publish(ctx context.Context, r Report, annotations []Annotation) error {
 	if err := p.send(ctx, http.MethodDelete, "", nil); err != nil {
 		return err
 	}
@@ -112,7 +130,10 @@ func wireReport(r Report) map[string]any {
 func wireAnnotation(a Annotation) map[string]any {
 	one := map[string]any{
 		"external_id": a.ID, "annotation_type": "VULNERABILITY", "summary": cut(a.Summary, summaryRunes), "severity": a.Severity,
-		"result": map[bool]string{true: "IGNORED", false: "FAILED"}[a.Ignored], "link": a.Link,
+		"result": map[bool]string{true: "IGNORED", false: "FAILED"}[a.Ignored],
+	}
+	if a.Link != "" {
+		one["link"] = a.Link
 	}
 	if a.Details != "" {
 		one["details"] = cut(a.Details, detailsRunes)
@@ -132,11 +153,6 @@ func cut(text string, most int) string {
 		return string(runes[:most-1]) + "…"
 	}
 	return text
-}
-
-type publisher struct {
-	client *http.Client
-	base   string
 }
 
 // send makes one request. Bitbucket answers 204 to a DELETE also where there was no report.
