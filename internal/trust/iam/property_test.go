@@ -21,7 +21,8 @@ func randomCondition(r *rand.Rand) string {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	blocks := map[string]map[string][]string{}
 	for range r.IntN(3) {
-		operator := pick("", "", "ForAllValues:", "ForAnyValue:") + pick("StringEquals", "StringNotEquals", "StringLike", "StringLike", "StringNotLike", "StringEqualsIgnoreCase", "ArnLike", "Null", "IpAddress", "Bool")
+		operator := pick("", "", "ForAllValues:", "ForAnyValue:") + pick("StringEquals", "StringNotEquals", "StringLike", "StringLike",
+			"StringNotLike", "StringEqualsIgnoreCase", "ArnLike", "Null", "IpAddress", "Bool")
 		if operator != "Null" && r.IntN(4) == 0 {
 			operator = strings.TrimSuffix(operator, "IfExists") + "IfExists"
 		}
@@ -30,7 +31,8 @@ func randomCondition(r *rand.Rand) string {
 		}
 		var values []string
 		for range 1 + r.IntN(2) {
-			values = append(values, pick(awsRepo+":*", awsRepo+":"+awsEnv+":*", awsRepo+":"+awsEnv+":"+awsStep, "*", "{1de4*", awsOther+":*", awsAudience, "sts.amazonaws.com", "ari:*", "true", "false", "${"+awsIssuer+":sub}", "10.0.0.0/8"))
+			values = append(values, pick(inRepository, inEnvironment, awsRepo+":"+awsEnv+":"+awsStep, "*", "{1de4*", awsOther+":*",
+				awsAudience, "sts.amazonaws.com", "ari:*", "true", "false", "${"+awsIssuer+":sub}", "10.0.0.0/8"))
 		}
 		key := pick(awsIssuer+":sub", awsIssuer+":sub", awsIssuer+":aud", awsIssuer+":branchName", "aws:SourceIp", "aws:PrincipalTag/x")
 		if blocks[operator] == nil {
@@ -121,7 +123,8 @@ func TestAWSNarrowerNeverAllowsMore(t *testing.T) {
 
 // awsSeeds are documents to start fuzzing from.
 func awsSeeds() []string {
-	policy := awsPolicy(awsTrust("Allow", goodConditions), awsTrust("Deny", `{"StringNotLike": {"@:sub": ["{1de4*", "${aws:username, 'x'}"]}, "Null": {"@:aud": true}}`))
+	deny := awsTrust("Deny", `{"StringNotLike": {"@:sub": ["{1de4*", "${aws:username, 'x'}"]}, "Null": {"@:aud": true}}`)
+	policy := awsPolicy(awsTrust("Allow", goodConditions), deny)
 	return []string{
 		policy,
 		`{"Role": {"RoleName": "x", "Arn": "arn:aws:iam::1:role/x", "MaxSessionDuration": 3600, "AssumeRolePolicyDocument": ` + policy + `}}`,
@@ -159,7 +162,8 @@ func checkResult(t *testing.T, r trust.Result) {
 	if r.Reason == "" || rank(r.Verdict) < 0 {
 		t.Errorf("%+v", r)
 	}
-	if r.Verdict == trust.Allow && !slices.ContainsFunc(r.Steps, func(s trust.Step) bool { return s.Effect == "Allow" && s.Matches != nil && *s.Matches }) && r.Kind == "aws-role" {
+	allows := func(s trust.Step) bool { return s.Effect == "Allow" && s.Matches != nil && *s.Matches }
+	if r.Verdict == trust.Allow && r.Kind == "aws-role" && !slices.ContainsFunc(r.Steps, allows) {
 		t.Errorf("allowed by nothing: %s", document.Compact(r))
 	}
 	for _, f := range r.Findings {
