@@ -138,20 +138,17 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition) 
 	if c.Negated {
 		wants = "bars   "
 	}
-	want, has := closest(c.Expected, c.Actual, c.Wild)
-	want, has = cli.Visible(want), cli.Visible(has)
 	if len(c.Actual) == 0 {
 		t.Paste(4, wants+cli.Visible(few(c.Expected)))
 		if v != trust.Undecided {
 			t.Paste(4, "has    nothing: AWS sees no such key")
 		}
 	} else {
-		from, to := difference(want, has, c.Wild)
-		want, has, from, to = window(want, has, from, to)
+		want, has, mark := report.Beside(c.Expected, c.Actual, c.Wild)
 		t.Paste(4, wants+want)
 		t.Paste(4, "has    "+has)
-		if to > from && v == trust.Deny && s.Effect != "Deny" {
-			t.Paste(4, "       "+strings.Repeat(" ", from)+strings.Repeat("^", to-from))
+		if mark != "" && v == trust.Deny && s.Effect != "Deny" {
+			t.Paste(4, "       "+mark)
 		}
 		if others := len(c.Expected) - 1; others > 0 {
 			t.Say(4, fmt.Sprintf("the closest of %d values", others+1))
@@ -171,61 +168,7 @@ func few(values []string) string {
 	return fmt.Sprintf("%s or one of %d more", strings.Join(values[:most], " or "), len(values)-most)
 }
 
-// closest is the pair of values that begin with the most in common.
-func closest(expected, actual []string, wild bool) (want, has string) {
-	best := -1
-	for _, w := range expected {
-		for _, h := range actual {
-			if from, _ := difference(w, h, wild); from > best {
-				best, want, has = from, w, h
-			}
-		}
-	}
-	return want, has
-}
-
-// difference is the part of has, in characters, at which it departs from want. If want can have wildcards, that part ends
-// where the first of them stands: what a wildcard takes is not wrong, and behind it anything may be right.
-func difference(want, has string, wild bool) (from, to int) {
-	w, h := []rune(want), []rune(has)
-	if at := slices.IndexFunc(w, func(r rune) bool { return r == '*' || r == '?' }); wild && at >= 0 {
-		w, h = w[:at], h[:min(at, len(h))]
-	}
-	for from < len(w) && from < len(h) && w[from] == h[from] {
-		from++
-	}
-	to = len(h)
-	for end := len(w); to > from && end > from && w[end-1] == h[to-1]; end-- {
-		to--
-	}
-	return from, max(to, min(from+1, len(h)))
-}
-
-// room is what is left of a line for a condition's value.
-const room = report.Width - 11
-
 // fits reports whether a condition's values can be shown whole.
 func fits(c trust.Condition) bool {
-	return !slices.ContainsFunc(slices.Concat(c.Expected, c.Actual), func(value string) bool { return len(value) > room })
-}
-
-// window cuts what is equal, then what is behind, so that both values fit into a line.
-func window(want, has string, from, to int) (string, string, int, int) {
-	w, h := []rune(want), []rune(has)
-	if len(w) <= room && len(h) <= room {
-		return want, has, from, to
-	}
-	if start := strings.LastIndexByte(string(h[:from]), ':'); start > 0 {
-		same := len([]rune(string(h[:from])[:start]))
-		w, h = append([]rune("…"), w[same:]...), append([]rune("…"), h[same:]...)
-		from, to = from-same+1, to-same+1
-	}
-	return cut(w), cut(h), min(from, room-1), min(to, room)
-}
-
-func cut(text []rune) string {
-	if len(text) <= room {
-		return string(text)
-	}
-	return string(text[:room-1]) + "…"
+	return !slices.ContainsFunc(slices.Concat(c.Expected, c.Actual), func(value string) bool { return len(value) > report.BesideWidth })
 }
