@@ -29,8 +29,9 @@ var (
 	idForm   = regexp.MustCompile(`^[0-9a-f]{12}$`)
 	account  = regexp.MustCompile(`^\d{12}$`)
 
-	// ProviderForm is the resource name of a workload identity provider. The project is its number.
-	providerForm = regexp.MustCompile(`^projects/\d+/locations/global/workloadIdentityPools/[a-z][a-z0-9-]{2,30}[a-z0-9]/providers/[a-z][a-z0-9-]{2,30}[a-z0-9]$`)
+	// providerForm is the resource name of a workload identity provider. The project is its number. Shorter ids than Google makes
+	// today are read: a map also says what is not there yet.
+	providerForm = regexp.MustCompile(`^projects/\d+/locations/global/workloadIdentityPools/[a-z][a-z0-9-]{0,30}[a-z0-9]/providers/[a-z][a-z0-9-]{0,30}[a-z0-9]$`)
 )
 
 func (p *parser) file(root strictyaml.Value) {

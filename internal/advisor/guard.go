@@ -61,14 +61,14 @@ func runGuard(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	case "input": // pipe knows the clouds
 		return c.Fail(process.BecomeNeighbour(cli.Pipe, []string{"guard", "input"}), cli.Misused)
 	}
-	a.Add(hint.New("guard takes test, input or replay", "see guard --help"))
+	a.Add(hint.New("guard takes test, input or replay", "see bitbucket-oidc guard --help"))
 	return c.Fail(a.Err(), cli.Misused)
 }
 
 // guardFile reads the only file after the verb.
 func guardFile(ctx context.Context, a *cli.Arguments) *rules.File {
 	if len(a.Files) != 2 {
-		a.Add(hint.New("guard "+a.Files[0]+" takes one file of guardrails", "see guard --help"))
+		a.Add(hint.New("guard "+a.Files[0]+" takes one file of guardrails", "see bitbucket-oidc guard --help"))
 		return nil
 	}
 	data, err := cli.ReadFile(ctx, a.Files[1])

@@ -13,6 +13,7 @@ import (
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/inventory"
+	"bitbucket-oidc/internal/report"
 )
 
 func mapCommand() cli.Command {
@@ -63,19 +64,19 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	case "check":
 		m, _ := readMap(ctx, a)
 		if len(rest) > 0 {
-			a.Add(hint.New("too many arguments", "map check takes the map alone: see map --help"))
+			a.Add(hint.New("too many arguments", "map check takes the map alone: see bitbucket-oidc map --help"))
 		}
 		if err := a.Err(); err != nil {
 			return c.Fail(err, cli.Misused)
 		}
-		c.Lines(fmt.Sprintf("✔ %s: %d repositories, %d grants of %d targets", m.File, len(m.Repositories), len(m.Grants), len(m.Targets())))
+		c.Lines(fmt.Sprintf("✔ %s: %s, %s of %s", m.File, report.Count(len(m.Repositories), "repository"), report.Count(len(m.Grants), "grant"), report.Count(len(m.Targets()), "target")))
 		return cli.Done
 	case "render":
 		return renderMap(ctx, c, a, rest, now)
 	case "init":
 		return initMap(ctx, c, a, rest, now)
 	}
-	a.Add(hint.New("map takes check, render or init", "see map --help"))
+	a.Add(hint.New("map takes check, render or init", "see bitbucket-oidc map --help"))
 	return c.Fail(a.Err(), cli.Misused)
 }
 
