@@ -103,21 +103,22 @@ func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
 			continue
 		}
 		d := c.at(t.Name)
-		d.Kind, d.Path, d.Fix = kind, is.Path, c.rendered(t)
+		d.Kind, d.Fix = kind, c.rendered(t)
 		d.Who = who(cells)
 		switch kind {
 		case Wider:
 			d.Message = fmt.Sprintf("%s %s in, and the map grants %s.", listed(d.Who), verb(d.Who, "gets", "get"), onlyGranted(granted))
-			d.Share, d.Witness = share(cells), witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.Share = share(cells)
+			d.show(is, cells, admitted)
 		case Missing:
 			d.Message = fmt.Sprintf("%s %s refused, and the map grants it.", listed(d.Who), verb(d.Who, "is", "are"))
-			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused })
+			d.show(is, cells, refused)
 		case Narrower:
 			d.Message = fmt.Sprintf("Only some steps of %s get in, and the map grants all of them.", listed(d.Who))
-			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused })
+			d.show(is, cells, refused)
 		case Undecided:
 			d.Message = fmt.Sprintf("Whether %s %s in depends on %s.", listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(why, "something that no document says"))
-			d.Witness = witness(cells, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.show(is, cells, admitted)
 		}
 		c.add(d)
 	}
@@ -131,7 +132,7 @@ func (c *comparison) whole(cells []trust.Cell, granted []access.Who) []trust.Cel
 		if slices.ContainsFunc(all, func(x trust.Cell) bool { return x.Repository == uuid }) {
 			continue
 		}
-		refused := func(environment string, deployment bool) {
+		add := func(environment string, deployment bool) {
 			cell := trust.NewCell(c.universe, uuid, environment, deployment)
 			made := bitbucket.MadeUpUUIDs()
 			if deployment && environment == "" {
@@ -141,11 +142,11 @@ func (c *comparison) whole(cells []trust.Cell, granted []access.Who) []trust.Cel
 			cell.Reach.Refused, cell.Usual.Refused = &id, &id
 			all = append(all, cell)
 		}
-		refused("", false)
+		add("", false)
 		for _, e := range w.Repository.Environments {
-			refused(e.UUID, true)
+			add(e.UUID, true)
 		}
-		refused("", true)
+		add("", true)
 	}
 	return all
 }
@@ -195,10 +196,11 @@ func (c *comparison) unlisted() {
 		in := slices.Clone(is.Cells)
 		in = slices.DeleteFunc(in, func(x trust.Cell) bool { return !x.Reach.Some })
 		d := Difference{Kind: Unlisted, Target: is.Target}
-		d.Path, d.Fix.Text = is.Path, "add a grant to the map, or remove the trust"
+		d.Fix.Text = "add a grant to the map, or remove the trust"
 		if len(in) > 0 {
 			d.Who = who(in)
-			d.Share, d.Witness = share(in), witness(in, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.Share = share(in)
+			d.show(is, in, admitted)
 			d.Message = fmt.Sprintf("%s %s in, and no grant of the map names this target.", listed(d.Who), verb(d.Who, "gets", "get"))
 			c.add(d)
 			continue
@@ -206,7 +208,7 @@ func (c *comparison) unlisted() {
 		maybe := slices.DeleteFunc(slices.Clone(is.Cells), func(x trust.Cell) bool { return !x.Reach.Maybe })
 		if len(maybe) > 0 {
 			d.Kind, d.Who = Undecided, who(maybe)
-			d.Witness = witness(maybe, func(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness })
+			d.show(is, maybe, admitted)
 			d.Message = fmt.Sprintf("Whether %s %s in depends on %s, and no grant of the map names this target.",
 				listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(maybe[0].Reach.Why, "something that no document says"))
 			c.add(d)
@@ -289,24 +291,30 @@ func onlyGranted(granted []access.Who) string {
 	return listed(names) + " only"
 }
 
-// share is the smallest share of the cells, or nil where all of them get in whole.
+// share is the smallest share of the cells: 1 where all of them get in whole.
 func share(cells []trust.Cell) *float64 {
 	least := 1.0
 	for _, x := range cells {
 		least = min(least, x.Reach.Share)
 	}
-	if least >= 1 {
-		return nil
-	}
 	return &least
 }
 
-// witness is the first identity that the cells have, as claims.
-func witness(cells []trust.Cell, of func(trust.Cell) *bitbucket.Identity) map[string]any {
+func admitted(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness }
+
+func refused(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused }
+
+// show gives the difference its witness, the first identity that the cells have, with the path of what decides about it.
+func (d *Difference) show(is Deployed, cells []trust.Cell, of func(trust.Cell) *bitbucket.Identity) {
 	for _, x := range cells {
-		if id := of(x); id != nil {
-			return id.All
+		id := of(x)
+		if id == nil {
+			continue
 		}
+		d.Witness = id.All
+		if is.Deciding != nil {
+			d.Path = is.Deciding(*id)
+		}
+		return
 	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
 )
@@ -68,7 +69,10 @@ type Deployed struct {
 	Source  string        // that it was read from, as in [Source]
 	Session time.Duration // the longest that the cloud lets a session last; zero where it is not known
 	Cells   []trust.Cell  // of the map's workspace; none where the target trusts nobody of it
-	Path    string        // of what lets in, such as Statement[0]; empty where it is not known
+
+	// Deciding is the path of what decides about an identity, such as Statement[0].Condition.StringLike; empty where that is no one
+	// thing. Nil where nobody knows.
+	Deciding func(id bitbucket.Identity) string
 }
 
 // A Source is an account, a provider or a mount that was read, or should have been.
@@ -105,7 +109,7 @@ type Difference struct {
 	Kind    Kind           `json:"kind"`
 	Target  string         `json:"target"`
 	Who     []string       `json:"who"`             // in the words of [trust.Cell]
-	Share   *float64       `json:"share,omitempty"` // the smallest of the cells, where it is below 1
+	Share   *float64       `json:"share,omitempty"` // of those who get in: the smallest of the cells
 	Witness map[string]any `json:"witness,omitempty"`
 
 	// LastUsed is the day on which a session of the target was last seen, or never; empty where nobody asked.

@@ -242,9 +242,34 @@ func worse(a, b trust.Extent) trust.Extent {
 	return e
 }
 
-// A reacher says who gets in through it.
+// A reacher says who gets in through it, and judges one identity.
 type reacher interface {
 	Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell
+	Judge(id bitbucket.Identity, o trust.Options) trust.Result
+}
+
+// deciding is the path of what decides about an identity: of the statement that lets it in or denies it, and there of the condition
+// on the subject; else of the first condition that does not hold.
+func deciding(r trust.Result) string {
+	for _, s := range r.Steps {
+		if s.Matches == nil || !*s.Matches || (s.Effect == "Allow") != (r.Verdict == trust.Allow) {
+			continue
+		}
+		for _, c := range s.Conditions {
+			if strings.HasSuffix(strings.ToLower(c.Key), ":sub") {
+				return c.Path
+			}
+		}
+		return s.Path
+	}
+	for _, s := range r.Steps {
+		for _, c := range s.Conditions {
+			if c.Holds == nil || !*c.Holds && s.Effect == "Allow" {
+				return c.Path
+			}
+		}
+	}
+	return ""
 }
 
 // roles finds who gets in through each document.
@@ -264,6 +289,9 @@ func (x *inventory) roles() {
 		d.Source = x.sourceOf(d.Target, t)
 		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
 			d.Cells = ofWorkspace(r.Reach(x.ctx, x.u), x.u)
+			d.Deciding = func(id bitbucket.Identity) string {
+				return deciding(r.Judge(id, trust.Options{Now: x.u.Now, Duration: time.Hour}))
+			}
 		}
 		x.add(d)
 	}
