@@ -44,19 +44,33 @@ func TestParseReportsEverything(t *testing.T) {
 		name, from, to, want string
 	}{
 		{"unknown key", "session: 2h", "sesion: 2h", `line 8, column 129: grants[0]: unknown key "sesion"`},
-		{"repository that the map lacks", "infra/none], become: [\"arn:aws:iam::123456789012:role/old", "shoop/none], become: [\"arn:aws:iam::123456789012:role/old", "grants[2].who[0]: the repository is not among"},
+		{
+			name: "repository that the map lacks", from: "infra/none], become: [\"arn:aws:iam::123456789012:role/old",
+			to: "shoop/none], become: [\"arn:aws:iam::123456789012:role/old", want: "grants[2].who[0]: the repository is not among",
+		},
 		{"environment that the map lacks", "who: [shop/production]", "who: [shop/prod]", "grants[0].who[0]: the environment is not among the environments of shop"},
 		{"pattern", `"shop/*", shop`, `"sh*/*", shop`, "patterns are not allowed"},
 		{"repository without an environment", "who: [shop/production]", "who: [shop]", "expected REPOSITORY/ENVIRONMENT"},
-		{"UUID twice", "{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}", "{c3e5a1f0-5d0e-4b6a-9b54-7c1de2f80a11}", "stands at repositories.shop.environments.production already"},
-		{"session twice", "infra/none], become: [\"arn:aws:iam::123456789012:role/ecr-read\"]", "infra/none], become: [\"arn:aws:iam::123456789012:role/ci/shop\"], session: 1h", "another session at grants[0].become[0]"},
+		{
+			name: "UUID twice", from: "{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}", to: "{c3e5a1f0-5d0e-4b6a-9b54-7c1de2f80a11}",
+			want: "stands at repositories.shop.environments.production already",
+		},
+		{
+			name: "session twice", from: "infra/none], become: [\"arn:aws:iam::123456789012:role/ecr-read\"]",
+			to:   "infra/none], become: [\"arn:aws:iam::123456789012:role/ci/shop\"], session: 1h",
+			want: "another session at grants[0].become[0]",
+		},
 		{"wildcard in a target", "role/ecr-read", "role/*", "without wildcards"},
 		{"environment named none", "{production:", "{none:", "cannot have this name"},
 		{"key twice", "version: 1", "version: 1\nversion: 1", `"version" stands twice`},
 		{"another version", "version: 1", "version: 2", "expected 1"},
 		{"no date", "2026-01-31", "2026-31-01", "expected a date"},
 		{"accept without until", "grants:", "accept: [{id: abcdefabcdef, why: known}]\ngrants:", "accept[0]: until is missing"},
-		{"second document", "  - {who: [infra/none], become: [\"arn:aws:iam::123456789012:role/old\"], until: 2026-01-31}\n", "---\nversion: 1\n", "a second document"},
+		{
+			name: "second document",
+			from: "  - {who: [infra/none], become: [\"arn:aws:iam::123456789012:role/old\"], until: 2026-01-31}\n",
+			to:   "---\nversion: 1\n", want: "a second document",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,7 +137,10 @@ func TestRender(t *testing.T) {
 		t.Errorf("rendered %v, want %v: an expired grant lets nobody in", names, want)
 	}
 	wide := document.Tight(r.Policies[1].Body)
-	for _, subject := range []string{`"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`, `"{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}:{????????-????-????-????-????????????}"`} {
+	for _, subject := range []string{
+		`"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:*"`,
+		`"{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}:{????????-????-????-????-????????????}"`,
+	} {
 		if !strings.Contains(wide, subject) {
 			t.Errorf("%s is not in %s", subject, wide)
 		}

@@ -60,9 +60,13 @@ func TestFiles(t *testing.T) {
 
 // TestIDsStay holds an id to its promise: it stays when lines and steps are added above.
 func TestIDsStay(t *testing.T) {
-	const file = "image: node\npipelines:\n  branches:\n    main:\n      - step:\n          name: Deploy\n          oidc: true\n          script: [terraform apply]\n"
-	before := audit.File("x", []byte(file), audit.Options{})
-	after := audit.File("x", []byte("# a comment\n"+strings.Replace(file, "      - step", "      - step: {name: Test, script: [make]}\n      - step", 1)), audit.Options{})
+	const (
+		pipelines = "image: node\npipelines:\n  branches:\n    main:\n"
+		deploy    = "      - step:\n          name: Deploy\n          oidc: true\n          script: [terraform apply]\n"
+		another   = "      - step: {name: Test, script: [make]}\n"
+	)
+	before := audit.File("x", []byte(pipelines+deploy), audit.Options{})
+	after := audit.File("x", []byte("# a comment\n"+pipelines+another+deploy), audit.Options{})
 	if len(before.Findings) == 0 || len(before.Findings) != len(after.Findings) {
 		t.Fatalf("%d and %d findings", len(before.Findings), len(after.Findings))
 	}
@@ -94,7 +98,17 @@ func TestLongFile(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("pipelines:\n  custom:\n")
 	for i := range 400 {
-		fmt.Fprintf(&file, "    p%d:\n      - step:\n          name: n\n          oidc: true\n          image: a:1\n          script:\n            - |\n              echo $BITBUCKET_STEP_OIDC_TOKEN > token\n              terraform apply\n            - make\n", i)
+		fmt.Fprintf(&file, `    p%d:
+      - step:
+          name: n
+          oidc: true
+          image: a:1
+          script:
+            - |
+              echo $BITBUCKET_STEP_OIDC_TOKEN > token
+              terraform apply
+            - make
+`, i)
 	}
 	began := time.Now()
 	if r := audit.File("x", []byte(file.String()), audit.Options{}); len(r.Steps) != 400 {

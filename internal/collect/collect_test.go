@@ -43,7 +43,11 @@ func TestFiles(t *testing.T) {
 	for _, tt := range []struct{ name, data, want string }{
 		{"a policy", `{"Version": "2012-10-17", "Statement": []}`, ""},
 		{"one role", `{"Role": {"RoleName": "a"}}`, ""},
-		{"roles, one by its name alone", `{"Roles": [{"RoleName": "a", "AssumeRolePolicyDocument": {}}, {"RoleName": "b", "Arn": "arn:aws:iam::1:role/b"}]}`, "Roles:a Named:b"},
+		{
+			name: "roles, one by its name alone",
+			data: `{"Roles": [{"RoleName": "a", "AssumeRolePolicyDocument": {}}, {"RoleName": "b", "Arn": "arn:aws:iam::1:role/b"}]}`,
+			want: "Roles:a Named:b",
+		},
 		{"a page of more", `{"Roles": [], "IsTruncated": true, "Marker": "x"}`, "cut"},
 		{"a page that the CLI cut", `{"Roles": [], "NextToken": "x"}`, "cut"},
 		{"all pages", `{"RoleDetailList": [{"RoleName": "a", "AssumeRolePolicyDocument": {}}], "IsTruncated": false}`, "Roles:a"},
@@ -52,21 +56,41 @@ func TestFiles(t *testing.T) {
 			"error: line 1: a role without assumeRolePolicyDocument: select configuration.assumeRolePolicyDocument as well"},
 		{"Config with other JSON", `{"Results": ["{"]}`, "error: line 1: a string that is not JSON: not JSON"},
 		{"rows", `[{"arn": "arn:aws:iam::1:role/a", "assume_role_policy": {}}]`, "Roles:a"},
-		{"a search", `[{"assetType": "t", "resource": "//iam.googleapis.com/projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "policy": {"bindings": [` + member + `]}}]`, "a@p.iam.gserviceaccount.com"},
-		{"a search that finds a bucket", `{"results": [{"resource": "//storage.googleapis.com/b", "policy": {"bindings": [` + member + `]}}]}`, "gcp-direct //storage.googleapis.com/b"},
+		{
+			name: "a search",
+			data: `[{"assetType": "t", "resource": "//iam.googleapis.com/projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", ` +
+				`"policy": {"bindings": [` + member + `]}}]`,
+			want: "a@p.iam.gserviceaccount.com",
+		},
+		{
+			name: "a search that finds a bucket",
+			data: `{"results": [{"resource": "//storage.googleapis.com/b", "policy": {"bindings": [` + member + `]}}]}`,
+			want: "gcp-direct //storage.googleapis.com/b",
+		},
 		{"a pool", `{"name": "` + pool + `", "disabled": true}`, "gcp-pool"},
 		{"a provider", `{"name": "` + pool + `/providers/b", "attributeMapping": {}}`, ""},
 		{"providers", `[{"name": "` + pool + `/providers/b", "oidc": {}}, {"name": "` + pool + `/providers/c", "oidc": {}}]`, "; "},
 		{"a mount", `{"data": {"bound_issuer": "https://x.example"}}`, "vault-config"},
-		{"lines", "{\"RoleName\": \"a\", \"Arn\": \"arn:aws:iam::1:role/a\", \"AssumeRolePolicyDocument\": {\"bitbucket\": 1}}\n\n{\"RoleName\": \"b\", \"Arn\": \"arn:aws:iam::1:role/b\"}\n", "aws-names Named:b; Roles:a"},
+		{
+			name: "lines",
+			data: "{\"RoleName\": \"a\", \"Arn\": \"arn:aws:iam::1:role/a\", \"AssumeRolePolicyDocument\": {\"bitbucket\": 1}}\n" +
+				"\n" +
+				"{\"RoleName\": \"b\", \"Arn\": \"arn:aws:iam::1:role/b\"}\n",
+			want: "aws-names Named:b; Roles:a",
+		},
 		{"an empty list", `[]`, "error: line 1: an empty list, which does not say of what"},
 		{"a plan", `{"format_version": "1.2", "planned_values": {"root_module": {"child_modules": [{"resources": [
 			{"address": "m.r", "mode": "managed", "type": "aws_iam_role", "values": {"name": "a", "arn": "arn:aws:iam::1:role/a"}},
 			{"address": "m.s", "mode": "data", "type": "aws_iam_role", "values": {"name": "b", "assume_role_policy": "{}"}},
-			{"address": "m.m", "mode": "managed", "type": "google_service_account_iam_member", "values": {"service_account_id": "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "role": "roles/iam.workloadIdentityUser", "member": "x"}},
-			{"address": "m.n", "mode": "managed", "type": "google_service_account_iam_member", "values": {"service_account_id": "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "role": "r"}},
-			{"address": "m.v", "mode": "managed", "type": "vault_jwt_auth_backend_role", "values": {"backend": "ci", "role_name": "deploy", "bound_claims": {"a": "1,2"}}}]}]}},
-			"resource_changes": [{"address": "m.r", "change": {"after_unknown": {"assume_role_policy": true}}}, {"address": "m.n", "change": {"after_unknown": {"member": true}}}]}`,
+			{"address": "m.m", "mode": "managed", "type": "google_service_account_iam_member",
+				"values": {"service_account_id": "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "role": "roles/iam.workloadIdentityUser", "member": "x"}},
+			{"address": "m.n", "mode": "managed", "type": "google_service_account_iam_member",
+				"values": {"service_account_id": "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com", "role": "r"}},
+			{"address": "m.v", "mode": "managed", "type": "vault_jwt_auth_backend_role",
+				"values": {"backend": "ci", "role_name": "deploy", "bound_claims": {"a": "1,2"}}}]}]}},
+			"resource_changes": [
+				{"address": "m.r", "change": {"after_unknown": {"assume_role_policy": true}}},
+				{"address": "m.n", "change": {"after_unknown": {"member": true}}}]}`,
 			"aws-role arn:aws:iam::1:role/a unknown; auth/ci/role/deploy; gcp-policy a@p.iam.gserviceaccount.com unknown"},
 	} {
 		if got := told(t, tt.data); got != tt.want {
@@ -89,9 +113,10 @@ func TestPlacesAreInTheFile(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
+	const encoded = `{"Arn":"arn:aws:iam::1:role/a","AssumeRolePolicyDocument":"%7Bapi.bitbucket.org%7D"}`
 	for line, want := range map[string]string{
+		encoded: encoded,
 		`{"RoleName":"a","Arn":"arn:aws:iam::1:role/x/a","AssumeRolePolicyDocument":{"Statement":[]}}`: `{"Arn":"arn:aws:iam::1:role/x/a","RoleName":"a"}`,
-		`{"Arn":"arn:aws:iam::1:role/a","AssumeRolePolicyDocument":"%7Bapi.bitbucket.org%7D"}`:         `{"Arn":"arn:aws:iam::1:role/a","AssumeRolePolicyDocument":"%7Bapi.bitbucket.org%7D"}`,
 		`{"configuration":{"arn":"arn:aws:iam::1:role/a","assumeRolePolicyDocument":"%7B%7D"}}`:        `{"Arn":"arn:aws:iam::1:role/a","RoleName":"a"}`,
 		`{"resource":"//x","policy":{"bindings":[]}}`:                                                  `{"resource":"//x","policy":{"bindings":[]}}`,
 		`{"Arn":`: `{"Arn":`,
@@ -107,7 +132,8 @@ func FuzzFiles(f *testing.F) {
 	for _, seed := range []string{
 		`{"Results": ["{\"configuration\": {\"arn\": \"a\", \"assumeRolePolicyDocument\": \"%7B%7D\"}}"]}`,
 		`{"format_version": "1", "values": {"root_module": {"resources": [{"type": "aws_iam_role", "values": {"assume_role_policy": "{}"}}], "child_modules": []}}}`,
-		`{"format_version": "1", "planned_values": {}, "resource_changes": [{"address": "a", "change": {"after_unknown": true}}], "configuration": {"provider_config": {"vault": {"name": "vault", "expressions": {}}}}}`,
+		`{"format_version": "1", "planned_values": {}, "resource_changes": [{"address": "a", "change": {"after_unknown": true}}], ` +
+			`"configuration": {"provider_config": {"vault": {"name": "vault", "expressions": {}}}}}`,
 		`{"rows": [{"client_id_list": null, "arn": 1}]}`, "{\"a\": 1}\n[{\"resource\": \"x\", \"policy\": {}}]\n", `{"configuration": "{}"}`,
 	} {
 		f.Add([]byte(seed))

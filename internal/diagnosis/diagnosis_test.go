@@ -18,7 +18,13 @@ const (
 )
 
 func TestRead(t *testing.T) {
-	said := "hint: the token says: issuer " + issuer + ", audience " + audience + ", subject " + repo + ":" + env + ":" + stepUUID
+	const (
+		said      = "hint: the token says: issuer " + issuer + ", audience " + audience + ", subject " + repo + ":" + env + ":" + stepUUID
+		assuming  = "✖ aws default: assuming arn:aws:iam::123456789012:role/"
+		noTrust   = "the role does not exist, or its trust policy does not let this step in"
+		noChain   = "the role does not exist, or its trust policy does not let the role before it in"
+		noBinding = "this step may not impersonate the service account, or it does not exist"
+	)
 	for _, c := range []struct {
 		name, text           string
 		service, code, means string // service empty: no cause
@@ -27,44 +33,120 @@ func TestRead(t *testing.T) {
 		causes, unexplained  int
 		inNone               string
 	}{
-		{name: "login's own line", text: "2026-11-28 \x1b[31m✖ aws default: assuming arn:aws:iam::123456789012:role/team/deploy: AccessDenied: the role does not exist, or its trust policy does not let this step in\n" + said,
-			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let this step in",
-			condition: "the trust policy of role deploy lets in this deployment environment", paste: `"` + repo + ":" + env + `:*"`, sure: true, causes: 1},
-		{name: "of an account", text: "✖ aws default: assuming arn:aws:iam::123456789012:role/x: AccessDenied: the role does not exist, or its trust policy does not let this step in",
-			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let this step in", paste: "arn:aws:iam::123456789012:oidc-provider/api.bitbucket.org", sure: true, causes: 1},
-		{name: "a chain", text: "✖ aws default: assuming arn:aws:iam::210987654321:role/prod from arn:aws:iam::123456789012:role/hub: AccessDenied: the role does not exist, or its trust policy does not let the role before it in",
-			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let the role before it in", paste: `"arn:aws:iam::123456789012:role/hub"`, sure: true, causes: 1},
-		{name: "several lines", text: "✖ vault default: logging in as auth/jwt/role/ci: the role does not bind the token's audience\n✖ okta default: asking: status 404: no such team or workload connection\n✖ gcp default: something new\n",
-			service: "vault", means: "the role does not bind the token's audience", condition: "add it to the audiences of the role", paste: "vault write auth/jwt/role/ci", sure: true, causes: 2, unexplained: 1},
-		{name: "a service that is data", text: "✖ jfrog default: exchanging the token at x.jfrog.io: invalid_grant: the token has expired",
-			service: "jfrog", code: "invalid_grant", means: "the token has expired", condition: "call the pipe early in the step", sure: true, causes: 1},
-		{name: "a guardrail", text: "✖ guard production-from-main: Only main becomes a production role.\nhint: Merge first.",
-			service: "guard", code: "production-from-main", means: "a guardrail refused the login before anything was sent", condition: "Only main becomes a production role.", sure: true, causes: 1},
+		{
+			name:    "login's own line",
+			text:    "2026-11-28 \x1b[31m" + assuming + "team/deploy: AccessDenied: " + noTrust + "\n" + said,
+			service: "aws", code: "AccessDenied", means: noTrust, sure: true, causes: 1,
+			condition: "the trust policy of role deploy lets in this deployment environment", paste: `"` + repo + ":" + env + `:*"`,
+		},
+		{
+			name: "of an account", text: assuming + "x: AccessDenied: " + noTrust,
+			service: "aws", code: "AccessDenied", means: noTrust, sure: true, causes: 1,
+			paste: "arn:aws:iam::123456789012:oidc-provider/api.bitbucket.org",
+		},
+		{
+			name: "a chain",
+			text: "✖ aws default: assuming arn:aws:iam::210987654321:role/prod from arn:aws:iam::123456789012:role/hub: " +
+				"AccessDenied: " + noChain,
+			service: "aws", code: "AccessDenied", means: noChain, sure: true, causes: 1,
+			paste: `"arn:aws:iam::123456789012:role/hub"`,
+		},
+		{
+			name: "several lines",
+			text: "✖ vault default: logging in as auth/jwt/role/ci: the role does not bind the token's audience\n" +
+				"✖ okta default: asking: status 404: no such team or workload connection\n" +
+				"✖ gcp default: something new\n",
+			service: "vault", means: "the role does not bind the token's audience", sure: true, causes: 2, unexplained: 1,
+			condition: "add it to the audiences of the role", paste: "vault write auth/jwt/role/ci",
+		},
+		{
+			name:    "a service that is data",
+			text:    "✖ jfrog default: exchanging the token at x.jfrog.io: invalid_grant: the token has expired",
+			service: "jfrog", code: "invalid_grant", means: "the token has expired", sure: true, causes: 1,
+			condition: "call the pipe early in the step",
+		},
+		{
+			name:    "a guardrail",
+			text:    "✖ guard production-from-main: Only main becomes a production role.\nhint: Merge first.",
+			service: "guard", code: "production-from-main", means: "a guardrail refused the login before anything was sent", sure: true, causes: 1,
+			condition: "Only main becomes a production role.",
+		},
 
-		{name: "aws cli", text: "An error occurred (AccessDenied) when calling the AssumeRoleWithWebIdentity operation: Not authorized to perform sts:AssumeRoleWithWebIdentity",
-			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let this step in", paste: "{REPOSITORY_UUID}:*", causes: 1},
-		{name: "aws sdk for Go", text: "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 400, RequestID: 1, InvalidIdentityToken: No OpenIDConnect provider found in your account for " + issuer,
-			service: "aws", code: "InvalidIdentityToken", means: "the role's account has no OIDC provider for the token's issuer", paste: "create-open-id-connect-provider", causes: 1},
-		{name: "terraform", text: "Error: Cannot assume IAM Role: operation error STS: AssumeRole, api error AccessDenied: User: arn:aws:sts::123456789012:assumed-role/hub/x is not authorized to perform: sts:TagSession on resource: arn:aws:iam::210987654321:role/prod because no identity-based policy allows the sts:TagSession action",
-			service: "aws", code: "AccessDenied", means: "sts:TagSession is missing in a policy of this role or of the role before it", causes: 1},
-		{name: "a phrase without its code", text: "Incorrect token audience (AssumeRoleWithWebIdentity)",
-			service: "aws", code: "InvalidIdentityToken", means: "the OIDC provider does not list the token's audience", paste: "add-client-id-to-open-id-connect-provider", causes: 1},
-		{name: "google's STS", text: `google.auth.exceptions.OAuthError: ('Error code unauthorized_client: The given credential is rejected by the attribute condition.', '{"error":"unauthorized_client"}')`,
-			service: "gcp", code: "unauthorized_client", means: "the provider's attribute condition rejects this step", paste: "--attribute-condition=", causes: 1},
-		{name: "google's impersonation", text: "('Unable to acquire impersonated credentials', '{\"error\": {\"code\": 403, \"message\": \"Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).\", \"status\": \"PERMISSION_DENIED\"}}') deploy@shop.iam.gserviceaccount.com",
-			service: "gcp", code: "PERMISSION_DENIED", means: "this step may not impersonate the service account, or it does not exist", paste: "add-iam-policy-binding deploy@shop.iam.gserviceaccount.com", causes: 1},
-		{name: "google's API off", text: "googleapi: Error 403: IAM Service Account Credentials API has not been used in project 1 before or it is disabled. PERMISSION_DENIED SERVICE_DISABLED",
-			service: "gcp", code: "PERMISSION_DENIED", means: "the API is switched off in the project", paste: "gcloud services enable", causes: 1},
-		{name: "vault's tool", text: "Error writing data to auth/jwt/login: Error making API request.\n\nURL: PUT https://vault.example/v1/auth/jwt/login\nCode: 400. Errors:\n\n* error validating token: invalid audience (aud) claim: audience claim does not match any bound audience",
-			service: "vault", means: "the role does not bind the token's audience", causes: 1},
-		{name: "okta", text: "okta: status 404 from the team's endpoint", service: "okta", means: "no such team or workload connection", causes: 1},
-		{name: "an oauth server", text: `{"error": "invalid_scope"}`, service: "oauth", code: "invalid_scope", means: "the service does not grant the scopes", causes: 1},
+		{
+			name: "aws cli",
+			text: "An error occurred (AccessDenied) when calling the AssumeRoleWithWebIdentity operation: " +
+				"Not authorized to perform sts:AssumeRoleWithWebIdentity",
+			service: "aws", code: "AccessDenied", means: noTrust, causes: 1, paste: "{REPOSITORY_UUID}:*",
+		},
+		{
+			name: "aws sdk for Go",
+			text: "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 400, RequestID: 1, " +
+				"InvalidIdentityToken: No OpenIDConnect provider found in your account for " + issuer,
+			service: "aws", code: "InvalidIdentityToken", means: "the role's account has no OIDC provider for the token's issuer", causes: 1,
+			paste: "create-open-id-connect-provider",
+		},
+		{
+			name: "terraform",
+			text: "Error: Cannot assume IAM Role: operation error STS: AssumeRole, api error AccessDenied: " +
+				"User: arn:aws:sts::123456789012:assumed-role/hub/x is not authorized to perform: sts:TagSession " +
+				"on resource: arn:aws:iam::210987654321:role/prod because no identity-based policy allows the sts:TagSession action",
+			service: "aws", code: "AccessDenied", means: "sts:TagSession is missing in a policy of this role or of the role before it", causes: 1,
+		},
+		{
+			name: "a phrase without its code", text: "Incorrect token audience (AssumeRoleWithWebIdentity)",
+			service: "aws", code: "InvalidIdentityToken", means: "the OIDC provider does not list the token's audience", causes: 1,
+			paste: "add-client-id-to-open-id-connect-provider",
+		},
+		{
+			name: "google's STS",
+			text: "google.auth.exceptions.OAuthError: ('Error code unauthorized_client: The given credential is rejected by the attribute condition.', " +
+				`'{"error":"unauthorized_client"}')`,
+			service: "gcp", code: "unauthorized_client", means: "the provider's attribute condition rejects this step", causes: 1,
+			paste: "--attribute-condition=",
+		},
+		{
+			name: "google's impersonation",
+			text: `('Unable to acquire impersonated credentials', '{"error": {"code": 403, "message": "Permission ` +
+				`'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).", "status": "PERMISSION_DENIED"}}') ` +
+				"deploy@shop.iam.gserviceaccount.com",
+			service: "gcp", code: "PERMISSION_DENIED", means: noBinding, causes: 1,
+			paste: "add-iam-policy-binding deploy@shop.iam.gserviceaccount.com",
+		},
+		{
+			name: "google's API off",
+			text: "googleapi: Error 403: IAM Service Account Credentials API has not been used in project 1 before or it is disabled. " +
+				"PERMISSION_DENIED SERVICE_DISABLED",
+			service: "gcp", code: "PERMISSION_DENIED", means: "the API is switched off in the project", causes: 1,
+			paste: "gcloud services enable",
+		},
+		{
+			name: "vault's tool",
+			text: "Error writing data to auth/jwt/login: Error making API request.\n\n" +
+				"URL: PUT https://vault.example/v1/auth/jwt/login\nCode: 400. Errors:\n\n" +
+				"* error validating token: invalid audience (aud) claim: audience claim does not match any bound audience",
+			service: "vault", means: "the role does not bind the token's audience", causes: 1,
+		},
+		{
+			name: "okta", text: "okta: status 404 from the team's endpoint",
+			service: "okta", means: "no such team or workload connection", causes: 1,
+		},
+		{
+			name: "an oauth server", text: `{"error": "invalid_scope"}`,
+			service: "oauth", code: "invalid_scope", means: "the service does not grant the scopes", causes: 1,
+		},
 
 		{name: "nothing known", text: "npm ERR! missing script: deploy"},
 		{name: "empty"},
-		{name: "a token in it", text: "AccessDenied AssumeRoleWithWebIdentity " + token, service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let this step in", causes: 1, inNone: "eyJ"},
-		{name: "names that a shell would run", text: "✖ aws default: assuming arn:aws:iam::123456789012:role/x;$(id): AccessDenied: the role does not exist, or its trust policy does not let this step in\nhint: the token says: issuer https://a$(id), audience a, subject {*}:*",
-			service: "aws", code: "AccessDenied", means: "the role does not exist, or its trust policy does not let this step in", sure: true, causes: 1, inNone: "$(id)"},
+		{
+			name: "a token in it", text: "AccessDenied AssumeRoleWithWebIdentity " + token,
+			service: "aws", code: "AccessDenied", means: noTrust, causes: 1, inNone: "eyJ",
+		},
+		{
+			name: "names that a shell would run",
+			text: assuming + "x;$(id): AccessDenied: " + noTrust + "\n" +
+				"hint: the token says: issuer https://a$(id), audience a, subject {*}:*",
+			service: "aws", code: "AccessDenied", means: noTrust, sure: true, causes: 1, inNone: "$(id)",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			causes, unexplained, err := Read(c.text, nil)
@@ -89,7 +171,9 @@ func TestRead(t *testing.T) {
 
 // The step's claims take the place of the placeholders, and none of these is left.
 func TestClaimsFillIn(t *testing.T) {
-	id, err := bitbucket.Parts{Workspace: "acme", WorkspaceUUID: "7baee083-4f25-4a97-8a9a-0fde1b623b45", RepositoryUUID: repo, EnvironmentUUID: env, Now: time.Unix(1800000000, 0)}.Identity()
+	id, err := bitbucket.Parts{
+		Workspace: "acme", WorkspaceUUID: "7baee083-4f25-4a97-8a9a-0fde1b623b45", RepositoryUUID: repo, EnvironmentUUID: env, Now: time.Unix(1800000000, 0),
+	}.Identity()
 	if err != nil {
 		t.Fatal(err)
 	}

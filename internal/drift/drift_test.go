@@ -90,16 +90,29 @@ func TestCompare(t *testing.T) {
 	tests := []struct{ name, policy, want string }{
 		{"exact", sub(shop + ":" + production + ":*"), ""},
 		{"repository", sub(shop + ":*"), "wider shop/none, shop/staging, shop/any other environment"},
-		{"workspace", allow(`"StringEquals": {"` + issuer + `:aud": "` + ari + `"}`),
-			"wider shop/none, shop/staging, shop/any other environment, infra/none, infra/any other environment, any other repository/none, any other repository/any other environment"},
-		{"deployments of everybody", sub(shop+":"+production+":*", "*:*:*"), "wider shop/staging, shop/any other environment, infra/any other environment, any other repository/any other environment"},
-		{"repository that the map lacks", sub(shop+":"+production+":*", old+":*"), "wider unlisted repository " + old + "/none, unlisted repository " + old + "/any other environment"},
+		{
+			name: "workspace", policy: allow(`"StringEquals": {"` + issuer + `:aud": "` + ari + `"}`),
+			want: "wider shop/none, shop/staging, shop/any other environment, infra/none, infra/any other environment, " +
+				"any other repository/none, any other repository/any other environment",
+		},
+		{
+			name: "deployments of everybody", policy: sub(shop+":"+production+":*", "*:*:*"),
+			want: "wider shop/staging, shop/any other environment, infra/any other environment, any other repository/any other environment",
+		},
+		{
+			name: "repository that the map lacks", policy: sub(shop+":"+production+":*", old+":*"),
+			want: "wider unlisted repository " + old + "/none, unlisted repository " + old + "/any other environment",
+		},
 		{"environment of anybody's", sub("*:" + production + ":*"), ""},
 		{"no braces", sub(strings.Trim(shop, "{}") + ":*"), "missing shop/production"},
 		{"environment made anew", sub(shop + ":" + old + ":*"), "missing shop/production; wider shop/unlisted environment " + old},
 		{"steps without an environment", sub(shop+":"+production+":*", shop+":{????????-????-????-????-????????????}"), "wider shop/none"},
-		{"address", allow(`"StringEquals": {"` + issuer + `:aud": "` + ari + `"}, "StringLike": {"` + issuer + `:sub": "` + shop + ":" + production + `:*"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}`),
-			"undecided shop/production"},
+		{
+			name: "address",
+			policy: allow(`"StringEquals": {"` + issuer + `:aud": "` + ari + `"}, "StringLike": {"` + issuer + `:sub": "` + shop + ":" + production + `:*"}, ` +
+				`"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}`),
+			want: "undecided shop/production",
+		},
 		{"another workspace", strings.ReplaceAll(sub(shop+":*"), "workspaces/acme", "workspaces/other"), "absent "},
 	}
 	for _, tt := range tests {

@@ -73,7 +73,10 @@ func TestSteps(t *testing.T) {
 		if s.Token {
 			oidc = s.OIDC.Line
 		}
-		got = append(got, fmt.Sprint(s.Line, " ", s.Path, " ", s.Kind, " ", s.Pattern, " [", s.Name, "] oidc=", oidc, " env=", s.Environment, " deploys=", s.Deploys, " manual=", s.Manual, " pr=", s.PullRequest, " ", s.Branches))
+		got = append(got, fmt.Sprint(
+			s.Line, " ", s.Path, " ", s.Kind, " ", s.Pattern, " [", s.Name, "] oidc=", oidc, " env=", s.Environment, " deploys=", s.Deploys,
+			" manual=", s.Manual, " pr=", s.PullRequest, " ", s.Branches,
+		))
 	}
 	want := []string{
 		`16 pipelines.default[0].step default  [Build] oidc=5 env= deploys=false manual=false pr=false [**]`,
@@ -166,10 +169,34 @@ func TestFaults(t *testing.T) {
 		{"first step manual", "pipelines:\n  default:\n    - step:\n        trigger: manual\n        script: [x]\n", pipelines.Refused, 4},
 		{"second step manual", "pipelines:\n  default:\n    - step: {script: [x]}\n    - step: {trigger: manual, script: [x]}\n", 0, 0},
 		{"first step of a custom pipeline manual", "pipelines:\n  custom:\n    x:\n      - step: {trigger: manual, script: [x]}\n", 0, 0},
-		{"an environment twice", "pipelines:\n  default:\n    - step: {deployment: test, script: [x]}\n    - step: {deployment: Test, script: [x]}\n", pipelines.Refused, 4},
-		{"an environment in two pipelines", "pipelines:\n  default:\n    - step: {deployment: test, script: [x]}\n  custom:\n    x:\n      - step: {deployment: test, script: [x]}\n", 0, 0},
-		{"a stage's steps share it", "pipelines:\n  default:\n    - stage:\n        deployment: test\n        steps: [{step: {script: [x]}}, {step: {script: [x]}}]\n", 0, 0},
-		{"a condition in a stage", "pipelines:\n  default:\n    - stage:\n        steps:\n          - step:\n              condition: {changesets: {includePaths: [a]}}\n              script: [x]\n", pipelines.Refused, 6},
+		{
+			name: "an environment twice",
+			file: "pipelines:\n  default:\n    - step: {deployment: test, script: [x]}\n    - step: {deployment: Test, script: [x]}\n",
+			kind: pipelines.Refused, line: 4,
+		},
+		{
+			name: "an environment in two pipelines",
+			file: "pipelines:\n" +
+				"  default:\n" +
+				"    - step: {deployment: test, script: [x]}\n" +
+				"  custom:\n" +
+				"    x:\n" +
+				"      - step: {deployment: test, script: [x]}\n",
+		},
+		{
+			name: "a stage's steps share it",
+			file: "pipelines:\n" +
+				"  default:\n" +
+				"    - stage:\n" +
+				"        deployment: test\n" +
+				"        steps: [{step: {script: [x]}}, {step: {script: [x]}}]\n",
+		},
+		{
+			name: "a condition in a stage",
+			file: "pipelines:\n  default:\n    - stage:\n        steps:\n          - step:\n" +
+				"              condition: {changesets: {includePaths: [a]}}\n              script: [x]\n",
+			kind: pipelines.Refused, line: 6,
+		},
 		{"variables of a step", "pipelines:\n  default:\n    - step:\n        variables: {A: b}\n        script: [x]\n", pipelines.Ignored, 4},
 		{"a slip", "pipelines:\n  default:\n    - step:\n        odic: true\n        script: [x]\n", pipelines.Ignored, 4},
 		{"new keys", "pipelines:\n  default:\n    - step:\n        auth: {system: {scopes: [a]}}\n        concurrency-group: x\n        script: [x]\n", 0, 0},
@@ -200,7 +227,17 @@ func TestFaults(t *testing.T) {
 func TestLongFile(t *testing.T) {
 	file := "pipelines:\n  custom:\n"
 	for i := range 400 {
-		file += fmt.Sprintf("    p%d:\n      - step:\n          name: n\n          oidc: true\n          image: a:1\n          script:\n            - |\n              aws sts get-caller-identity\n              terraform plan\n            - make\n", i)
+		file += fmt.Sprintf(`    p%d:
+      - step:
+          name: n
+          oidc: true
+          image: a:1
+          script:
+            - |
+              aws sts get-caller-identity
+              terraform plan
+            - make
+`, i)
 	}
 	began := time.Now()
 	f, err := pipelines.Parse([]byte(file))
