@@ -96,7 +96,7 @@ func (r *remover) remove(ctx context.Context) {
 	past := r.recall()
 	r.hold(past)
 	r.detach(past)
-	r.sweep()
+	r.sweep(past)
 	if len(r.Foreign) == 0 {
 		r.prune(past)
 	}
@@ -153,6 +153,7 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 func (r *remover) recall() past {
 	if generation, err := r.out.Readlink(current); err == nil && isGeneration(generation) {
 		openUp(r.out, generation)
+		openUpFile(r.out, generation+"/"+stateFile)
 	}
 	past, err := earlier(r.out, writable, nil)
 	if err != nil && !errors.Is(err, errForeign) {
@@ -185,6 +186,7 @@ func (r *remover) hold(past past) {
 				if _, known := r.files[path]; known || path == dockerFile {
 					continue
 				}
+				openUpFile(r.out, past.generation+"/"+path)
 				data, err := reader.read(path)
 				r.files[path] = held{data, err}
 			}
@@ -214,15 +216,16 @@ func (r *remover) detach(past past) {
 	}
 }
 
-// sweep removes every other thing of login's own, and names what is not.
-func (r *remover) sweep() {
+// sweep removes every other thing of login's own, and names what is not. Where the state could not be read, that is all of it.
+func (r *remover) sweep(past past) {
 	entries, err := nowait.List(r.out, ".")
 	if err != nil {
 		r.note(cause(err))
 		return
 	}
+	openUpFile(r.out, ignoreFile) // whose it is, only its text says
 	holder := ""
-	if target, err := r.out.Readlink(current); err == nil && isGeneration(target) {
+	if target, err := r.out.Readlink(current); err == nil && isGeneration(target) && past.generation != "" {
 		holder = target // what detach has left, for foreign files
 	}
 	for _, e := range entries {
