@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"time"
 
@@ -53,8 +54,9 @@ func Write(ctx context.Context, c Config) (Summary, error) {
 		return Summary{}, err
 	}
 	p := &population{config: c, trail: trail, spool: spool}
+	seed := maphash.MakeSeed()
 	for _, name := range c.Records {
-		if err := p.read(ctx, name); err != nil {
+		if err := p.read(ctx, name, seed); err != nil {
 			return Summary{}, err
 		}
 	}

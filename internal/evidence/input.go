@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 
 	"bitbucket-oidc/internal/nowait"
 )
@@ -22,6 +23,16 @@ type source struct {
 	Lines  int    `json:"lines"` // of records, those that cannot be read included; events, for CloudTrail
 	First  string `json:"first,omitempty"`
 	Last   string `json:"last,omitempty"`
+
+	first, last int64 // in milliseconds
+}
+
+// saw notes the time of a record.
+func (s *source) saw(millis int64) {
+	if s.first == 0 || millis < s.first {
+		s.first = millis
+	}
+	s.last = max(s.last, millis)
 }
 
 // An input is an open source. It notes what goes through it.
@@ -56,7 +67,7 @@ func open(name string) (*input, error) {
 		return nil, unreadable(name, errors.New("not a regular file"))
 	}
 	in := &input{file: f, raw: &counter{from: f, sum: sha256.New()}, source: source{Path: name}}
-	buffered := bufio.NewReaderSize(in.raw, 1<<20)
+	buffered := bufio.NewReaderSize(in.raw, 64<<10)
 	in.Reader = buffered
 	if magic, err := buffered.Peek(2); err == nil && bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		if in.Reader, err = gzip.NewReader(buffered); err != nil {
@@ -71,58 +82,69 @@ func open(name string) (*input, error) {
 func (in *input) close() error {
 	_, err := io.Copy(io.Discard, in.raw)
 	in.source.Bytes, in.source.SHA256 = in.raw.bytes, hex.EncodeToString(in.raw.sum.Sum(nil))
+	in.source.First, in.source.Last = stamp(in.source.first), stamp(in.source.last)
 	return errors.Join(err, in.file.Close())
 }
 
 // maxLine bounds a record. What is longer is none.
 const maxLine = 1 << 20
 
+// blockSize is about how much is read at once.
+const blockSize = 256 << 10
+
 // A block is some lines of a source, one after the other.
 type block struct {
 	first int // the number of the first line
-	lines [][]byte
+	data  []byte
 }
 
-// blocks cuts the source into blocks. A line that is too long is an empty one in its block, which is no record.
-func (in *input) blocks(yield func(block) bool) error {
-	const size = 256 << 10
-	reader := bufio.NewReaderSize(in.Reader, 64<<10)
-	number := 1
-	for {
-		b, filled := block{first: number}, 0
-		var err error
-		for filled < size && err == nil {
-			var data []byte
-			data, err = readLine(reader)
-			if len(data) == 0 && err != nil {
-				break
-			}
-			b.lines = append(b.lines, data)
-			filled += len(data)
-			number++
+// lines are those of the block, without their breaks and the space around. One that is too long is a text that is no record.
+func (b block) lines(yield func([]byte) bool) {
+	for data := b.data; len(data) > 0; {
+		line, rest, _ := bytes.Cut(data, []byte{'\n'})
+		if data = rest; len(line) > maxLine {
+			line = []byte("too long")
 		}
-		if len(b.lines) > 0 && !yield(b) {
-			return nil
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
+		if !yield(bytes.TrimSpace(line)) {
+			return
 		}
 	}
 }
 
-// readLine reads a line with its break. Of one that is too long it gives the beginning, which is no JSON.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var data []byte
+// blocks cuts the source into blocks of whole lines. A line that is too long is read to its end, and what is beyond the limit is
+// dropped. buffer gives memory for a block.
+func (in *input) blocks(buffer func() []byte, yield func(block) bool) error {
+	number := 1
+	var rest []byte // the beginning of a line
 	for {
-		part, err := r.ReadSlice('\n')
-		if len(data) < maxLine {
-			data = append(data, part...)
+		data := append(buffer()[:0], rest...)
+		data, err := fill(in.Reader, data, max(blockSize, len(rest)+blockSize/2))
+		cut := bytes.LastIndexByte(data, '\n') + 1
+		if end := errors.Is(err, io.EOF); end {
+			cut = len(data)
+		} else if err != nil {
+			return err
 		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
+		if cut == 0 && len(data) > 2*maxLine {
+			data = data[:maxLine+1]
+		}
+		rest = append(rest[:0], data[cut:]...)
+		b := block{number, data[:cut]}
+		number += bytes.Count(b.data, []byte{'\n'})
+		if cut > 0 && !yield(b) || err != nil {
+			return nil
+		}
+	}
+}
+
+// fill reads until data has this size or the source ends.
+func fill(r io.Reader, data []byte, size int) ([]byte, error) {
+	data = slices.Grow(data, size-len(data))
+	for len(data) < size {
+		n, err := r.Read(data[len(data):size])
+		if data = data[:len(data)+n]; err != nil {
 			return data, err
 		}
 	}
+	return data, nil
 }

@@ -143,6 +143,10 @@ type spool struct {
 	file *os.File
 	w    *bufio.Writer
 	size int64
+
+	window []byte // what was read last
+	ahead  int64  // where it begins
+	next   int64  // the end of the last row
 }
 
 func (o *output) spool() (*spool, error) {
@@ -173,7 +177,21 @@ func (s *spool) flush() error {
 	return nil
 }
 
-func (s *spool) readAt(row []byte, at int64) error {
-	_, err := s.file.ReadAt(row, at)
-	return err
+// read reads a row, which is good until the next call. Rows in their order are read many at a time.
+func (s *spool) read(at int64, length int) ([]byte, error) {
+	if from := at - s.ahead; from >= 0 && from+int64(length) <= int64(len(s.window)) {
+		s.next = at + int64(length)
+		return s.window[from:][:length], nil
+	}
+	size := length
+	if at == s.next {
+		size = max(length, int(min(blockSize, s.size-at)))
+	}
+	s.window = slices.Grow(s.window[:0], size)[:size]
+	s.ahead, s.next = at, at+int64(length)
+	if _, err := s.file.ReadAt(s.window, at); err != nil {
+		s.window = nil
+		return nil, err
+	}
+	return s.window[:length], nil
 }

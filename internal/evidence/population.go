@@ -3,15 +3,8 @@ package evidence
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/csv"
-	"fmt"
-	"hash/maphash"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,7 +15,7 @@ type population struct {
 	spool  *spool
 
 	sources     []source
-	entries     []entry
+	entries     entries
 	order       []int32 // of the entries in the period, by time
 	rowsIn      int
 	malformed   int
@@ -31,7 +24,6 @@ type population struct {
 	outside     int
 	gaps        []gap
 	kinds       map[string]int
-	seed        maphash.Seed
 }
 
 // An entry is what is kept of a record in memory.
@@ -47,6 +39,25 @@ type entry struct {
 	twice   bool
 }
 
+// entries are in the order in which they were read, in pieces, so that none is moved as they grow.
+type entries struct {
+	pieces [][]entry
+	count  int32
+}
+
+const pieceBits = 14
+
+func (e *entries) at(i int32) *entry { return &e.pieces[i>>pieceBits][i&(1<<pieceBits-1)] }
+
+func (e *entries) add(one entry) {
+	if int(e.count)>>pieceBits == len(e.pieces) {
+		e.pieces = append(e.pieces, make([]entry, 0, 1<<pieceBits))
+	}
+	last := &e.pieces[len(e.pieces)-1]
+	*last = append(*last, one)
+	e.count++
+}
+
 // A gap is numbers that are missing in what one command recorded.
 type gap struct {
 	Step    string `json:"correlation_uid"`
@@ -56,147 +67,16 @@ type gap struct {
 	first   int32  // its first entry
 }
 
-// A read is what a worker makes of a line.
-type read struct {
-	line  *line // nil for what is no record
-	entry entry
-	row   []byte
-	blank bool
-}
-
 // maxNamed bounds how many malformed lines are named.
 const maxNamed = 100
 
-// read reads a source. The lines are read side by side and noted in their order.
-func (p *population) read(ctx context.Context, name string) error {
-	in, err := open(name)
-	if err != nil {
-		return err
-	}
-	if p.entries == nil {
-		p.seed = maphash.MakeSeed()
-	}
-	type job struct {
-		block  block
-		result chan []read
-	}
-	workers := runtime.GOMAXPROCS(0)
-	jobs, ordered := make(chan job), make(chan job, 2*workers)
-	done := make(chan struct{})
-	defer close(done)
-	for range workers {
-		go func() {
-			for j := range jobs {
-				j.result <- p.parse(j.block)
-			}
-		}()
-	}
-	var readErr error
-	go func() {
-		defer close(ordered)
-		defer close(jobs)
-		readErr = in.blocks(func(b block) bool {
-			j := job{b, make(chan []read, 1)}
-			select {
-			case ordered <- j:
-			case <-done:
-				return false
-			}
-			select {
-			case jobs <- j:
-			case <-done:
-				j.result <- nil
-				return false
-			}
-			return ctx.Err() == nil
-		})
-	}()
-	for j := range ordered {
-		for i, r := range <-j.result {
-			if err := p.note(&in.source, j.block.first+i, r); err != nil {
-				return err
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		readErr = ctx.Err()
-	}
-	if readErr != nil {
-		_ = in.close()
-		return unreadable(name, readErr)
-	}
-	if err := in.close(); err != nil {
-		return unreadable(name, err)
-	}
-	p.sources = append(p.sources, in.source)
-	return nil
-}
-
-func (p *population) parse(b block) []read {
-	all := make([]read, len(b.lines))
-	for i, data := range b.lines {
-		data = bytes.TrimSpace(data)
-		r := &all[i]
-		if r.blank = len(data) == 0; r.blank {
-			continue
-		}
-		var ok bool
-		if r.line, ok = parse(data); !ok {
-			r.line = nil
-			continue
-		}
-		l := r.line
-		sum := sha256.Sum256([]byte(l.Metadata.UID))
-		r.entry = entry{millis: l.Time, digest: maphash.Bytes(p.seed, data), number: int32(l.Metadata.Sequence), odd: l.odd()}
-		copy(r.entry.uid[:], sum[:])
-		command := sha256.Sum256([]byte(strings.Join([]string{l.Metadata.Correlation, l.Metadata.Product.Feature.Name, l.Unmapped["command.uid"]}, "\n")))
-		r.entry.command = binary.LittleEndian.Uint64(command[:])
-		var row bytes.Buffer
-		encode(&row, l.row())
-		r.row = row.Bytes()
-	}
-	return all
-}
-
-// note adds a line to the index.
-func (p *population) note(s *source, number int, r read) error {
-	if r.blank {
-		return nil
-	}
-	p.rowsIn++
-	s.Lines++
-	if r.line == nil {
-		p.malformed++
-		if len(p.malformedAt) < maxNamed {
-			p.malformedAt = append(p.malformedAt, fmt.Sprintf("%s:%d", s.Path, number))
-		}
-		return nil
-	}
-	e := r.entry
-	if !p.trail.join(r.line) {
-		e.odd |= notInTrail
-	}
-	at := stamp(e.millis)
-	if s.First == "" || at < s.First {
-		s.First = at
-	}
-	s.Last = max(s.Last, at)
-	var err error
-	if e.at, err = p.spool.append(r.row); err != nil {
-		return err
-	}
-	e.length = int32(len(r.row))
-	p.entries = append(p.entries, e)
-	return nil
-}
-
 // sort finds copies, gaps, and the order of what lies in the period.
 func (p *population) sort() {
-	all := make([]int32, len(p.entries))
+	all := make([]int32, p.entries.count)
 	for i := range all {
 		all[i] = int32(i)
 	}
-	at := func(i int32) *entry { return &p.entries[i] }
+	at := p.entries.at
 	slices.SortFunc(all, func(a, b int32) int {
 		return cmp.Or(bytes.Compare(at(a).uid[:], at(b).uid[:]), cmp.Compare(at(a).millis, at(b).millis), cmp.Compare(a, b))
 	})
@@ -235,7 +115,7 @@ func (p *population) sort() {
 // cannot be told apart are taken together: of their numbers, none is there more often than a smaller one.
 func (p *population) findGaps(all []int32) {
 	all = slices.Clone(all)
-	at := func(i int32) *entry { return &p.entries[i] }
+	at := p.entries.at
 	slices.SortFunc(all, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(at(a).command, at(b).command), cmp.Compare(at(a).millis, at(b).millis), cmp.Compare(a, b))
 	})
@@ -276,11 +156,10 @@ func missingOf(command []int32, at func(int32) *entry) []int {
 	return missing
 }
 
-// row reads a row back.
+// row reads a row back. It is good until the next one is read.
 func (p *population) row(i int32) ([]byte, error) {
-	e := p.entries[i]
-	data := make([]byte, e.length)
-	return data, p.spool.readAt(data, e.at)
+	e := p.entries.at(i)
+	return p.spool.read(e.at, int(e.length))
 }
 
 // cells are those of a row.

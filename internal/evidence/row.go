@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf16"
+
+	fast "github.com/segmentio/encoding/json"
 )
 
 // A line is what a record's line says, as far as it is evidence.
@@ -83,13 +85,19 @@ type line struct {
 	Unmapped map[string]string `json:"unmapped"`
 }
 
-// parse reads a line and reports whether it is a record.
-func parse(data []byte) (*line, bool) {
-	var l line
-	if json.Unmarshal(data, &l) != nil {
-		return nil, false
+// most of what opens in a record: about 30 objects, and the braces of its UUIDs.
+const mostOpen = 1000
+
+// parse reads a line, whose memory l's texts share, and reports whether it is a record.
+func (l *line) parse(data []byte) bool {
+	known := l.Unmapped
+	clear(known)
+	*l = line{Unmapped: known}
+	read := func() error { _, err := fast.Parse(data, l, fast.ZeroCopy); return err }
+	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > mostOpen {
+		read = func() error { return json.Unmarshal(data, l) } // which bounds how deep values lie in one another
 	}
-	return &l, l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0
+	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0
 }
 
 // columns are those of population.csv, samples.csv and, after the exception, exceptions.csv.
@@ -111,7 +119,8 @@ const (
 	commandColumn = 20
 )
 
-func (l *line) row() []string {
+// row appends the cells.
+func (l *line) row(cells []string) []string {
 	u := l.Unmapped
 	granted := ""
 	if l.Session.Created > 0 && l.Session.Expires > 0 {
@@ -125,7 +134,7 @@ func (l *line) row() []string {
 	if branch == "" {
 		branch = u["bitbucket.branch"]
 	}
-	return []string{
+	return append(cells,
 		l.Metadata.UID, stamp(l.Time), l.Metadata.EventCode, l.Activity, l.Status, l.Decision, l.Code, l.Detail,
 		l.Metadata.Tenant, l.Actor.User.Name, l.Actor.User.UIDAlt, u["token.deployment_environment_uuid"], u["bitbucket.deployment_environment"],
 		branch, u["bitbucket.commit"], u["bitbucket.pull_request"], u["bitbucket.build_number"],
@@ -133,8 +142,7 @@ func (l *line) row() []string {
 		strconv.Itoa(l.Metadata.Sequence), l.Actor.IDP.Issuer, l.Actor.User.UID, u["token.audience"], u["token.sha256"],
 		l.User.UID, l.User.Name, l.User.Account.UID, l.Cloud.Provider, l.Cloud.Region, u["aws.chain"], l.Session.UID, l.Session.Credential,
 		stamp(l.Session.Expires), u["requested.duration"], granted, l.API.Operation, l.API.Request.UID,
-		policy[0], policy[1], policy[2], policy[3], strings.Join(l.failed(), " "), l.Metadata.Product.Version,
-	}
+		policy[0], policy[1], policy[2], policy[3], strings.Join(l.failed(), " "), l.Metadata.Product.Version)
 }
 
 // failed are the guardrails that were broken.
@@ -181,15 +189,20 @@ func stamp(millis int64) string {
 	return time.UnixMilli(millis).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// encode is a row of CSV. A cell that a spreadsheet would run begins with an apostrophe, and what does not print is made visible.
+// encode is a row of CSV.
 func encode(b *bytes.Buffer, cells []string) {
-	safe := make([]string, len(cells))
-	for i, cell := range cells {
-		safe[i] = defuse(cell)
-	}
 	w := csv.NewWriter(b)
-	_ = w.Write(safe) // into memory
+	_ = w.Write(defused(cells)) // into memory
 	w.Flush()
+}
+
+// defused changes cells in their place: one that a spreadsheet would run begins with an apostrophe, and what does not print is made
+// visible.
+func defused(cells []string) []string {
+	for i, cell := range cells {
+		cells[i] = defuse(cell)
+	}
+	return cells
 }
 
 func defuse(cell string) string {
@@ -202,7 +215,11 @@ func defuse(cell string) string {
 
 // visible writes what does not print as JSON writes it.
 func visible(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	plain := 0
+	for plain < len(text) && text[plain] >= ' ' && text[plain] <= '~' {
+		plain++
+	}
+	if !strings.ContainsFunc(text[plain:], func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return text
 	}
 	var b strings.Builder

@@ -130,36 +130,52 @@ func (t *trail) add(e event) {
 	t.calls = append(t.calls, c)
 }
 
-// join marks the events that a record is about. It returns false where the record says that AWS was asked and CloudTrail knows
-// nothing of it.
-func (t *trail) join(l *line) bool {
-	if len(t.sources) == 0 || l.Cloud.Provider != "AWS" || l.ActivityID != 1 {
-		return true
+// A trace is what a record and CloudTrail's events can be joined by.
+type trace struct {
+	asked   bool // AWS was asked for a credential
+	request bool // the id of the request is known
+	exact   []string
+	session string
+	at      time.Time
+}
+
+// trace outlives the line.
+func (l *line) trace() trace {
+	if l.Cloud.Provider != "AWS" || l.ActivityID != 1 {
+		return trace{}
 	}
-	ids := append(strings.Fields(l.Unmapped["aws.way_request_uids"]), l.API.Request.UID)
-	exact := []string{}
-	for _, id := range append(ids, l.Session.Credential) {
+	t := trace{asked: true, request: l.API.Request.UID != "", session: strings.Clone(l.Session.UID), at: time.UnixMilli(l.Time)}
+	for _, id := range append(strings.Fields(l.Unmapped["aws.way_request_uids"]), l.API.Request.UID, l.Session.Credential) {
 		if id != "" {
-			exact = append(exact, id)
+			t.exact = append(t.exact, strings.Clone(id))
 		}
 	}
+	return t
+}
+
+// join marks the events that a record is about. It returns false where the record says that AWS was asked and CloudTrail knows
+// nothing of it.
+func (t *trail) join(r trace) bool {
+	if !r.asked {
+		return true
+	}
 	found := false
-	for _, id := range exact {
+	for _, id := range r.exact {
 		for _, i := range t.by[id] {
 			t.calls[i].matched, found = true, true
 		}
 	}
-	if found || len(exact) > 0 && l.API.Request.UID != "" {
+	if found || r.request {
 		return found
 	}
 	// A session's name may come again, so that it counts only where nothing exact is there.
 	const near = 5 * time.Minute
-	for _, i := range t.by[l.Session.UID] {
-		if d := t.calls[i].at.Sub(time.UnixMilli(l.Time)); l.Session.UID != "" && d < near && d > -near {
+	for _, i := range t.by[r.session] {
+		if d := t.calls[i].at.Sub(r.at); r.session != "" && d < near && d > -near {
 			t.calls[i].matched, found = true, true
 		}
 	}
-	return found || l.Session.UID == "" && len(exact) == 0 // nothing came back that the two could be joined by
+	return found || r.session == "" && len(r.exact) == 0 // nothing came back that the two could be joined by
 }
 
 // rest are the exchanges of Bitbucket tokens in the period of which there is no record, in the order of time.

@@ -43,7 +43,7 @@ func (p *population) write(ctx context.Context, out *output) error {
 
 func writeHeader(w *bufio.Writer, names []string) {
 	var b bytes.Buffer
-	encode(&b, names)
+	encode(&b, slices.Clone(names))
 	_, _ = w.Write(b.Bytes()) // the writer keeps its error
 }
 
@@ -79,7 +79,7 @@ func (p *population) writeExceptions(ctx context.Context, w *bufio.Writer) error
 		if k%1000 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if p.entries[i].odd == 0 {
+		if p.entries.at(i).odd == 0 {
 			continue
 		}
 		cells, err := p.cells(i)
@@ -89,7 +89,7 @@ func (p *population) writeExceptions(ctx context.Context, w *bufio.Writer) error
 		for c := range cells {
 			cells[c] = fused(cells[c])
 		}
-		add(p.entries[i].odd, cells)
+		add(p.entries.at(i).odd, cells)
 	}
 	for _, c := range p.trail.rest(p.config.From, p.config.end()) {
 		add(onlyInTrail, c.row())
@@ -129,7 +129,7 @@ func (t *tickets) Pop() any {
 func (p *population) samples() []int32 {
 	var drawn tickets
 	for _, i := range p.order {
-		uid := p.entries[i].uid
+		uid := p.entries.at(i).uid
 		heap.Push(&drawn, ticket{sha256.Sum256(append([]byte(p.config.Seed+"\n"), uid[:]...)), i})
 		if len(drawn) > p.config.Sample {
 			heap.Pop(&drawn)

@@ -1,0 +1,203 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/csv"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync"
+)
+
+// A read is what a worker makes of a line.
+type read struct {
+	blank, record bool
+	entry         entry // its place is not known yet
+	trace         trace
+}
+
+// A job is a block on its way: its lines are read side by side and noted in their order.
+type job struct {
+	block block
+	done  chan *result
+}
+
+// A result is what a worker makes of a block. It is used again, with its memory.
+type result struct {
+	reads []read
+	rows  bytes.Buffer // of the records, one after the other
+}
+
+// A reading is of one source.
+type reading struct {
+	traced  bool // CloudTrail is there to join with
+	seed    maphash.Seed
+	blocks  sync.Pool // of *[]byte
+	results sync.Pool // of *result
+}
+
+// read reads a source.
+func (p *population) read(ctx context.Context, name string, seed maphash.Seed) error {
+	in, err := open(name)
+	if err != nil {
+		return err
+	}
+	r := &reading{traced: len(p.trail.sources) > 0, seed: seed}
+	readErr := r.run(in, func(b block, got *result) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return p.note(&in.source, b.first, got)
+	})
+	if err := in.close(); readErr == nil && err != nil {
+		readErr = unreadable(name, err)
+	}
+	if readErr != nil {
+		return readErr
+	}
+	p.sources = append(p.sources, in.source)
+	return nil
+}
+
+// run reads the blocks of a source, side by side, and notes each in its turn.
+func (r *reading) run(in *input, note func(block, *result) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	jobs, ordered := make(chan job), make(chan job, 2*workers)
+	stop := make(chan struct{})
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			w := newWorker(r)
+			for j := range jobs {
+				j.done <- w.parse(j.block)
+			}
+		})
+	}
+	var readErr error
+	working.Go(func() {
+		defer close(ordered)
+		defer close(jobs)
+		readErr = in.blocks(r.buffer, func(b block) bool {
+			j := job{b, make(chan *result, 1)}
+			select {
+			case jobs <- j:
+				ordered <- j
+				return true
+			case <-stop:
+				return false
+			}
+		})
+	})
+	var err error
+	for j := range ordered {
+		got := <-j.done
+		if err == nil {
+			if err = note(j.block, got); err != nil {
+				close(stop)
+			}
+		}
+		r.results.Put(got)
+		r.blocks.Put(&j.block.data)
+	}
+	working.Wait()
+	if err == nil && readErr != nil {
+		err = unreadable(in.source.Path, readErr)
+	}
+	return err
+}
+
+func (r *reading) buffer() []byte {
+	if b, ok := r.blocks.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 0, blockSize)
+}
+
+// A worker reads one block after the other, into the same memory.
+type worker struct {
+	*reading
+	line  line
+	cells []string
+	text  []byte
+}
+
+func newWorker(r *reading) *worker { return &worker{reading: r} }
+
+func (w *worker) parse(b block) *result {
+	got, ok := w.results.Get().(*result)
+	if !ok {
+		got = &result{}
+	}
+	got.reads = got.reads[:0]
+	got.rows.Reset()
+	rows := csv.NewWriter(&got.rows)
+	for data := range b.lines {
+		one := read{blank: len(data) == 0}
+		if !one.blank {
+			one.record = w.line.parse(data)
+		}
+		if one.record {
+			one.entry = w.entry(data)
+			if w.traced {
+				one.trace = w.line.trace()
+			}
+			before := got.rows.Len()
+			w.cells = w.line.row(w.cells[:0])
+			_ = rows.Write(defused(w.cells)) // into memory
+			rows.Flush()
+			one.entry.length = int32(got.rows.Len() - before)
+		}
+		got.reads = append(got.reads, one)
+	}
+	return got
+}
+
+// entry is the index's part of a record.
+func (w *worker) entry(data []byte) entry {
+	l := &w.line
+	e := entry{millis: l.Time, digest: maphash.Bytes(w.seed, data), number: int32(l.Metadata.Sequence), odd: l.odd()}
+	w.text = append(w.text[:0], l.Metadata.UID...)
+	sum := sha256.Sum256(w.text)
+	copy(e.uid[:], sum[:])
+	w.text = w.text[:0]
+	for _, part := range []string{l.Metadata.Correlation, l.Metadata.Product.Feature.Name, l.Unmapped["command.uid"]} {
+		w.text = append(append(w.text, part...), '\n')
+	}
+	sum = sha256.Sum256(w.text)
+	e.command = binary.LittleEndian.Uint64(sum[:])
+	return e
+}
+
+// note adds the lines of a block to the index.
+func (p *population) note(s *source, first int, got *result) error {
+	rows := got.rows.Bytes()
+	for i, r := range got.reads {
+		if r.blank {
+			continue
+		}
+		p.rowsIn++
+		s.Lines++
+		if !r.record {
+			p.malformed++
+			if len(p.malformedAt) < maxNamed {
+				p.malformedAt = append(p.malformedAt, fmt.Sprintf("%s:%d", s.Path, first+i))
+			}
+			continue
+		}
+		e := r.entry
+		if !p.trail.join(r.trace) {
+			e.odd |= notInTrail
+		}
+		s.saw(e.millis)
+		var err error
+		if e.at, err = p.spool.append(rows[:e.length]); err != nil {
+			return err
+		}
+		rows = rows[e.length:]
+		p.entries.add(e)
+	}
+	return nil
+}
