@@ -26,7 +26,7 @@ func (t *taker) aws(f *document.File, n *document.Node, one bool) (bool, error) 
 		t.add(Document{File: f.With(n), Kind: Providers, Whole: true})
 	case n.Get("rows").Is(document.List): // Steampipe, since 0.22
 		return true, t.rows(f, n.Get("rows"))
-	case n.Has("assume_role_policy", "client_id_list"):
+	case n.Has("assume_role_policy", "assume_role_policy_std", "client_id_list"):
 		t.row(f, n)
 	case one && n.Has("AssumeRolePolicyDocument") || one && n.Has("RoleName", "Arn") && strings.Contains(text(n.Get("Arn")), ":role/"):
 		t.roles(f, n, []*document.Node{n})
@@ -169,9 +169,13 @@ func (t *taker) row(f *document.File, n *document.Node) {
 	if name == nil {
 		name = nameOf(n.Get("arn"))
 	}
+	policy := n.Get("assume_role_policy")
+	if policy == nil || policy.Is(document.Null) {
+		policy = n.Get("assume_role_policy_std")
+	}
 	t.roles(f, n, []*document.Node{n.New(
 		document.Member{Name: "RoleName", Value: name}, document.Member{Name: "Arn", Value: n.Get("arn")},
 		document.Member{Name: "MaxSessionDuration", Value: n.Get("max_session_duration")},
-		document.Member{Name: "AssumeRolePolicyDocument", Value: n.Get("assume_role_policy")},
+		document.Member{Name: "AssumeRolePolicyDocument", Value: policy},
 	)})
 }

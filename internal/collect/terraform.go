@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -108,7 +109,7 @@ func anyTrue(n *document.Node) bool {
 	return false
 }
 
-const afterApply = " is known only after apply: build it from what is known before, such as the account's number"
+const afterApply = ", which is known only after apply: build it from what is known before, such as the account's number"
 
 func (p *plan) resource(r *document.Node) error {
 	v := r.Get("values")
@@ -135,17 +136,39 @@ func (p *plan) resource(r *document.Node) error {
 }
 
 func (p *plan) role(r, v *document.Node) {
+	arn := v.Get("arn")
+	if text(arn) == "" {
+		arn = arnToBe(v)
+	}
 	role := v.New(
-		document.Member{Name: "RoleName", Value: v.Get("name")}, document.Member{Name: "Arn", Value: v.Get("arn")},
+		document.Member{Name: "RoleName", Value: v.Get("name")}, document.Member{Name: "Arn", Value: arn},
 		document.Member{Name: "MaxSessionDuration", Value: v.Get("max_session_duration")},
 		document.Member{Name: "AssumeRolePolicyDocument", Value: v.Get("assume_role_policy")},
 	)
 	if p.isUnknown(r, "assume_role_policy") || !role.Has("AssumeRolePolicyDocument") {
-		p.add(Document{File: p.file.With(role), Kind: Role, Target: text(v.Get("arn")), Unknown: "assume_role_policy" + afterApply})
+		p.add(Document{File: p.file.With(role), Kind: Role, Target: cmp.Or(text(arn), text(r.Get("address"))), Unknown: "assume_role_policy" + afterApply})
 		return
 	}
 	p.add(Document{File: p.file.With(v.New(document.Member{Name: "Roles", Value: v.List(role)}))})
 }
+
+// arnToBe is the ARN that a role will have which does not exist yet, or nil: a role can only trust a provider of its own account.
+func arnToBe(v *document.Node) *document.Node {
+	name, path := text(v.Get("name")), cmp.Or(text(v.Get("path")), "/")
+	account := ""
+	for _, m := range trusted.FindAllStringSubmatch(text(v.Get("assume_role_policy")), -1) {
+		if account != "" && account != m[1] {
+			return nil
+		}
+		account = m[1]
+	}
+	if name == "" || account == "" {
+		return nil
+	}
+	return v.String(account + ":role" + path + name)
+}
+
+var trusted = regexp.MustCompile(`(arn:aws[a-z-]*:iam::[0-9]{12}):oidc-provider/`)
 
 func (p *plan) googleProvider(r, v *document.Node) {
 	provider := v.New(

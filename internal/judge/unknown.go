@@ -11,7 +11,7 @@ import (
 type unknown struct {
 	trust.Source
 	kind trust.Kind
-	why  string
+	why  string // what it depends on
 }
 
 // Kind is the kind that the document will have.
@@ -27,7 +27,7 @@ func (u *unknown) Name() string {
 
 // Judge is undecided.
 func (u *unknown) Judge(bitbucket.Identity, trust.Options) trust.Result {
-	return u.Place(trust.Result{Kind: u.kind, Name: u.Name(), Verdict: trust.Undecided, Reason: u.why + "."})
+	return u.Place(trust.Result{Kind: u.kind, Name: u.Name(), Verdict: trust.Undecided, Reason: "It depends on " + u.why + "."})
 }
 
 // Reach is undecided for everybody.
