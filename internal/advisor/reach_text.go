@@ -42,7 +42,7 @@ func cell(t *report.Text, c trust.Cell) {
 	line := marks()[c.Reach.Verdict()] + " " + c.Who + c.Reach.Portion()
 	switch {
 	case !c.Reach.Some:
-		line += ": undecided, which depends on " + c.Reach.Why
+		line += ": undecided, depending on " + c.Reach.Why
 	case !c.Usual.Some:
 		line += ": steps that ask for more audiences"
 	case !c.Reach.All && c.Reach.Share > 0.75:

@@ -9,27 +9,28 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 )
 
-// Bounds of the work on one document: what they leave out is undecided. A judgement takes longer the more the document compares.
+// These bound the work on one document. A cell that would need more is undecided. A judgement takes longer the more the document
+// compares.
 const (
 	mostJudgements  = 20_000
 	mostComparisons = 2_000_000
-	fewNamed        = 12 // so many UUIDs at most are tried as environments of each other
+	fewNamed        = 12 // at most so many UUIDs are tried as environments of each other
 )
 
-// Classes decide who gets in through a document that treats all UUIDs alike which it does not name: one representative of each class of
-// steps is judged in place of all.
+// Classes decide who gets in through a document that does not distinguish between UUIDs that it does not name: one representative of each
+// class of steps is judged instead of all its steps.
 type Classes struct {
 	Universe  bitbucket.Universe
 	Texts     []string // everything that the document compares claims with: UUIDs, branches
-	Audiences []string // that the document names
-	Chosen    bool     // whether the branch counts, or the audiences in more than one place: what the author of a pipeline chooses
+	Audiences []string // the audiences that the document names
+	Chosen    bool     // whether the result depends on the branch, or on the audiences in more than one place, which the author of a pipeline chooses
 
-	// Inside is what in the document tells parts of UUIDs apart, or empty. A representative that gets in is certain all the same, and
-	// one that does not is undecided.
+	// Inside is the text of the document that looks at parts of UUIDs, or empty. A representative that gets in is still certain, and a
+	// representative that does not is undecided.
 	Inside string
 
-	// Judge judges somebody, and says why where it is not certain. Where chosen is set, branch and audiences are
-	// unknown wherever the document compares them itself.
+	// Judge judges an identity, and says why if the verdict is not certain. If chosen is set, branch and audiences are unknown wherever
+	// the document compares them itself.
 	Judge func(id bitbucket.Identity, chosen bool) (Verdict, string)
 }
 
@@ -57,7 +58,7 @@ func (c Classes) Cells(ctx context.Context) []Cell {
 	return d.cells()
 }
 
-// branchesIn are what texts can say of branches: themselves, and what stands behind a colon.
+// branchesIn are the branches that texts can be about: each text itself, and what follows a colon in it.
 func branchesIn(texts []string) []string {
 	const most = 16
 	var all []string
@@ -72,7 +73,7 @@ func branchesIn(texts []string) []string {
 	return append(all, bitbucket.MadeUpBranch)
 }
 
-// begun are UUIDs that begin as texts that end inside a UUID, such as {2e9e.
+// begun are UUIDs with the beginnings of texts that end inside a UUID, such as {2e9e.
 func begun(texts []string) []string {
 	const most = 8
 	var all []string
@@ -97,15 +98,16 @@ type decider struct {
 	lists    [][]string
 	usual    int
 	branches []string
-	named    []string // UUIDs, in order
+	named    []string // UUIDs that the document names, in order
 	made     [3]string
-	begun    []string // UUIDs that begin as a text of the document does
-	left     int
+	begun    []string // UUIDs that begin like a text of the document
+	left     int      // judgements that may still be made
 }
 
+// cells are the cells of the repositories of the universe, of those that the document names, and of any other repository.
 func (d *decider) cells() []Cell {
 	u := d.Universe
-	rest := d.repository(bitbucket.Repository{}) // first: it matters most where the work is too much
+	rest := d.repository(bitbucket.Repository{}) // first, because it matters most if there is too much work
 	var all []Cell
 	for _, r := range u.Repositories {
 		all = append(all, d.repository(r)...)
@@ -143,7 +145,7 @@ func (d *decider) repository(r bitbucket.Repository) []Cell {
 		}
 	}
 	rest := d.decide(r.UUID, "", true)
-	// An environment that the document names is of interest where others of the repository do not get in alike.
+	// An environment that the document names is of interest only if other environments of the repository do not get in likewise.
 	all = slices.DeleteFunc(all, func(c Cell) bool {
 		return c.Environment != "" && !c.Known && slices.Contains(d.named, c.Environment) && rest.Reach.All && c.Reach.All
 	})
@@ -161,7 +163,7 @@ func (d *decider) decide(repository, environment string, deployment bool) Cell {
 	return c
 }
 
-// join is what gets in by either of two sets of audiences.
+// join is what gets in with either of two sets of audiences.
 func join(a, b Extent) Extent {
 	e := Extent{Some: a.Some || b.Some, All: a.All || b.All, Maybe: a.Maybe || b.Maybe, MaybeAll: a.MaybeAll || b.MaybeAll, Share: max(a.Share, b.Share)}
 	e.Witness, e.Refused, e.Why = a.Witness, a.Refused, a.Why
@@ -216,7 +218,7 @@ func (d *decider) extent(c Cell, lists [][]string) Extent {
 	if d.Inside != "" && !e.Some {
 		m := d.member(c, lists[0])
 		e.Maybe, e.MaybeAll, e.All, e.Refused = true, true, false, nil
-		e.Why = "the whole of its UUIDs, as the document looks inside UUIDs: " + d.Inside
+		e.Why = "its whole UUIDs, because the document looks at parts of UUIDs: " + d.Inside
 		if e.Witness == nil {
 			id := d.Universe.Member(m)
 			e.Witness = &id
@@ -234,7 +236,7 @@ func (d *decider) extent(c Cell, lists [][]string) Extent {
 	return e
 }
 
-// everyBranch judges a representative on each branch that the document may mean, and on another one.
+// everyBranch judges a representative on each branch that the document may mean, and on one more branch.
 func (d *decider) everyBranch(e *Extent, m bitbucket.Member, why string) {
 	all, maybeAll := true, true
 	for _, branch := range d.branches {
@@ -257,13 +259,14 @@ func (d *decider) everyBranch(e *Extent, m bitbucket.Member, why string) {
 			}
 		}
 	}
-	if e.Witness == nil { // by a branch that was not tried
+	if e.Witness == nil { // somebody may get in on a branch that was not tried
 		m.Branch = d.branches[0]
 		e.perhaps(d.Universe.Member(m), "the branch or the audiences")
 	}
 	e.All, e.MaybeAll = e.All || all, e.MaybeAll || maybeAll
 }
 
+// admit adds somebody who certainly gets in.
 func (e *Extent) admit(id bitbucket.Identity) {
 	if !e.Some {
 		e.Witness, e.Why = &id, ""
@@ -271,6 +274,7 @@ func (e *Extent) admit(id bitbucket.Identity) {
 	e.Some, e.Maybe = true, true
 }
 
+// perhaps adds somebody who may get in.
 func (e *Extent) perhaps(id bitbucket.Identity, why string) {
 	if e.Witness == nil {
 		e.Witness = &id
@@ -313,7 +317,7 @@ func (d *decider) judge(m bitbucket.Member, chosen bool) (Verdict, string) {
 	}
 	verdict, why := d.Judge(d.Universe.Member(m), chosen)
 	if verdict == Undecided && why == "" {
-		why = "what neither the document nor the identity says"
+		why = "a value that neither the document nor the identity contains"
 	}
 	return verdict, strings.TrimSuffix(why, ".")
 }

@@ -20,29 +20,29 @@ type Document interface {
 	Judge(id bitbucket.Identity, o Options) Result
 }
 
-// A Source is where a document stands in a file. Each kind of document holds one.
+// A Source is the place of a document in a file. Each kind of document has one.
 type Source struct {
 	In     *document.File
-	Inner  *document.Node // what the paths of findings are relative to
-	Around *document.Node // what has the rest that findings are about, such as a role's MaxSessionDuration; nil for the same
+	Inner  *document.Node // the paths of findings are relative to this node
+	Around *document.Node // has the rest that findings are about, such as the MaxSessionDuration of a role; nil for Inner
 
-	// Of is what the document is of, where only what stood around it says so.
+	// Of is what the document belongs to, such as a service account, if the document itself does not say so.
 	Of string
 }
 
-// Call says what the document is of. It must come before the first judgement.
+// Call says what the document belongs to. It must be called before the first judgement.
 func (s *Source) Call(name string) { s.Of = name }
 
-// Target is what the document is of, or empty.
+// Target is what the document belongs to, or empty.
 func (s Source) Target() string { return s.Of }
 
 // File is the file.
 func (s Source) File() *document.File { return s.In }
 
-// longFix is how long a fix may be, in bytes, to be repeated with each finding that it is for.
+// longFix is the length in bytes up to which a fix is repeated with each finding that it is for.
 const longFix = 2000
 
-// Place finishes a result: it names the file, and gives each finding its place and its id.
+// Place completes a result: it names the file, and gives each finding its place and its id.
 func (s Source) Place(r Result) Result {
 	r.File, r.Name = s.In.Name, cmp.Or(r.Name, s.Of)
 	same, fixes := map[string]int{}, map[string]string{}
@@ -66,11 +66,11 @@ func (s Source) Place(r Result) Result {
 	return Whole(r)
 }
 
-// indexes are the numbers of list items in a path. They change when somebody adds an item before them.
+// indexes are the numbers of list items in a path. They change when somebody adds an item before one.
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// thing is what a result is about, whatever the file is called where it has a name of its own. Roles of several accounts share a name:
-// what accepts a finding of one must not accept that of another.
+// thing is what a result is about: its own name if it has one, so that the name of the file does not matter. Roles of several accounts
+// can share a name, and who accepts a finding of one role must not accept a finding of another, so the ARN comes first.
 func (s Source) thing(r Result) string {
 	if name := cmp.Or(r.ARN, r.Name); name != "" {
 		return name

@@ -9,8 +9,8 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// FindOthers finds who else gets in through a document that lets an identity in: anybody who is not of the identity's repository is an
-// error, but repositories that the document names are notes.
+// FindOthers finds who else gets in through a document that lets an identity in. It finds an error if steps of any other repository get
+// in, and a note for each other repository that the document names.
 func (f *Findings) FindOthers(admits, names string, cells []Cell, id bitbucket.Identity, path string, fix finding.Fix) {
 	var foreign []Cell
 	named := map[string][]Cell{}
@@ -38,19 +38,19 @@ func (f *Findings) FindOthers(admits, names string, cells []Cell, id bitbucket.I
 	}
 }
 
-// Surest puts cells of which somebody certainly gets in before those of which somebody may.
+// Surest puts the cells of which somebody certainly gets in before the cells of which somebody may get in.
 func Surest(cells []Cell) {
 	rank := map[bool]int{true: 0, false: 1}
 	slices.SortStableFunc(cells, func(a, b Cell) int { return rank[a.Reach.Some] - rank[b.Reach.Some] })
 }
 
-// Admits says in a sentence who gets in who should not. The first of the cells has the witness that it shows.
+// Admits says in a sentence which steps get in that should not. It shows the witness of the first cell.
 func Admits(cells []Cell) string {
 	who := listed(cells)
 	return fmt.Sprintf("%s%s%s.", capital(who), verb(cells[0], strings.Contains(who, " and ")), SuchAs(cells[0]))
 }
 
-// Names says in a sentence who gets in beside the identity because the document names them.
+// Names says in a sentence that steps of another repository get in because the document names the repository.
 func Names(cells []Cell) string {
 	in := "get in"
 	if !cells[0].Reach.Some {
@@ -59,40 +59,40 @@ func Names(cells []Cell) string {
 	return fmt.Sprintf("The document names the repository %s, and steps of it %s too%s.", cells[0].Repository, in, SuchAs(cells[0]))
 }
 
-// listed names cells. A repository's steps on and off deployments together are the repository's.
+// listed names cells. The steps of a repository on deployments and off together have the name of the repository.
 func listed(cells []Cell) string {
 	const off, on = "/none", "/any other environment"
 	has := func(who string) bool {
 		return slices.ContainsFunc(cells, func(c Cell) bool { return c.Who == who })
 	}
-	var words []string
+	var names []string
 	for _, c := range cells {
 		repository := strings.TrimSuffix(strings.TrimSuffix(c.Who, off), on)
 		switch {
 		case !has(repository+off) || !has(repository+on):
-			words = append(words, c.Who)
-		case !slices.Contains(words, repository):
-			words = append(words, repository)
+			names = append(names, c.Who)
+		case !slices.Contains(names, repository):
+			names = append(names, repository)
 		}
 	}
-	if last := len(words) - 1; last > 0 {
-		return strings.Join(words[:last], ", ") + " and " + words[last]
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
 	}
-	return words[0]
+	return names[0]
 }
 
-// verb says how sure it is that somebody of a cell gets in, and how much of it.
+// verb says how certain it is that somebody of a cell gets in, and how much of the cell does.
 func verb(c Cell, plural bool) string {
 	switch {
 	case !c.Reach.Some:
-		return " may get in, which depends on " + c.Reach.Why
+		return " may get in, depending on " + c.Reach.Why
 	case plural:
 		return " get in" + c.Reach.Portion()
 	}
 	return " gets in" + c.Reach.Portion()
 }
 
-// Portion says how much of a cell gets in, where it is not nearly all: 1 in so many of the possible UUIDs.
+// Portion says how much of a cell gets in, if it is not nearly all: 1 in so many of the possible UUIDs.
 func (e Extent) Portion() string {
 	if e.Share <= 0 || e.Share > 0.75 {
 		return ""
@@ -100,7 +100,7 @@ func (e Extent) Portion() string {
 	return " (1 in " + grouped(1/e.Share) + " of the possible UUIDs)"
 }
 
-// grouped is a number with commas, or a power of ten where it has many digits.
+// grouped is a number with commas, or with an exponent if it has many digits.
 func grouped(n float64) string {
 	if n >= 1e12 {
 		return fmt.Sprintf("%.0e", n)
@@ -112,7 +112,7 @@ func grouped(n float64) string {
 	return digits
 }
 
-// SuchAs goes on a sentence with a cell's witness.
+// SuchAs is the end of a sentence that shows the witness of a cell.
 func SuchAs(c Cell) string {
 	w := c.Reach.Witness
 	if w == nil {
@@ -128,5 +128,5 @@ func SuchAs(c Cell) string {
 	return text
 }
 
-// capital begins a sentence.
+// capital is a text with a capital letter at its beginning.
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

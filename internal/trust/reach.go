@@ -6,36 +6,36 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 )
 
-// A Cell is a part of a workspace: the steps of one repository, or of any other, off deployments, of one deployment environment
-// or of any other. Every step of the workspace is in exactly one cell of a document.
+// A Cell is a part of a workspace: steps of one repository or of any other repository, off deployments, on deployments to one environment,
+// or on deployments to any other environment. Every step of the workspace is in exactly one cell of a document.
 type Cell struct {
 	Who         string // such as shop/production, shop/none, any other repository/any other environment
-	Repository  string // the UUID in braces; empty: any other than those of the other cells
-	Environment string // the UUID in braces; empty: none, or any other
+	Repository  string // the UUID in braces; empty for any repository without cells of its own
+	Environment string // the UUID in braces; empty for none, or for any environment without a cell of its own
 	Deployment  bool   // whether the steps have an environment
-	Known       bool   // whether the universe has the repository and, where the cell is of one, the environment
+	Known       bool   // whether the universe has the repository and, if the cell is of one, the environment
 
-	// Reach is for steps with whatever audiences, as whoever writes a pipeline can ask for any. Usual is for steps that ask for none
-	// or for one of the universe's.
+	// Reach is for steps with any audiences, because everybody who writes a pipeline can ask for any. Usual is for steps that ask for no
+	// audience, or for an audience of the universe.
 	Reach, Usual Extent
 }
 
-// An Extent is how much of a cell gets in: certainly, and at most, as far as what is unknown decides it.
+// An Extent is how much of a cell gets in: certainly, and at most if everything that is unknown lets in.
 type Extent struct {
 	Some, All       bool // certainly
 	Maybe, MaybeAll bool // at most
-	Pinned          bool // steps that the document names may get in, each of which ran once; the others do not count them
+	Pinned          bool // steps that the document names may get in, each of which ran once; the other fields leave them out
 
-	// Share is how much of the cell's possible UUIDs get in, certainly or, where none does so certainly, at most. It is about UUIDs
-	// and not about repositories that exist.
+	// Share is the share of the possible UUIDs of the cell that get in: certainly or, if none certainly gets in, at most. It is about
+	// UUIDs, not about repositories that exist.
 	Share float64
 
-	Witness *bitbucket.Identity // somebody of the cell who gets in or, where Some is false, may get in; nil where nobody does
-	Refused *bitbucket.Identity // somebody of the cell who certainly does not get in; nil where there is none
-	Why     string              // what Maybe depends on where it is not Some, such as aws:SourceIp
+	Witness *bitbucket.Identity // somebody of the cell who gets in or, if Some is false, may get in; nil if nobody does
+	Refused *bitbucket.Identity // somebody of the cell who certainly does not get in; nil if there is none
+	Why     string              // what Maybe depends on if Some is false, such as aws:SourceIp
 }
 
-// Verdict is what a judgement says of the extent's witness, or deny where there is none.
+// Verdict is the verdict on the witness of the extent, or deny if there is no witness.
 func (e Extent) Verdict() Verdict {
 	switch {
 	case e.Some:
@@ -50,12 +50,12 @@ func (e Extent) Verdict() Verdict {
 type Reached struct {
 	File   string
 	Kind   Kind
-	Name   string // the role, the provider's id; empty where the file does not say
-	Target string // the role's ARN; empty where the file does not say
+	Name   string // the name of the role, or the id of the provider; empty if the file does not say
+	Target string // the ARN of the role; empty if the file does not say
 	Cells  []Cell
 }
 
-// NewCell is a part of a universe with its words. UUIDs are in braces.
+// NewCell is a cell of a universe with its name. UUIDs are in braces.
 func NewCell(u bitbucket.Universe, repository, environment string, deployment bool) Cell {
 	c := Cell{Repository: repository, Environment: environment, Deployment: deployment}
 	where, what := "any other repository", "none"

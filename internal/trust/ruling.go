@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// Quoted shows values side by side in a message.
+// Quoted lists values in a message, each in quotes.
 func Quoted(values []string) string {
 	shown := make([]string, len(values))
 	for i, v := range values {
@@ -19,16 +19,16 @@ func Quoted(values []string) string {
 	return strings.Join(shown, " and ")
 }
 
-// mostFindings is how many findings of a rule are kept for one document. More say nothing new, and take memory without bound.
+// mostFindings is how many findings of a rule are kept for one document. More say nothing new, and would take memory without bound.
 const mostFindings = 100
 
 // Findings are what the checks of a document notice, in their order.
 type Findings struct {
 	all   []finding.Finding
-	count map[string]int // by rule, those that are not kept too
+	count map[string]int // by rule, also of findings that are not kept
 }
 
-// Find adds a finding. Its place and its id follow with [Source.Place].
+// Find adds a finding. [Source.Place] gives it its place and its id.
 func (f *Findings) Find(severity finding.Severity, rule, path, message string, fix finding.Fix) {
 	if f.count == nil {
 		f.count = map[string]int{}
@@ -38,7 +38,7 @@ func (f *Findings) Find(severity finding.Severity, rule, path, message string, f
 	}
 }
 
-// FindWith finds what somebody shows who gets in and should not, or need not.
+// FindWith adds a finding with a witness: somebody who gets in and should not.
 func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severity, rule, path, message string, fix finding.Fix) {
 	kept := len(f.all)
 	f.Find(severity, rule, path, message, fix)
@@ -47,7 +47,7 @@ func (f *Findings) FindWith(witness *bitbucket.Identity, severity finding.Severi
 	}
 }
 
-// Skip reports whether no more findings of a rule are kept, and counts one that is then left out, so that its fix need not be made.
+// Skip reports whether no more findings of a rule are kept. If so it counts one finding more, and the caller need not make its fix.
 func (f *Findings) Skip(rule string) bool {
 	if f.count[rule] < mostFindings {
 		return false
@@ -59,10 +59,10 @@ func (f *Findings) Skip(rule string) bool {
 // Found reports whether a rule was found.
 func (f *Findings) Found(rule string) bool { return f.count[rule] > 0 }
 
-// Clone is a copy to which others can be added.
+// Clone is a copy to which findings can be added.
 func (f *Findings) Clone() Findings { return Findings{slices.Clone(f.all), maps.Clone(f.count)} }
 
-// All are the findings. The last of those of a rule says how many more there are.
+// All are the findings. The last finding of a rule says how many more of the rule there are.
 func (f *Findings) All() []finding.Finding {
 	all := slices.Clone(f.all)
 	told := map[string]bool{}
@@ -76,11 +76,11 @@ func (f *Findings) All() []finding.Finding {
 	return all
 }
 
-// A Ruling gathers what the checks of a document come to. One that refuses outweighs one that cannot tell, and that one outweighs
-// those that pass; among equals the first counts.
+// A Ruling gathers the results of the checks of a document. A check that refuses outweighs a check that cannot decide, which outweighs
+// checks that pass. Among equal results the first counts.
 type Ruling struct {
 	Findings
-	verdict Verdict // empty as long as every check passed
+	verdict Verdict // empty while every check has passed
 	reason  string
 }
 
@@ -91,20 +91,20 @@ func (r *Ruling) Deny(reason string) {
 	}
 }
 
-// Undecide is for a check that cannot tell.
+// Undecide is for a check that cannot decide.
 func (r *Ruling) Undecide(reason string) {
 	if r.verdict == "" {
 		r.verdict, r.reason = Undecided, reason
 	}
 }
 
-// Refuse is a denial that is a finding as well.
+// Refuse is a denial that is also a finding.
 func (r *Ruling) Refuse(rule, path, message string, fix finding.Fix) {
 	r.Deny(message)
 	r.Find(finding.Error, rule, path, message, fix)
 }
 
-// Result is the ruling as the judgement of a document. passed is the reason where every check passed.
+// Result is the judgement of a document. passed is its reason if every check has passed.
 func (r *Ruling) Result(kind Kind, name, passed string) Result {
 	result := Result{Kind: kind, Name: name, Verdict: r.verdict, Reason: r.reason, Findings: r.All()}
 	if r.verdict == "" {

@@ -1,5 +1,5 @@
-// Package trust has the words of a judgement: verdicts, results, and values that may be unknown. What is judged is in the packages
-// below it, one for each kind of trust.
+// Package trust has the types of a judgement: verdicts, results, and values that may be unknown. Each package below it judges one kind of
+// trust configuration.
 package trust
 
 import (
@@ -8,7 +8,7 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// Whole gives empty lists in place of none: the output promises lists.
+// Whole replaces missing lists by empty lists: the output promises lists.
 func Whole(r Result) Result {
 	r.Steps, r.Findings = list(r.Steps), list(r.Findings)
 	for i := range r.Steps {
@@ -28,10 +28,9 @@ func list[T any](values []T) []T {
 	return values
 }
 
-// Options are what a judgement depends on beside the identity.
+// Options are what a judgement depends on, apart from the identity.
 type Options struct {
-	// Now is the time against which a token's and a provider's own expiry are told. Conditions on the time of the request
-	// are undecided all the same.
+	// Now is the time that decides whether a token or a provider has expired. Conditions on the time of the request are still undecided.
 	Now time.Time
 
 	// Duration is the session duration that will be asked for.
@@ -43,8 +42,8 @@ type File struct {
 	Name string
 	Data []byte
 
-	// Target is what the document is of, in the form of an access map, where the caller knows it and the document does not say it: the
-	// policy of a service account, a role of Vault.
+	// Target is what the document belongs to, in the form of an access map, if the caller knows it and the document does not say it: the
+	// service account of a policy, or a role of Vault.
 	Target string
 }
 
@@ -60,7 +59,7 @@ const (
 	VaultRole   Kind = "vault-role"
 )
 
-// A Verdict is never guessed: what depends on something that neither the file nor the identity says is undecided.
+// A Verdict is never guessed: it is undecided if it depends on something that neither the file nor the identity says.
 type Verdict string
 
 // The verdicts.
@@ -74,20 +73,20 @@ const (
 type Result struct {
 	File     string            `json:"file"`
 	Kind     Kind              `json:"kind"`
-	Name     string            `json:"name"` // the role, the provider's id, the service account; empty where the file does not say
+	Name     string            `json:"name"` // of the role, provider or service account; empty if the file does not say
 	Verdict  Verdict           `json:"verdict"`
 	Reason   string            `json:"reason"` // one sentence
 	Steps    []Step            `json:"steps"`  // empty for kinds other than roles
 	Findings []finding.Finding `json:"findings"`
 
-	ARN string `json:"-"` // of a role, where the file says it: roles of several accounts share a name
+	ARN string `json:"-"` // of a role, if the file says it: roles of several accounts can share a name
 }
 
 // A Step is a statement of a role's trust policy.
 type Step struct {
 	Path       string      `json:"path"` // relative to the policy document, such as Statement[0]
 	Effect     string      `json:"effect"`
-	Matches    *bool       `json:"matches"` // null where it is undecided
+	Matches    *bool       `json:"matches"` // null if it is undecided
 	Conditions []Condition `json:"conditions"`
 }
 
@@ -97,13 +96,13 @@ type Condition struct {
 	Operator string   `json:"operator"`
 	Key      string   `json:"key"`
 	Expected []string `json:"expected"`
-	Actual   []string `json:"actual"` // empty where the identity has no such key
-	Holds    *bool    `json:"holds"`  // null where it depends on something unknown
+	Actual   []string `json:"actual"` // empty if the identity has no such key
+	Holds    *bool    `json:"holds"`  // null if it depends on something unknown
 
 	Negated bool `json:"-"` // none of the expected values may match
 	Wild    bool `json:"-"` // * and ? in the expected values are wildcards
 
 	// Change is the smallest change that makes a condition hold that fails or, under Deny, stops it from refusing the identity. It is
-	// empty where the condition is not in the way of the identity.
+	// empty if the condition is not in the way of the identity.
 	Change string `json:"-"`
 }

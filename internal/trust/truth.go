@@ -1,7 +1,7 @@
 package trust
 
-// A Truth is one of three values. The order makes "and" the smaller and "or" the larger of two (Kleene's logic), so that
-// something unknown counts only where nothing else decides.
+// A Truth is one of three values. With this order, "and" is the smaller of two values and "or" the larger (Kleene's logic), so a value
+// that is unknown counts only if no other value decides.
 type Truth int
 
 const (
@@ -10,7 +10,7 @@ const (
 	Yes
 )
 
-// TruthOf is a plain answer.
+// TruthOf is a known answer.
 func TruthOf(b bool) Truth {
 	if b {
 		return Yes
@@ -18,9 +18,10 @@ func TruthOf(b bool) Truth {
 	return No
 }
 
+// Not is the opposite. The opposite of unknown is unknown.
 func (t Truth) Not() Truth { return Yes - t }
 
-// Pointer is the answer as the JSON output has it: null where it is unknown.
+// Pointer is the answer as the JSON output has it: null if it is unknown.
 func (t Truth) Pointer() *bool {
 	if t == Unknown {
 		return nil

@@ -98,7 +98,7 @@ func (a atom) step(s *positions, r rune) (next positions) {
 	return next
 }
 
-// swallows reports whether the pattern matches whatever comes.
+// swallows reports whether the pattern matches whatever characters follow.
 func (a atom) swallows(s *positions) bool {
 	last := len(a.pattern) - 1
 	return last >= 0 && a.pattern[last] == many && s.has(last)

@@ -54,7 +54,7 @@ func awsTrust(effect, condition string) string {
 		effect, awsARN, expandIssuer(condition))
 }
 
-// expandIssuer writes :sub and :aud, and other claims, as the keys that they stand for.
+// expandIssuer replaces @: in condition keys by the issuer, as in @:sub.
 func expandIssuer(s string) string { return strings.ReplaceAll(s, `"@`, `"`+awsIssuer) }
 
 // awsPolicy is a policy of statements.
@@ -62,7 +62,7 @@ func awsPolicy(statements ...string) string {
 	return `{"Version": "2012-10-17", "Statement": [` + strings.Join(statements, ",\n") + `]}`
 }
 
-// inRepository and inEnvironment are values for all steps of the repository, and for those of its environment.
+// inRepository and inEnvironment are values for all steps of the repository, and for its deployments to the environment.
 const (
 	inRepository  = awsRepo + ":*"
 	inEnvironment = awsRepo + ":" + awsEnv + ":*"
@@ -82,7 +82,7 @@ func awsConditions(subOperator, sub, audOperator, aud string) string {
 	return fmt.Sprintf(`{%q: {"@:aud": %s}, %q: {"@:sub": %s}}`, audOperator, aud, subOperator, sub)
 }
 
-// onSubject and onAudience are condition blocks whose other half is right.
+// onSubject and onAudience are condition blocks with a right condition on the other claim.
 func onSubject(operator string, values ...string) string {
 	return awsConditions(operator, document.Compact(values), "ForAnyValue:StringEquals", document.Compact(awsAudience))
 }

@@ -187,7 +187,7 @@ func (j *roleJudgement) step(s judgedStatement) trust.Step {
 	return step
 }
 
-// verdict decides: a matching Deny outweighs everything, a matching Allow lets in, and whoever no statement allows is denied.
+// verdict decides: a matching Deny outweighs everything, a matching Allow lets in, and otherwise the identity is denied.
 // Source: IAM User Guide, "Policy evaluation logic".
 func (j *roleJudgement) verdict() (trust.Verdict, string) {
 	if refusals := j.role.policy.refusals; len(refusals) > 0 {

@@ -32,7 +32,7 @@ func strangers(audiences ...string) []bitbucket.Identity {
 	return all
 }
 
-// Each Deny looks like a guard to who looks at one identity only, and lets in others: the forms in which check was wrong once.
+// Each Deny looks like a guard if only one identity is judged, and lets in others. check was once wrong about each of them.
 func TestAWSDenyThatLetsInOthers(t *testing.T) {
 	open := awsTrust("Allow", onlyAudience)
 	all := awsTrust("Allow", `{}`)
@@ -115,7 +115,7 @@ func TestAWSLetsInNobodyElse(t *testing.T) {
 	}
 }
 
-// No policy of the random search that check passes lets in a stranger, whatever audiences the stranger asks for.
+// A random policy that check passes lets in no stranger, whatever audiences the stranger asks for.
 func TestAWSPassedPoliciesLetInNoStranger(t *testing.T) {
 	policies := 3000
 	if *more {

@@ -207,7 +207,7 @@ func (d file) actions(p *policy, n *document.Node, s *statement) {
 	}
 }
 
-// conditions reads what stands under one operator.
+// conditions reads the keys and values of one operator.
 func (d file) conditions(p *policy, m document.Member, s *statement) {
 	path := s.path + ".Condition." + m.Name
 	op, known := parseOperator(m.Name)

@@ -74,7 +74,7 @@ func rank(v trust.Verdict) int {
 	return slices.Index([]trust.Verdict{trust.Deny, trust.Undecided, trust.Allow}, v)
 }
 
-// A pattern with a character in place of a wildcard, one value less, or one condition more never allows more.
+// A pattern with a character instead of a wildcard, one value less, or one condition more never allows more.
 func TestAWSNarrowerNeverAllowsMore(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 500 {

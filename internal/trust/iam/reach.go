@@ -81,7 +81,7 @@ type policyReach struct {
 	own       []string // UUIDs in the policy
 	values    []string // of conditions on the subject, in lower case
 	left      int      // steps of patterns that may still be made
-	simple    bool     // no value tells parts of UUIDs apart, so that one representative of a cell decides
+	simple    bool     // no value looks at parts of UUIDs, so one subject of a cell decides for all
 	brief     bool     // decide finds Reach only, and nobody who is refused
 }
 

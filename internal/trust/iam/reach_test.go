@@ -48,7 +48,7 @@ func reachAWS(t testing.TB, policy string, u bitbucket.Universe) []trust.Cell {
 	return role{policy: file{data: []byte(policy)}.policy(root)}.reach(context.Background(), u)
 }
 
-// told is who gets in, in the words of cells, with what is special.
+// told is a list of the cells that get in, with what is special about each.
 func told(cells []trust.Cell) []string {
 	all := []string{}
 	for _, c := range cells {

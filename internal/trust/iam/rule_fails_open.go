@@ -27,7 +27,7 @@ func (j *roleJudgement) findFailsOpen() {
 	}
 }
 
-// opening is for whom a condition holds that does not guard a claim.
+// opening says when a condition holds that does not guard a claim.
 func (c condition) opening() string {
 	if c.negated {
 		return "for every other value"

@@ -37,12 +37,12 @@ func (j *roleJudgement) findPrincipal() {
 	}
 }
 
-// admitsWorld reports whether a statement lets in everyone: for this login, or without a condition that restricts whom.
+// admitsWorld reports whether a statement lets in everyone: it covers this login, or no condition restricts it.
 func (s judgedStatement) admitsWorld() bool {
 	return s.effect == "Allow" && s.principals.everyone && (s.covers == trust.Yes || len(s.actions) > 0 && !slices.ContainsFunc(s.statement.conditions, condition.restricts))
 }
 
-// restricts reports whether a condition keeps anybody out, as far as its text says: nobody misses the key, and not every value will do.
+// restricts reports whether a condition keeps anybody out, as far as its text says: the key must be there, and not every value matches.
 func (c condition) restricts() bool {
 	if c.negated || c.ifExists || c.null || c.set == forAllValues || len(c.values) == 0 || c.lower == "aws:securetransport" {
 		return false

@@ -19,8 +19,8 @@ func repositoryWide() finding.Rule {
 	}
 }
 
-// findRepositoryWide finds values for the whole repository and, where there is none, that other steps of the repository get in all the
-// same. That is an error if the policy names the environment of the identity without meaning the whole repository.
+// findRepositoryWide finds values for the whole repository or, without such a value, other steps of the repository that get in. They are
+// an error if the policy names the environment of the identity and does not mean the whole repository.
 func (j *roleJudgement) findRepositoryWide() {
 	j.findSubject(finding.Note, "aws-repository-wide", "lets in every branch, pull request and deployment environment of the repository", subjectValue.wholeRepository)
 	if j.others == nil || len(j.others.foreign) > 0 {
@@ -103,7 +103,7 @@ func (j *roleJudgement) meansRepository(repository, environment string, whole bo
 	return false
 }
 
-// letsInAll reports whether the whole repository gets in without asking for more audiences, as it does with some.
+// letsInAll reports whether the whole repository also gets in without asking for more audiences. With more audiences it does.
 func (a *policyReach) letsInAll(repository string) bool {
 	if a.usual == len(a.sieves) {
 		return true

@@ -17,7 +17,7 @@ func (j *roleJudgement) findSubWildcard() {
 	})
 }
 
-// everyRepository reports whether the value matches steps of whatever repository, if only of some environments.
+// everyRepository reports whether the value matches steps of every repository, perhaps only of some environments.
 func (v subjectValue) everyRepository() bool {
 	return v.itself || v.condition.like && v.pattern.matchesAnyRepository()
 }

@@ -18,10 +18,10 @@ type subjectValue struct {
 	itself    bool        // a policy variable in it stands for the subject that it is compared with
 	claims    *oidc.Claims
 
-	braceless bool // it lacks a brace, so that nothing else is said of it
+	braceless bool // it lacks a brace, and no other rule looks at it
 
-	// admits reports whether what the value matches gets in: only then is it of interest how much that is. A value that never matches,
-	// or matches once, lets in too little.
+	// admits says that the identities that the value matches get in, so the rules also look at how many these are. A value that never
+	// matches, or matches once, is not looked at.
 	admits bool
 }
 
@@ -35,8 +35,8 @@ func (j *roleJudgement) subjectValue(c condition, text string) subjectValue {
 	return v
 }
 
-// readSubjectValues reads the values that the rules look at one by one, also beside a value that is right. They do not look at values
-// with a policy variable that is not known, and leave operators that do not compare strings to the steps.
+// readSubjectValues reads the values that the rules look at one by one: a list can have a wrong value next to a right one. The rules do not
+// look at values with an unknown policy variable, nor at operators that do not compare strings.
 func (j *roleJudgement) readSubjectValues() {
 	key := j.key("sub")
 	for _, s := range j.statements {
@@ -60,7 +60,7 @@ func (j *roleJudgement) isItself(c condition, value string) bool {
 	return c.variable && j.role.policy.variables && hasVariable(value, c.lower)
 }
 
-// findSubject makes a finding for each value of which a rule finds something.
+// findSubject makes a finding for each value that breaks a rule.
 func (j *roleJudgement) findSubject(severity finding.Severity, rule, message string, found func(subjectValue) bool) {
 	for _, v := range j.subjectValues {
 		if found(v) {

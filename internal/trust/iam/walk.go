@@ -13,7 +13,7 @@ import (
 // at once decides for all of them who gets in. After two beginnings that leave every pattern at the same positions, the rest of the walk
 // is the same, so each such state is walked once.
 
-// A front is the state of the walk: the positions in every pattern that can still match or fail, the patterns that match whatever comes,
+// A front is the state of the walk: the positions in every pattern that can still match or fail, the patterns that match in any case,
 // and the excluded UUIDs that the present segment can still become, as a range of its list.
 type front struct {
 	live     []placed
@@ -61,7 +61,7 @@ func (w *walker) start() front {
 	return f
 }
 
-// place adds an atom at its positions, unless the atom can no longer match, or matches whatever comes.
+// place adds an atom at its positions, unless the atom can no longer match, or matches whatever characters follow.
 func (f *front) place(w *walker, atom int, at positions) {
 	switch {
 	case at == positions{}:
