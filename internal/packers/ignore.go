@@ -2,6 +2,7 @@ package packers
 
 import (
 	"path"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -81,11 +82,14 @@ func escaped(output string) string {
 // serverless packs the folder of its file, without .git, and leaves out what package.patterns names with a ! (Serverless Framework,
 // "Packaging"). Its patterns fit files: a folder needs /**.
 func (f folder) serverless() (Leak, bool) {
-	because, found := f.has("serverless.yml", "serverless.yaml")
+	because, found := f.has("serverless.yml", "serverless.yaml", "serverless.json") // JSON is YAML too
 	if !found || inGit(f.output) {
 		return Leak{}, false
 	}
 	leak := Leak{Tool: "serverless", Because: because, Ignore: because, Under: "package.patterns", Line: "- '!" + strings.ReplaceAll(f.output, "'", "''") + "/**'"}
+	if strings.HasSuffix(because, ".json") {
+		leak.Line = strconv.Quote("!" + f.output + "/**")
+	}
 	text, _ := f.read(because)
 	out := false
 	for _, pattern := range patterns(text) {

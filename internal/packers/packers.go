@@ -111,18 +111,34 @@ func (f folder) gcloud() (Leak, bool) {
 	return leak, !ignores(lines, f.output, anywhere)
 }
 
-// docker sends the build's context, which is usually the folder (Docker, "Build context", .dockerignore files).
+// docker sends the build's context, which is usually the folder, whichever of its Dockerfiles is built. Each of them can have an ignore file of
+// its own (Docker, "Build context", .dockerignore files).
 func (f folder) docker() (Leak, bool) {
-	because, found := f.has("Dockerfile", "Containerfile")
-	if !found {
-		return Leak{}, false
+	for _, name := range f.files {
+		if !isDockerfile(name) {
+			continue
+		}
+		leak := Leak{Tool: "docker build", Because: name, Ignore: ".dockerignore", Line: escaped(f.output)}
+		if own, found := f.has(name + ".dockerignore"); found {
+			leak.Ignore = own
+		}
+		text, _ := f.read(leak.Ignore)
+		if !ignores(strings.Split(text, "\n"), f.output, atTheTop) {
+			return leak, true
+		}
 	}
-	leak := Leak{Tool: "docker build", Because: because, Ignore: ".dockerignore", Line: escaped(f.output)}
-	if own, found := f.has(because + ".dockerignore"); found {
-		leak.Ignore = own
+	return Leak{}, false
+}
+
+// isDockerfile reports whether a file has a name such as Dockerfile, Dockerfile.web or web.Dockerfile.
+func isDockerfile(name string) bool {
+	name = strings.ToLower(name)
+	for _, kind := range []string{"dockerfile", "containerfile"} {
+		if name == kind || strings.HasPrefix(name, kind+".") && !strings.HasSuffix(name, ".dockerignore") || strings.HasSuffix(name, "."+kind) {
+			return true
+		}
 	}
-	text, _ := f.read(leak.Ignore)
-	return leak, !ignores(strings.Split(text, "\n"), f.output, atTheTop)
+	return false
 }
 
 // terraform uploads the folder of a configuration that runs at HCP Terraform. It always leaves .git out (hashicorp/go-slug).

@@ -51,6 +51,15 @@ func TestFind(t *testing.T) {
 			files: files{"app.yaml": "", ".gitignore": dir, ".gcloudignore": "#!include:.gitignore"},
 		},
 		{name: "Docker", files: files{"Dockerfile": ""}, want: "docker build .dockerignore"},
+		{name: "Docker with another name", files: files{"Dockerfile.web": ""}, want: "docker build .dockerignore"},
+		{name: "Docker with a name in front", files: files{"web.dockerfile": "", ".dockerignore": dir}},
+		{
+			name: "one Dockerfile of several", files: files{"Dockerfile": "", ".dockerignore": dir, "Dockerfile.web": "", "Dockerfile.web.dockerignore": "x"},
+			want: "docker build Dockerfile.web.dockerignore",
+		},
+		{name: "what only looks like a Dockerfile", files: files{"Dockerfile.dockerignore": "", "Dockerfiles": "", "mydockerfile": ""}},
+		{name: "Serverless in JSON", files: files{"serverless.json": "{}"}, want: "serverless serverless.json"},
+		{name: "Serverless in JSON with a line", files: files{"serverless.json": `{"package": {"patterns": ["!.bitbucket-oidc/**"]}}`}},
 		{name: "Docker with **/", files: files{"Dockerfile": "", ".dockerignore": "**/.bitbucket-oidc"}},
 		{name: "Docker with a list of what it may have", files: files{"Dockerfile": "", ".dockerignore": "*\n!src\n"}},
 		{
@@ -143,6 +152,9 @@ func TestFind(t *testing.T) {
 				if leak.Under == "package.patterns" {
 					before = []byte("package:\n  patterns:")
 					leak.Line = "    " + leak.Line
+				}
+				if strings.HasSuffix(path, ".json") {
+					before, leak.Line = nil, `{"package": {"patterns": [`+leak.Line+`]}}`
 				}
 				write(t, path, string(before)+"\n"+leak.Line+"\n")
 			}
