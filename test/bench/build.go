@@ -23,6 +23,8 @@ type binaries struct {
 	pipe      string
 	hello     string
 	libraries string
+	before    string // pipe at [oneProgram]; empty for the reason in noBefore
+	noBefore  string
 	sizes     sizes
 }
 

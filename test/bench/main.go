@@ -82,6 +82,10 @@ func measure(ctx context.Context, schedule plan) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
+	built.noBefore = "only in a whole run"
+	if schedule.slowRounds > 0 {
+		built.before, built.noBefore = buildBefore(ctx, built.root, dir)
+	}
 	s, err := startStep(dir, built)
 	if err != nil {
 		return report{}, err

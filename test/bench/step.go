@@ -138,6 +138,7 @@ const (
 	hello        id = "hello"
 	libraries    id = "libraries"
 	pipeVersion  id = "pipe-version"
+	pipeBefore   id = "pipe-before"
 	awsCurl      id = "aws-curl"
 	awsLogin     id = "aws-login"
 	gcpCurl      id = "gcp-curl"
@@ -222,6 +223,8 @@ func (s *step) own(ctx context.Context) []subject {
 		{id: libraries, group: groupStart, label: "the same, linked with the clouds' libraries", baseline: hello,
 			prepare: run(s.libraries)},
 		{id: pipeVersion, group: groupStart, label: "pipe --version", baseline: libraries, prepare: run(s.pipe, "--version")},
+		{id: pipeBefore, group: groupStart, label: "the one program of commit " + oneProgram, baseline: pipeVersion,
+			prepare: run(s.before, "--version"), missing: s.noBefore},
 
 		{id: awsCurl, group: groupAWS, label: "curl", requests: 1, prepare: s.curlAWS,
 			version: curlVersion, missing: noCurl},
