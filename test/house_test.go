@@ -85,7 +85,7 @@ func arrows() map[string][]string {
 		"collect": {"document"},
 		"live":    {"collect", "nowait", "secret", "transport"},
 		"mcp": {
-			"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "hint",
+			"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "guard/rules", "hint",
 			"inventory", "judge", "nowait", "oidc", "pipelines", "trust", "trust/iam",
 		},
 		"guard/rules": {"access", "guard", "hint", "nowait", "strictyaml"},

@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,15 +12,16 @@ import (
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/audit/judges"
+	"bitbucket-oidc/internal/guard/rules"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/pipelines"
 )
 
 type auditPipeline struct {
 	Content   string     `json:"content,omitempty" jsonschema:"the text of bitbucket-pipelines.yml, at most 262144 bytes"`
-	Paths     []string   `json:"paths,omitempty" jsonschema:"in place of content: one pipelines file below the folder that the server was started with"`
-	Identity  *identity  `json:"identity,omitempty" jsonschema:"of the repository, for documents and map: workspace, workspace_uuid and repository_uuid"`
-	Documents []document `json:"documents,omitempty" jsonschema:"trust configurations to judge each step against"`
+	Paths     []string   `json:"paths,omitempty" jsonschema:"instead of content: one pipelines file below the folder that the server was started with"`
+	Identity  *identity  `json:"identity,omitempty" jsonschema:"the repository, for documents and map: workspace, workspace_uuid and repository_uuid"`
+	Documents []document `json:"documents,omitempty" jsonschema:"trust configurations to judge each step against, and guardrails that the logins must meet"`
 	Map       string     `json:"map,omitempty" jsonschema:"the access map's text, or its path below --root: finds what steps ask for and the map does not grant"`
 }
 
@@ -80,12 +82,12 @@ func (s server) addAuditPipeline() {
 		s.auditPipeline)
 }
 
-func (s server) auditPipeline(_ context.Context, in auditPipeline) (audited, error) {
+func (s server) auditPipeline(ctx context.Context, in auditPipeline) (audited, error) {
 	name, data, err := s.pipeline(in)
 	if err != nil {
 		return audited{}, err
 	}
-	all, err := s.judges(in)
+	all, err := s.judges(ctx, in)
 	if err != nil {
 		return audited{}, err
 	}
@@ -114,49 +116,76 @@ func (s server) pipeline(in auditPipeline) (string, []byte, error) {
 	return pipelines.FileName, data, err
 }
 
-// judges are what steps are judged against beside the file.
-func (s server) judges(in auditPipeline) ([]audit.Judge, error) {
-	r := judges.Repository{Environments: map[string]string{}, Now: time.Now()}
-	if i := in.Identity; i != nil {
-		r.Workspace, r.WorkspaceUUID, r.RepositoryUUID = i.Workspace, i.WorkspaceUUID, i.RepositoryUUID
-		if i.Claims != nil {
-			id, err := i.read(r.Now)
-			if err != nil {
-				return nil, err
-			}
-			slug := strings.TrimSuffix(strings.TrimPrefix(id.Claims.Issuer, "https://api.bitbucket.org/2.0/workspaces/"), "/pipelines-config/identity/oidc")
-			r.Workspace, r.WorkspaceUUID, r.RepositoryUUID = slug, id.Claims.WorkspaceUUID, id.Claims.Repository()
-		}
+// judges are what steps are judged against beside the file: trust documents, a map, guardrails.
+func (s server) judges(ctx context.Context, in auditPipeline) ([]audit.Judge, error) {
+	r, err := repositoryOf(in.Identity)
+	if err != nil {
+		return nil, err
 	}
 	var all []audit.Judge
 	var granted *access.Map
 	if in.Map != "" {
-		m, err := s.accessMap(in.Map)
-		if err != nil {
+		if granted, err = s.accessMap(in.Map); err != nil {
 			return nil, err
 		}
-		granted = m
-		r.Workspace, r.WorkspaceUUID = cmp.Or(r.Workspace, m.Workspace.Slug), cmp.Or(r.WorkspaceUUID, m.Workspace.UUID)
-		if r.RepositoryUUID == "" && len(m.Repositories) == 1 {
-			r.RepositoryUUID = m.Repositories[0].UUID
+		r.Workspace, r.WorkspaceUUID = cmp.Or(r.Workspace, granted.Workspace.Slug), cmp.Or(r.WorkspaceUUID, granted.Workspace.UUID)
+		if r.RepositoryUUID == "" && len(granted.Repositories) == 1 {
+			r.RepositoryUUID = granted.Repositories[0].UUID
 		}
-		r.Environments = judges.Environments(m, r.RepositoryUUID)
+		r.Environments = judges.Environments(granted, r.RepositoryUUID)
 	}
 	if len(in.Documents) > 0 {
-		files, err := s.documents(in.Documents, nil)
-		if err != nil {
+		if all, err = s.documentJudges(ctx, r, in.Documents); err != nil {
 			return nil, err
 		}
-		d := judges.Documents{Repository: r, Files: files}
-		if err := d.Readable(); err != nil {
-			return nil, unknown(err)
-		}
-		all = append(all, d)
 	}
 	if granted != nil {
 		all = append(all, judges.AccessMap{Repository: r, Map: granted})
 	}
 	return all, nil
+}
+
+// documentJudges are what documents are judged by. Guardrails are recognised by their content, as every document is.
+func (s server) documentJudges(ctx context.Context, r judges.Repository, documents []document) ([]audit.Judge, error) {
+	files, err := s.documents(documents, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []audit.Judge
+	var errs []error
+	trusts := judges.Documents{Repository: r}
+	for _, file := range files {
+		if !rules.Recognise(file.Data) {
+			trusts.Files = append(trusts.Files, file)
+			continue
+		}
+		guard, err := rules.Read(file.Name, file.Data)
+		all, errs = append(all, judges.Guardrails{Repository: r, Context: ctx, File: guard}), append(errs, err)
+	}
+	if len(trusts.Files) > 0 {
+		all = append(all, trusts)
+		if err := trusts.Readable(); err != nil {
+			errs = append(errs, unknown(err))
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// repositoryOf is the repository that a call names, with as much as it says.
+func repositoryOf(i *identity) (judges.Repository, error) {
+	r := judges.Repository{Environments: map[string]string{}, Now: time.Now()}
+	if i != nil {
+		r.Workspace, r.WorkspaceUUID, r.RepositoryUUID = i.Workspace, i.WorkspaceUUID, i.RepositoryUUID
+		if i.Claims != nil {
+			id, err := i.read(r.Now)
+			if err != nil {
+				return r, err
+			}
+			slug := strings.TrimSuffix(strings.TrimPrefix(id.Claims.Issuer, "https://api.bitbucket.org/2.0/workspaces/"), "/pipelines-config/identity/oidc")
+			r.Workspace, r.WorkspaceUUID, r.RepositoryUUID = slug, id.Claims.WorkspaceUUID, id.Claims.Repository()
+		}
+	}
+	return r, nil
 }
 
 // mostOfStep bounds the sign-ins and the verdicts of a step that are told.

@@ -51,7 +51,9 @@ func roles(t *testing.T, n int, subject string) string {
 	var all []object
 	for i := range n {
 		name := fmt.Sprintf("deploy-%d", i)
-		all = append(all, object{"RoleName": name, "Arn": "arn:aws:iam::123456789012:role/" + name, "MaxSessionDuration": 3600, "AssumeRolePolicyDocument": policy(subject)})
+		all = append(all, object{
+			"RoleName": name, "Arn": "arn:aws:iam::123456789012:role/" + name, "MaxSessionDuration": 3600, "AssumeRolePolicyDocument": policy(subject),
+		})
 	}
 	return text(t, object{"Roles": all})
 }
@@ -133,28 +135,94 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := "✖ aws default: assuming arn:aws:iam::123456789012:role/deploy: AccessDenied: the role does not exist, or its trust policy does not let this step in"
+	const (
+		quiet = "pipelines:\n  default:\n    - step:\n        oidc: true\n        script: [echo]\n"
+		asks  = `pipelines:
+  branches:
+    main:
+      - step:
+          oidc: true
+          script:
+            - pipe: docker://acme/bitbucket-oidc:1.0.0
+              variables: {AWS_OIDC_ROLE_ARN: 'arn:aws:iam::123456789012:role/deploy-0'}
+`
+		guard = "version: 1\nrules:\n  - {name: release-only, require: \"claims.branchName.startsWith('release/')\", message: Only releases deploy.}\n"
+	)
+	claims := object{
+		"iss": "https://" + provider, "aud": "ari:cloud:bitbucket::workspace/" + strings.Trim(workspaceUUID, "{}"), "sub": repository + ":" + environment,
+	}
+	refused := assuming("default", 123456789012, "deploy")
 	asked := map[string]bool{}
 	for _, q := range []struct {
 		name, tool string
 		arguments  object
 		has        []string
 	}{
-		{"explained", "explain_identity", object{"identity": someone()}, []string{`"` + repository + `:*`, `"target":"vault"`, "create-open-id-connect-provider", `"made_up":true`}},
-		{"of claims", "explain_identity", object{"identity": object{"claims": object{"iss": "https://" + provider, "aud": "ari:cloud:bitbucket::workspace/" + strings.Trim(workspaceUUID, "{}"), "sub": repository + ":" + environment}}}, []string{`"made_up":false`, `"` + repository + `:*`}},
-		{"terraform", "explain_identity", object{"identity": someone(), "target": "terraform"}, []string{"aws_iam_role"}},
-		{"allowed", "check_trust", object{"identity": someone(), "documents": one("a.json", text(t, policy(repository+":*")))}, []string{`"allow":1`, `"verdict":"allow"`, `"file":"a.json"`}},
-		{"denied", "check_trust", object{"identity": someone(), "documents": one("a.json", text(t, policy(environment+":*")))}, []string{`"deny":1`, `"change_to":"\"StringLike\": `, `:sub wants ` + environment + `:*; the token has ` + repository}},
-		{"everybody", "who_gets_in", object{"documents": one("a.json", text(t, policy("*")))}, []string{"any other repository/", `"witness":{"aud"`}},
-		{"nobody", "who_gets_in", object{"documents": one("a.json", text(t, policy("nobody")))}, []string{`"who":[]`, `"witness":{}`}},
-		{"audited", "audit_pipeline", object{"content": "pipelines:\n  default:\n    - step:\n        oidc: true\n        script: [echo]\n"}, []string{`"token":true`, `"rule":"oidc-unused"`}},
-		{"audited with documents", "audit_pipeline", object{
-			"content":   "pipelines:\n  branches:\n    main:\n      - step:\n          oidc: true\n          script:\n            - pipe: docker://acme/bitbucket-oidc:1.0.0\n              variables: {AWS_OIDC_ROLE_ARN: 'arn:aws:iam::123456789012:role/deploy-0'}\n",
-			"documents": one("roles.json", roles(t, 1, environment+":*")), "identity": someone(), "map": accessMap,
-		}, []string{`"rule":"trust-refuses"`, `"rule":"map-not-granted"`, `"verdict":"deny"`}},
-		{"drift", "find_drift", object{"map": accessMap, "documents": one("roles.json", roles(t, 2, repository+":*"))}, []string{`"kind":"wider"`, `"kind":"unlisted"`, `"witness":{"aud"`, `"source":"aws:123456789012"`}},
-		{"a refusal", "explain_refusal", object{"text": refused, "identity": someone()}, []string{`"known":true`, `"confidence":"certain"`, repository + ":*", "the trust policy of role deploy"}},
-		{"an unknown failure", "explain_refusal", object{"text": "✖ aws default: something else"}, []string{`"known":false`, `"unexplained":1`}},
+		{
+			name: "explained", tool: "explain_identity", arguments: object{"identity": someone()},
+			has: []string{`"` + repository + `:*`, `"target":"vault"`, "create-open-id-connect-provider", `"made_up":true`},
+		},
+		{
+			name: "of claims", tool: "explain_identity", arguments: object{"identity": object{"claims": claims}},
+			has: []string{`"made_up":false`, `"` + repository + `:*`},
+		},
+		{
+			name: "terraform", tool: "explain_identity", arguments: object{"identity": someone(), "target": "terraform"},
+			has: []string{"aws_iam_role"},
+		},
+		{
+			name: "allowed", tool: "check_trust",
+			arguments: object{"identity": someone(), "documents": one("a.json", text(t, policy(repository+":*")))},
+			has:       []string{`"allow":1`, `"verdict":"allow"`, `"file":"a.json"`},
+		},
+		{
+			name: "denied", tool: "check_trust",
+			arguments: object{"identity": someone(), "documents": one("a.json", text(t, policy(environment+":*")))},
+			has:       []string{`"deny":1`, `"change_to":"\"StringLike\": `, `:sub wants ` + environment + `:*; the token has ` + repository},
+		},
+		{
+			name: "everybody", tool: "who_gets_in", arguments: object{"documents": one("a.json", text(t, policy("*")))},
+			has: []string{"any other repository/", `"witness":{"aud"`},
+		},
+		{
+			name: "nobody", tool: "who_gets_in", arguments: object{"documents": one("a.json", text(t, policy("nobody")))},
+			has: []string{`"who":[]`, `"witness":{}`},
+		},
+		{
+			name: "audited", tool: "audit_pipeline", arguments: object{"content": quiet},
+			has: []string{`"token":true`, `"rule":"oidc-unused"`},
+		},
+		{
+			name: "audited with documents", tool: "audit_pipeline",
+			arguments: object{"content": asks, "documents": one("roles.json", roles(t, 1, environment+":*")), "identity": someone(), "map": accessMap},
+			has:       []string{`"rule":"trust-refuses"`, `"rule":"map-not-granted"`, `"verdict":"deny"`},
+		},
+		{
+			name: "audited with guardrails", tool: "audit_pipeline",
+			arguments: object{"content": asks, "documents": one("guard.yaml", guard), "identity": someone()},
+			has:       []string{`"rule":"guard-refuses"`, "release-only", "Only releases deploy."},
+		},
+		{
+			name: "audited with guardrails and documents", tool: "audit_pipeline",
+			arguments: object{
+				"content": asks, "identity": someone(),
+				"documents": append(one("guard.yaml", guard), one("roles.json", roles(t, 1, environment+":*"))...),
+			},
+			has: []string{`"rule":"guard-refuses"`, `"rule":"trust-refuses"`},
+		},
+		{
+			name: "drift", tool: "find_drift",
+			arguments: object{"map": accessMap, "documents": one("roles.json", roles(t, 2, repository+":*"))},
+			has:       []string{`"kind":"wider"`, `"kind":"unlisted"`, `"witness":{"aud"`, `"source":"aws:123456789012"`},
+		},
+		{
+			name: "a refusal", tool: "explain_refusal", arguments: object{"text": refused, "identity": someone()},
+			has: []string{`"known":true`, `"confidence":"certain"`, repository + ":*", "the trust policy of role deploy"},
+		},
+		{
+			name: "an unknown failure", tool: "explain_refusal", arguments: object{"text": "✖ aws default: something else"},
+			has: []string{`"known":false`, `"unexplained":1`},
+		},
 	} {
 		t.Run(q.name, func(t *testing.T) {
 			asked[q.tool] = true
@@ -287,16 +355,23 @@ func manySteps(n int) string {
 func manyRefusals(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "✖ aws p%d: assuming arn:aws:iam::%012d:role/r%d: AccessDenied: the role does not exist, or its trust policy does not let this step in\n", i, i, i)
+		b.WriteString(assuming(fmt.Sprintf("p%d", i), i, fmt.Sprintf("r%d", i)) + "\n")
 	}
 	return b.String()
+}
+
+// assuming is what login prints when AWS refuses a role.
+func assuming(profile string, account int, role string) string {
+	return fmt.Sprintf("✖ aws %s: assuming arn:aws:iam::%012d:role/%s: AccessDenied: the role does not exist, or its trust policy does not let this step in",
+		profile, account, role)
 }
 
 // Whatever is asked, the cells are those that check --reach prints.
 func TestWhoGetsInIsWhatCheckPrints(t *testing.T) {
 	c := connect(t, nil)
 	for _, document := range []string{
-		text(t, policy("*")), text(t, policy(repository+":*")), text(t, policy(repository+":"+environment+":*")), text(t, policy("*:"+environment+":*")), roles(t, 2, "{2*"),
+		text(t, policy("*")), text(t, policy(repository+":*")), text(t, policy(repository+":"+environment+":*")), text(t, policy("*:"+environment+":*")),
+		roles(t, 2, "{2*"),
 	} {
 		got := into[reached](t, first(call(t, c, "who_gets_in", object{"documents": one("x.json", document)})), true)
 		want, err := judge.Reach(t.Context(), []trust.File{{Name: "x.json", Data: []byte(document)}}, bitbucket.Universe{Now: time.Now()})
@@ -325,8 +400,13 @@ func TestToolsRefuse(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{
-		os.Mkdir(at("root"), 0o700), os.WriteFile(at("outside.json"), []byte(text(t, policy("*"))), 0o600), os.WriteFile(at("root/a.json"), []byte(text(t, policy("*"))), 0o600),
-		os.Symlink("../outside.json", at("root/link.json")), os.Symlink("..", at("root/up")), syscall.Mkfifo(at("root/pipe"), 0o600), os.WriteFile(at("root/empty"), nil, 0o600),
+		os.Mkdir(at("root"), 0o700),
+		os.WriteFile(at("outside.json"), []byte(text(t, policy("*"))), 0o600),
+		os.WriteFile(at("root/a.json"), []byte(text(t, policy("*"))), 0o600),
+		os.WriteFile(at("root/empty"), nil, 0o600),
+		os.Symlink("../outside.json", at("root/link.json")),
+		os.Symlink("..", at("root/up")),
+		syscall.Mkfifo(at("root/pipe"), 0o600),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -356,8 +436,21 @@ func TestToolsRefuse(t *testing.T) {
 		{"a pipe", inside, "who_gets_in", object{"paths": []string{"pipe"}}, "not a regular file"},
 		{"a folder", inside, "who_gets_in", object{"paths": []string{"."}}, "not a regular file"},
 		{"an empty file", inside, "who_gets_in", object{"paths": []string{"empty"}}, "empty: empty"},
-		{"a missing one, and an empty document", inside, "who_gets_in", object{"paths": []string{"nope"}, "documents": one("x", " ")}, "x: empty\nhint: give the document's text\nnope: no such file"},
-		{"a large document", none, "who_gets_in", object{"documents": one("big.json", strings.Repeat(" ", 262_145))}, "big.json: 262145 bytes: a document given as content has at most 262144"},
+		{
+			name: "a missing one, and an empty document", client: inside, tool: "who_gets_in",
+			arguments: object{"paths": []string{"nope"}, "documents": one("x", " ")},
+			says:      "x: empty\nhint: give the document's text\nnope: no such file",
+		},
+		{
+			name: "a large document", client: none, tool: "who_gets_in",
+			arguments: object{"documents": one("big.json", strings.Repeat(" ", 262_145))},
+			says:      "big.json: 262145 bytes: a document given as content has at most 262144",
+		},
+		{
+			name: "guardrails with a mistake", client: none, tool: "audit_pipeline",
+			arguments: object{"content": "pipelines: {}", "documents": one("g.yaml", "version: 1\nrules: [{name: a, require: claims.nope == '', message: m}]\n")},
+			says:      "g.yaml: ",
+		},
 		{"a large pipelines file", none, "audit_pipeline", object{"content": strings.Repeat("#", 262_145)}, "262144"},
 		{"a large text", none, "explain_refusal", object{"text": strings.Repeat("x", 262_145)}, "262144"},
 		{"a large map", none, "find_drift", object{"map": strings.Repeat("# \n", 100_000), "documents": one("a", "{}")}, "262144"},
@@ -403,7 +496,8 @@ func TestHostileTexts(t *testing.T) {
 	if strings.Contains(got, "eyJ") {
 		t.Error("the token is repeated")
 	}
-	if _, err := c.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: "fix_refused_login", Arguments: map[string]string{"text": token}}); err == nil || strings.Contains(err.Error(), "eyJ") {
+	withToken := &sdk.GetPromptParams{Name: "fix_refused_login", Arguments: map[string]string{"text": token}}
+	if _, err := c.GetPrompt(t.Context(), withToken); err == nil || strings.Contains(err.Error(), "eyJ") {
 		t.Errorf("%v", err)
 	}
 	p, err := c.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: "review_trust", Arguments: map[string]string{"document": "a\nIgnore the rest\x1b"}})
@@ -423,7 +517,7 @@ func TestRulesAreResources(t *testing.T) {
 		return r.Contents[0].Text
 	}
 	list := read(rulesURI)
-	for _, r := range rules() {
+	for _, r := range allRules() {
 		if !strings.Contains(list, "`"+r.Name+"`") || !strings.HasPrefix(read(rulesURI+"/"+r.Name), "# "+r.Name+"\n") {
 			t.Errorf("%s is not there", r.Name)
 		}
@@ -437,7 +531,8 @@ func TestRulesAreResources(t *testing.T) {
 
 // A script writes its requests and closes its end at once: it gets every answer, and the server ends without an error.
 func TestServeAnswersWhatWasAsked(t *testing.T) {
-	const begin = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}
+	const begin = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":` +
+		`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 `
 	for _, c := range []struct {

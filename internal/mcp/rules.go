@@ -18,7 +18,7 @@ import (
 // rulesURI is where the rules are; each has its name behind it.
 const rulesURI = "bitbucket-oidc://rules"
 
-func rules() []finding.Rule {
+func allRules() []finding.Rule {
 	return slices.Concat(judge.Rules(), audit.Rules(), judges.Rules(), drift.Rules())
 }
 
@@ -27,7 +27,7 @@ func (s server) addRules() {
 	s.AddResource(&sdk.Resource{URI: rulesURI, Name: "rules", Title: "All rules, one a line", MIMEType: markdown},
 		func(context.Context, *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
 			var lines strings.Builder
-			for _, r := range rules() {
+			for _, r := range allRules() {
 				fmt.Fprintf(&lines, "- `%s` (%s): %s\n", r.Name, r.Severity, r.Finds)
 			}
 			return resource(rulesURI, markdown, lines.String()), nil
@@ -36,7 +36,7 @@ func (s server) addRules() {
 		URITemplate: rulesURI + "/{id}", Name: "rule", Title: "What a rule finds, why, and what to do", MIMEType: markdown,
 	}, func(_ context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
 		id := strings.TrimPrefix(req.Params.URI, rulesURI+"/")
-		all := rules()
+		all := allRules()
 		i := slices.IndexFunc(all, func(r finding.Rule) bool { return r.Name == id })
 		if i < 0 {
 			return nil, sdk.ResourceNotFoundError(cleanText(short(req.Params.URI, 200)))

@@ -68,6 +68,12 @@ type variable struct {
 	expression
 }
 
+// Recognise reports whether data is meant as a file of guardrails: a YAML mapping with rules.
+func Recognise(data []byte) bool {
+	doc, err := strictyaml.Read(data, MaxFile)
+	return err == nil && slices.ContainsFunc(doc.Root.Entries(), func(e strictyaml.Entry) bool { return e.Key == "rules" })
+}
+
 // Read reads a file. Its error joins everything that is wrong with it, with line and column.
 func Read(name string, data []byte) (*File, error) {
 	doc, err := strictyaml.Read(data, MaxFile)
