@@ -3,6 +3,7 @@ package drift
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -117,7 +118,7 @@ func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
 			d.Message = fmt.Sprintf("Only some steps of %s get in, and the map grants all of them.", listed(d.Who))
 			d.show(is, cells, refused)
 		case Undecided:
-			d.Message = fmt.Sprintf("Whether %s %s in depends on %s.", listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(why, "something that no document says"))
+			d.Message = fmt.Sprintf("Whether %s %s in %s.", listed(d.Who), verb(d.Who, "gets", "get"), unknown(why))
 			d.show(is, cells, admitted)
 		}
 		c.add(d)
@@ -209,8 +210,8 @@ func (c *comparison) unlisted() {
 		if len(maybe) > 0 {
 			d.Kind, d.Who = Undecided, who(maybe)
 			d.show(is, maybe, admitted)
-			d.Message = fmt.Sprintf("Whether %s %s in depends on %s, and no grant of the map names this target.",
-				listed(d.Who), verb(d.Who, "gets", "get"), cmp.Or(maybe[0].Reach.Why, "something that no document says"))
+			d.Message = fmt.Sprintf("No grant of the map names this target, and whether %s %s in %s.",
+				listed(d.Who), verb(d.Who, "gets", "get"), unknown(maybe[0].Reach.Why))
 			c.add(d)
 		}
 	}
@@ -260,6 +261,17 @@ func who(cells []trust.Cell) []string {
 	}
 	return all
 }
+
+// unknown ends a sentence on something that is not known. A document's reason is a thing that it depends on, or a clause of its own.
+func unknown(why string) string {
+	first, _, _ := strings.Cut(why, ",")
+	if clause.MatchString(first) {
+		return "is not known: " + why
+	}
+	return "depends on " + cmp.Or(why, "something that no document says")
+}
+
+var clause = regexp.MustCompile(`^\S+ (?:is|are|has|does|depends|grants) `)
 
 // listed is names in a sentence.
 func listed(names []string) string {

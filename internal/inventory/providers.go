@@ -179,5 +179,21 @@ func (x *inventory) googleFault(name string, n *document.Node) {
 	case textOf(n.Get("oidc").Get("issuerUri")) != x.u.Issuer:
 		x.fault(name, fmt.Sprintf("The provider's issuer is %q, and the workspace's is %q.", textOf(n.Get("oidc").Get("issuerUri")), x.u.Issuer), finding.Shell,
 			setup.GCPProviderCommand("update-oidc", name, "--issuer-uri="+shell.Word(x.u.Issuer)))
+	case !x.expected(name, n.Get("oidc").Get("allowedAudiences")):
+		x.fault(name, "None of the provider's allowed audiences is an audience of the workspace's tokens.", finding.Shell,
+			setup.GCPProviderCommand("update-oidc", name, "--allowed-audiences="+shell.Word(x.u.OwnAudience())))
 	}
+}
+
+// expected reports whether a provider takes an audience that tokens of the workspace have, or that the map adds. Without a list it takes
+// its own name.
+func (x *inventory) expected(name string, allowed *document.Node) bool {
+	takes := []string{"//iam.googleapis.com/" + name, "https://iam.googleapis.com/" + name}
+	if allowed.Is(document.List) && len(allowed.Items) > 0 {
+		takes = nil
+		for _, n := range allowed.Items {
+			takes = append(takes, textOf(n))
+		}
+	}
+	return slices.Contains(takes, x.u.OwnAudience()) || slices.ContainsFunc(x.u.Audiences, func(a string) bool { return slices.Contains(takes, a) })
 }
