@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bitbucket-oidc/internal/backends"
@@ -34,7 +35,7 @@ func guardCommand() cli.Command {
 			made := set.Make(func(file string) string { return file }, c.Debug)
 			c.Lines(document.Indented(struct {
 				Inputs []guard.Input `json:"inputs"`
-			}{inputs(a.Vars, token, federation.Targets(made))}))
+			}{newSight(a.Vars, token)(federation.Targets(made)...)}))
 			return cli.Done
 		},
 	}
@@ -60,12 +61,12 @@ func newGuardrails(v *config.Vars, accounts []string, ask Ask) *guardrails {
 }
 
 // before judges what a login is about to ask for. An error means that the login must not go on.
-func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, targets []federation.Target, ask func() []guard.Input) error {
+func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, targets []federation.Target) error {
 	verdicts := g.variables.before(targets)
 	recs.judgedHere(verdicts)
 	err := refusals(verdicts)
 	if g.config.On() {
-		g.inputs = ask()
+		g.inputs = recs.see(targets...)
 		answer, failed := guard.Ask(ctx, g.config, g.inputs)
 		switch {
 		case errors.Is(failed, guard.ErrMistakes):
@@ -143,23 +144,32 @@ func (g *guardrails) say(c *cli.Console, answer guard.Answer) error {
 	return answer.Refusals(g.inputs)
 }
 
-// inputs are what the rules see of each target.
-func inputs(v *config.Vars, token oidc.Token, targets []federation.Target) []guard.Input {
-	now := time.Now().UTC()
-	claims := claimsOf(token.Claims)
-	env := guard.Env{
-		Repository: v.Repository, Branch: v.Branch, Tag: v.Tag, PullRequest: v.PullRequest, Environment: v.Environment,
-		Commit: v.Commit, Build: v.BuildNumber, Triggerer: v.Triggerer,
+// A sight is what rules see of each target of a step.
+type sight func(targets ...federation.Target) []guard.Input
+
+// newSight is that of a step. The checkout is looked at once, when something is to be seen.
+func newSight(v *config.Vars, token oidc.Token) sight {
+	checkout := sync.OnceValue(func() guard.Pipeline {
+		if images, ok := pipelines.Images(cmp.Or(v.CloneDir(), ".")); ok {
+			return guard.Pipeline{Images: images, File: pipelines.FileName}
+		}
+		return guard.Pipeline{Images: []string{}}
+	})
+	return func(targets ...federation.Target) []guard.Input {
+		in := guard.Input{
+			Now: time.Now().UTC(), Claims: claimsOf(token.Claims), Pipeline: checkout(),
+			Env: guard.Env{
+				Repository: v.Repository, Branch: v.Branch, Tag: v.Tag, PullRequest: v.PullRequest, Environment: v.Environment,
+				Commit: v.Commit, Build: v.BuildNumber, Triggerer: v.Triggerer,
+			},
+		}
+		all := []guard.Input{}
+		for _, t := range targets {
+			in.Request = requestOf(t)
+			all = append(all, in)
+		}
+		return all
 	}
-	pipeline := guard.Pipeline{Images: []string{}}
-	if images, ok := pipelines.Images(cmp.Or(v.CloneDir(), ".")); ok {
-		pipeline = guard.Pipeline{Images: images, File: pipelines.FileName}
-	}
-	all := []guard.Input{}
-	for _, t := range targets {
-		all = append(all, guard.Input{Now: now, Claims: claims, Request: requestOf(t), Env: env, Pipeline: pipeline})
-	}
-	return all
 }
 
 func claimsOf(c oidc.Claims) guard.Claims {

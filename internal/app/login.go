@@ -12,7 +12,6 @@ import (
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
-	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/handoff"
@@ -49,7 +48,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		return c.Fail(err, cli.Misused)
 	}
 	debugClaims(c, token.Claims)
-	grants, err := trade(ctx, c, v, token, set.Make(dir.Path, c.Debug), rails, recs)
+	grants, err := trade(ctx, c, token, set.Make(dir.Path, c.Debug), rails, recs)
 	if errors.Is(err, guard.ErrMistakes) {
 		return c.Fail(err, cli.Misused)
 	}
@@ -82,7 +81,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 // trade asks for every credential and notes what became of it. With an error the grants must not be used: what was handed out all the
 // same is valid, and recorded.
 func trade(
-	ctx context.Context, c *cli.Console, v *config.Vars, token oidc.Token, all []federation.Backend, rails *guardrails, recs records,
+	ctx context.Context, c *cli.Console, token oidc.Token, all []federation.Backend, rails *guardrails, recs records,
 ) ([]federation.Grant, error) {
 	targets := federation.Targets(all)
 	if err := checkExpiry(token.Claims); err != nil {
@@ -93,7 +92,7 @@ func trade(
 		recs.Exchanged(refused)
 		return nil, err
 	}
-	if err := rails.before(ctx, c, recs, targets, func() []guard.Input { return inputs(v, token, targets) }); err != nil {
+	if err := rails.before(ctx, c, recs, targets); err != nil {
 		return nil, err
 	}
 	grants, outcomes, err := federation.Exchange(ctx, token, all)

@@ -18,15 +18,19 @@ import (
 
 // records are those of one command, and where they go.
 type records struct {
-	*record.Journal
-	sinks   record.Sinks
-	console *cli.Console
+	*record.Journal // nil where they go nowhere
+	sinks           record.Sinks
+	console         *cli.Console
+	see             sight
 }
 
 // begin opens the records of a command.
 func begin(c *cli.Console, command string, v *config.Vars, token oidc.Token, asked config.Record, dir *handoff.Dir) records {
-	r := records{console: c, sinks: sinks(asked, dir)}
+	r := records{console: c, sinks: sinks(asked, dir), see: newSight(v, token)}
 	r.sinks.Trace = c.Debug
+	if !r.sinks.Any() {
+		return r
+	}
 	r.Journal = record.Begin(record.Facts{
 		Command: command, Version: c.Version, Token: token,
 		Step: record.Step{
@@ -35,7 +39,7 @@ func begin(c *cli.Console, command string, v *config.Vars, token oidc.Token, ask
 			Commit: v.Commit, BuildNumber: v.BuildNumber, Environment: v.Environment, Triggerer: v.Triggerer,
 		},
 		Input: func(o federation.Outcome) string {
-			in := inputs(v, token, []federation.Target{o.Target})[0]
+			in := r.see(o.Target)[0]
 			if o.Principal != "" {
 				in.Credential = &guard.Credential{Principal: o.Principal, Account: o.Account, Expires: o.Expires}
 			}
@@ -52,7 +56,7 @@ func sinks(asked config.Record, dir *handoff.Dir) record.Sinks {
 	if asked.File != "" && dir != nil {
 		clone, _ := dir.Place()
 		if name, err := filepath.Rel(filepath.Clean(clone), asked.File); err == nil {
-			s.File = &record.File{BuildDir: clone, Name: filepath.ToSlash(name), Own: dir.Own}
+			s.File = &record.File{BuildDir: clone, Name: filepath.ToSlash(name), Own: dir.Own, Synced: asked.Required}
 		}
 	}
 	if o := asked.OTLP; o != nil {

@@ -64,7 +64,8 @@ type Verdict struct {
 	SHA256        string // of the file that has the guardrail; empty for one that a variable sets up
 }
 
-// A Journal collects the records of one command, in the order in which things happened.
+// A Journal collects the records of one command, in the order in which things happened. A nil one is of a command whose records go
+// nowhere: it collects none, at no cost.
 type Journal struct {
 	facts  Facts
 	now    func() time.Time
@@ -81,6 +82,9 @@ func (j *Journal) Events() []Event { return j.events }
 
 // Judged adds what the guardrails said. It counts for the records that follow.
 func (j *Journal) Judged(g Guard) {
+	if j == nil {
+		return
+	}
 	j.facts.Guard.Files = append(j.facts.Guard.Files, g.Files...)
 	j.facts.Guard.Rules = append(j.facts.Guard.Rules, g.Rules...)
 }
@@ -89,6 +93,9 @@ func (j *Journal) Judged(g Guard) {
 // what was refused. A target that was not asked for leaves no record. Of a chain that came to its end there is one record; of one
 // that did not, there is one for each credential on the way, because it is valid.
 func (j *Journal) Exchanged(outcomes []federation.Outcome) {
+	if j == nil {
+		return
+	}
 	recorded := map[string]bool{} // roles that begin alike share a call
 	for _, o := range outcomes {
 		if o.Principal != "" {
@@ -158,6 +165,9 @@ func (j *Journal) refused(o federation.Outcome) {
 
 // Denied records each target that a guardrail refuses.
 func (j *Journal) Denied(targets []federation.Target) {
+	if j == nil {
+		return
+	}
 	for _, t := range targets {
 		var broken []Verdict
 		for _, v := range j.facts.Guard.Rules {
@@ -205,6 +215,9 @@ type Ending struct {
 
 // LoggedOut records each credential that logout removed.
 func (j *Journal) LoggedOut(endings []Ending) {
+	if j == nil {
+		return
+	}
 	for _, ending := range endings {
 		t := federation.Target{Backend: ending.Backend, Name: ending.Name, Identity: ending.Principal}
 		e := j.event(logoff, t, j.now())

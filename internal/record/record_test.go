@@ -259,3 +259,19 @@ func TestDeniedByOneOfSeveralFiles(t *testing.T) {
 		})
 	}
 }
+
+// A command without records pays nothing for them.
+func TestNoJournal(t *testing.T) {
+	var j *Journal
+	targets := []federation.Target{target("default", deploy)}
+	outcomes := []federation.Outcome{{Target: targets[0], Call: federation.Call{Principal: deploy}}}
+	said := Guard{Rules: []Verdict{{Backend: "aws", Name: "default", Outcome: "fail", Refuses: true}}}
+	if n := testing.AllocsPerRun(10, func() {
+		j.Judged(said)
+		j.Exchanged(outcomes)
+		j.Denied(targets)
+		j.LoggedOut([]Ending{{Backend: "aws"}})
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
