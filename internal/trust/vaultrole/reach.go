@@ -17,7 +17,7 @@ func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 		u.Issuer = "https://api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
 	}
 	return trust.Classes{
-		Universe: u, Texts: r.texts(), Audiences: r.role.BoundAudiences, Chosen: r.readsBranch(), Inside: r.inside(),
+		Universe: u, Texts: r.texts(), Audiences: r.audiences(), Chosen: r.readsBranch(), Inside: r.inside(),
 		Judge: func(id bitbucket.Identity, chosen bool) (trust.Verdict, string) {
 			v := r.judge(id, chosen)
 			result := v.Result(trust.VaultRole, "", "")
@@ -34,6 +34,19 @@ func (r *Role) texts() []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.role.BoundClaims)) {
 		all = append(all, texts(r.role.BoundClaims[name])...)
+	}
+	return all
+}
+
+// audiences are the audiences that the role names: steps can ask for them. A pattern without its stars is an audience that it matches.
+func (r *Role) audiences() []string {
+	all := slices.Clone([]string(r.role.BoundAudiences))
+	for _, name := range slices.Sorted(maps.Keys(r.role.BoundClaims)) {
+		if claim, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/"); claim == "aud" {
+			for _, text := range texts(r.role.BoundClaims[name]) {
+				all = append(all, strings.ReplaceAll(text, "*", ""))
+			}
+		}
 	}
 	return all
 }

@@ -134,6 +134,14 @@ func TestVaultReach(t *testing.T) {
 			want: slices.Concat(shop, []string{"any other repository/none", "any other repository/any other environment"}),
 		},
 		{
+			name: "an audience that a step asks for", role: role(`"bound_claims":{"aud":"https://a.example"}`),
+			want: slices.Concat(shop, others),
+		},
+		{
+			name: "a pattern for audiences", role: role(`"bound_claims_type":"glob","bound_claims":{"/aud/1":"team-*"}`),
+			want: slices.Concat(shop, others),
+		},
+		{
 			name: "nobody's audience",
 			role: `{"user_claim":"repositoryUuid","role_type":"jwt","bound_claims":{"repositoryUuid":"` + trusttest.Repository + `"}}`, want: nil,
 		},

@@ -30,7 +30,7 @@ func (v *judgement) repository() {
 		}
 	}
 	v.Find(finding.Error, "vault-repository-unbound", "bound_claims",
-		"Nothing binds the repository: every repository of the workspace gets in.", v.bind())
+		"Nothing binds the repository by its whole UUID: other repositories of the workspace get in.", v.bind())
 }
 
 // wide reports whether a value is a pattern without a whole UUID, which other repositories match as well.

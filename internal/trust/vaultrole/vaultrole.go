@@ -154,6 +154,8 @@ func (v *judgement) claims() {
 			}
 		case !there:
 			v.Deny(fmt.Sprintf("The role binds the claim %s, which the token does not have.", name))
+		case len(items(want)) == 0:
+			v.Deny(fmt.Sprintf("The role binds the claim %s to an empty list, which no value fits.", name))
 		case v.chosen && strings.TrimPrefix(name, "/") == "branchName":
 			v.Undecide("Undecided: the branch is not known.")
 		case !v.fits(want, has):

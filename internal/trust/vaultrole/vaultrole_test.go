@@ -81,6 +81,14 @@ func TestVaultRole(t *testing.T) {
 			name: "a number as a text", changes: `{"bound_claims":{"exp":"1790000000","repositoryUuid":"` + trusttest.Repository + `"}}`,
 			verdict: trust.Deny,
 		},
+		{
+			name: "a number before a pattern", changes: `{"bound_claims_type":"glob","bound_claims":{"repositoryUuid":[5,"*"]}}`, verdict: trust.Deny,
+			rules: "vault-repository-unbound",
+		},
+		{
+			name: "a number after a pattern that fits", verdict: trust.Allow,
+			changes: `{"bound_claims_type":"glob","bound_claims":{"repositoryUuid":["` + trusttest.Repository + `",5]}}`,
+		},
 		{name: "an object", changes: `{"bound_claims":{"repositoryUuid":{"a":1}}}`, verdict: trust.Deny},
 		{name: "a star that is no pattern", changes: `{"bound_claims":{"sub":"` + trusttest.Repository + `:*"}}`, verdict: trust.Deny},
 		{name: "a pattern of the subject", changes: glob("sub", trusttest.Repository+":*"), verdict: trust.Allow},
@@ -162,6 +170,30 @@ func TestVaultRole(t *testing.T) {
 				t.Errorf("%s %q (%s), want %s %q", got.Verdict, rules, got.Reason, c.verdict, c.rules)
 			}
 		})
+	}
+}
+
+// The reason of a denial is the first refusal of Vault's own login (path_login.go, pathLogin and createIdentity).
+func TestVaultRefusesInVaultsOrder(t *testing.T) {
+	inOrder := []struct{ change, reason string }{
+		{`"role_type":"oidc"`, "role_type"},
+		{`"bound_subject":"x"`, "bound_subject"},
+		{`"bound_audiences":["x"]`, "wants the audience"},
+		{`"user_claim":"nowhere"`, "user_claim"},
+		{`"claim_mappings":{"exp":"expires"}`, "claim_mappings"},
+		{`"groups_claim":"nowhere"`, "groups_claim"},
+		{`"bound_claims":{"repositoryUuid":"x"}`, "wants repositoryUuid"},
+	}
+	id := trusttest.ClaimsWith(t, "")
+	for i, first := range inOrder {
+		var changes []string
+		for _, later := range inOrder[i:] {
+			changes = append(changes, later.change)
+		}
+		got, ok, err := judged([]byte(vaultWith(t, id, "{"+strings.Join(changes, ",")+"}")), id, trust.Options{})
+		if !ok || err != nil || got.Verdict != trust.Deny || !strings.Contains(got.Reason, first.reason) {
+			t.Errorf("%s: %v %v: %s", changes, ok, err, got.Reason)
+		}
 	}
 }
 
