@@ -46,6 +46,12 @@ func TestUnknownIsNotGuessed(t *testing.T) {
 		return `{"user_claim": "repositoryUuid", "bound_audiences": ["` + some.Claims.Audience[0] + `"],
 			"bound_claims": {"repositoryUuid": "` + some.Claims.Repository() + `"` + bound + `}}`
 	}
+	vaultAs := func(member, value string) string {
+		return trusttest.Changed(t, map[string]any{
+			"user_claim": "repositoryUuid", "bound_audiences": some.Claims.Audience,
+			"bound_claims": map[string]string{"repositoryUuid": some.Claims.Repository()},
+		}, `{"`+member+`":"`+value+`"}`)
+	}
 	for _, c := range []struct {
 		name, document string
 		want           trust.Verdict
@@ -62,6 +68,9 @@ func TestUnknownIsNotGuessed(t *testing.T) {
 		{"Vault, the repository", vault(""), trust.Allow},
 		{"Vault, an environment", vault(`, "deploymentEnvironmentUuid": "` + production + `"`), trust.Undecided},
 		{"Vault, a branch", vault(`, "branchName": "main"`), trust.Undecided},
+		{"Vault, a subject", vaultAs("bound_subject", some.Claims.Repository()+":"+production+":x"), trust.Undecided},
+		{"Vault, an entity for each branch", vaultAs("user_claim", "branchName"), trust.Undecided},
+		{"Vault, an entity for each nothing", vaultAs("user_claim", "email"), trust.Deny},
 		{"Vault, a branch and another workspace", vault(`, "branchName": "main", "workspaceUuid": "x"`), trust.Deny},
 	} {
 		results, err := Judge([]trust.File{{Name: "x", Data: []byte(c.document)}}, some, trusttest.Options())

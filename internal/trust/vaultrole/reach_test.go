@@ -133,6 +133,11 @@ func TestVaultReach(t *testing.T) {
 			name: "a part of a UUID", role: role(`"bound_claims_type":"glob","bound_claims":{"repositoryUuid":"{2e9e*"}`),
 			want: slices.Concat(shop, []string{"any other repository/none", "any other repository/any other environment"}),
 		},
+		{name: "a branch of any repository", role: role(`"bound_claims":{"branchName":"main"}`), want: slices.Concat(shop, others)},
+		{
+			name: "a pattern of branches of any repository", role: role(`"bound_claims_type":"glob","bound_claims":{"branchName":"rel*x"}`),
+			want: slices.Concat(shop, others),
+		},
 		{
 			name: "an audience that a step asks for", role: role(`"bound_claims":{"aud":"https://a.example"}`),
 			want: slices.Concat(shop, others),

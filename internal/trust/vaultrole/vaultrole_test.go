@@ -143,6 +143,7 @@ func TestVaultRole(t *testing.T) {
 			rules: "vault-user-claim-per-step",
 		},
 		{name: "the branch names it", changes: `{"user_claim":"branchName"}`, verdict: trust.Allow},
+		{name: "a slash that is no pointer", changes: `{"user_claim":"/branchName","user_claim_json_pointer":false}`, verdict: trust.Deny},
 		{name: "an absent claim names it", changes: `{"user_claim":"email"}`, verdict: trust.Deny},
 		{name: "a number names it", changes: `{"user_claim":"exp"}`, verdict: trust.Deny},
 		{name: "nothing names it", changes: `{"user_claim":null}`, verdict: trust.Undecided},
@@ -178,13 +179,17 @@ func TestVaultRefusesInVaultsOrder(t *testing.T) {
 	inOrder := []struct{ change, reason string }{
 		{`"role_type":"oidc"`, "role_type"},
 		{`"bound_subject":"x"`, "bound_subject"},
-		{`"bound_audiences":["x"]`, "wants the audience"},
+		{`"bound_audiences":["x"]`, "wants the audience \"x\""},
 		{`"user_claim":"nowhere"`, "user_claim"},
 		{`"claim_mappings":{"exp":"expires"}`, "claim_mappings"},
 		{`"groups_claim":"nowhere"`, "groups_claim"},
 		{`"bound_claims":{"repositoryUuid":"x"}`, "wants repositoryUuid"},
 	}
 	id := trusttest.ClaimsWith(t, "")
+	got, _, err := judged([]byte(vaultWith(t, id, `{"bound_audiences":[],"user_claim":"nowhere"}`)), id, trust.Options{})
+	if err != nil || !strings.HasPrefix(got.Reason, "The role binds no audience ") {
+		t.Errorf("%v: %s", err, got.Reason)
+	}
 	for i, first := range inOrder {
 		var changes []string
 		for _, later := range inOrder[i:] {

@@ -234,6 +234,15 @@ func TestGCPPolicy(t *testing.T) {
 			verdict: trust.Undecided, rules: "gcp-binding-project-id",
 		},
 		{
+			name: "a project's id, and a provider without a name", changes: `{"name":null}`,
+			policy:   policyWith(strings.Replace(repository, "123456789012", "acme-prod", 1)),
+			provider: trust.Allow, verdict: trust.Deny, rules: "gcp-binding-project-id",
+		},
+		{
+			name: "a member of another service", policy: policyWith(strings.Replace(repository, "//iam.", "//example.", 1)),
+			provider: trust.Allow, verdict: trust.Deny,
+		},
+		{
 			name: "two attributes", policy: policyWith(repository + "/attribute.deployment/x"), provider: trust.Allow, verdict: trust.Deny,
 			rules: "gcp-binding-two-attributes",
 		},

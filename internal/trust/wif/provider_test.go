@@ -41,6 +41,7 @@ func TestGCPProvider(t *testing.T) {
 		{name: "disabled", changes: `{"disabled":true}`, verdict: trust.Deny, rules: "gcp-provider-disabled"},
 		{name: "deleted", changes: `{"state":"DELETED","expireTime":"2026-10-20T00:00:00Z"}`, verdict: trust.Deny, rules: "gcp-provider-disabled"},
 		{name: "expired", changes: `{"expireTime":"2026-09-21T00:00:00Z"}`, verdict: trust.Deny, rules: "gcp-provider-disabled"},
+		{name: "expired at this moment", changes: `{"expireTime":"2026-09-22T00:00:00Z"}`, verdict: trust.Deny, rules: "gcp-provider-disabled"},
 		{name: "not yet expired", changes: `{"expireTime":"2026-09-23T00:00:00Z"}`, verdict: trust.Allow},
 		{name: "a state that is not documented", changes: `{"state":"STATE_UNSPECIFIED"}`, verdict: trust.Undecided},
 
@@ -74,6 +75,10 @@ func TestGCPProvider(t *testing.T) {
 			name: "… of another provider", claims: `{"aud":"//iam.googleapis.com/` + trusttest.Pool + `/providers/other"}`,
 			changes: allowing(), verdict: trust.Deny, rules: "gcp-audience-mismatch",
 		},
+		{
+			name: "… another scheme than the list's", claims: `{"aud":"https://iam.googleapis.com/` + trusttest.Pool + `/providers/bitbucket"}`,
+			changes: allowing("//iam.googleapis.com/" + trusttest.Pool + "/providers/bitbucket"), verdict: trust.Deny, rules: "gcp-audience-mismatch",
+		},
 		{name: "one of several audiences", claims: `{"aud":["https://a.example","` + trusttest.Workspace + `"]}`, verdict: trust.Allow},
 
 		// … attributeMapping
@@ -86,6 +91,11 @@ func TestGCPProvider(t *testing.T) {
 		{name: "a function that only Google knows", changes: mappingOf("attribute.r", "assertion.sub.upper()"), verdict: trust.Undecided},
 		{name: "a variable that is none", changes: mappingOf("attribute.r", "assertions.sub"), verdict: trust.Deny, rules: "gcp-mapping-invalid"},
 		{name: "self-reference", changes: mappingOf("attribute.sub", "attribute.sub"), verdict: trust.Deny, rules: "gcp-mapping-invalid"},
+		{
+			name:    "self-reference, which the condition reads",
+			changes: merged(mappingOf("attribute.sub", "attribute.sub"), condition("attribute.sub == 'x'")),
+			verdict: trust.Deny, rules: "gcp-mapping-invalid",
+		},
 		{name: "reads google.subject", changes: mappingOf("attribute.sub", "google.subject"), verdict: trust.Deny, rules: "gcp-mapping-invalid"},
 		{name: "a number", changes: mappingOf("attribute.exp", "assertion.exp"), verdict: trust.Deny, rules: "gcp-mapping-invalid"},
 		{name: "one audience", changes: mappingOf("attribute.aud", "assertion.aud"), verdict: trust.Allow},

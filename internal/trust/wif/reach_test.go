@@ -92,6 +92,9 @@ func TestGCPConditionsThatLetInOthers(t *testing.T) {
 		`assertion.repositoryUuid == '` + r + `' || 'x' in assertion.aud`:                     false,
 		`assertion.repositoryUuid == '` + r + `' || assertion.branchName == 'ma' + 'in'`:      false,
 		`assertion.repositoryUuid == '` + r + `' || has(assertion.deploymentEnvironmentUuid)`: false,
+
+		// no text of the condition is such an audience
+		`assertion.repositoryUuid == '` + r + `' || assertion.aud.exists(a, a.startsWith('x') && size(a) == 5)`: false,
 	} {
 		provider, _ := pairOf(t, providerWith(t, `{"attributeCondition":`+document.Compact(condition)+`}`), "")
 		got := provider.Judge(trusttest.ClaimsWith(t, ""), trusttest.Options())
@@ -109,6 +112,51 @@ func TestGCPConditionsThatLetInOthers(t *testing.T) {
 			if again := provider.Judge(witness, trusttest.Options()); again.Verdict != trust.Allow && !strings.Contains(f.Message, " may get in") {
 				t.Errorf("%s: the witness is %s: %s", condition, again.Verdict, again.Reason)
 			}
+		}
+	}
+}
+
+// What a provider finds out of parts of UUIDs is not decided by representatives, also where an attribute hides it.
+func TestGCPLooksInsideThroughTheMapping(t *testing.T) {
+	for _, c := range []struct{ name, changes, policy string }{
+		{
+			name: "the condition reads the attribute",
+			changes: merged(
+				mappingOf("attribute.x", "assertion.repositoryUuid.contains('2e9e') ? 'in' : 'out'"), condition("attribute.x == 'in'"),
+			),
+		},
+		{
+			name: "a member names the attribute", policy: policyWith(trusttest.Set("attribute.x/in")),
+			changes: merged(mappingOf("attribute.x", "assertion.repositoryUuid.contains('2e9e') ? 'in' : 'out'"), noCondition),
+		},
+	} {
+		provider, policy := pairOf(t, providerWith(t, c.changes), c.policy)
+		id := trusttest.ClaimsWith(t, "")
+		got := provider.Judge(id, trusttest.Options())
+		if policy != nil {
+			got = policy.Judge(id, trusttest.Options())
+		}
+		if got.Verdict != trust.Allow || !slices.Contains(failing(got), "gcp-admits-others") {
+			t.Errorf("%s: %s %q (%s)", c.name, got.Verdict, failing(got), got.Reason)
+		}
+	}
+}
+
+// A condition that names the environment and has a way round it lets in other steps of the repository.
+func TestGCPWayRoundTheEnvironment(t *testing.T) {
+	const repository = "assertion.repositoryUuid == '" + trusttest.Repository + "'"
+	const environment = "assertion.deploymentEnvironmentUuid == '" + trusttest.Environment + "'"
+	for source, round := range map[string]bool{
+		repository + " && " + environment:                                                     false,
+		repository + " && has(assertion.deploymentEnvironmentUuid) && " + environment:         false,
+		repository + " || " + environment:                                                     false, // the whole repository, on purpose
+		repository + " && (assertion.branchName == 'main' || " + environment + ")":            true,
+		repository + " && (!has(assertion.deploymentEnvironmentUuid) || " + environment + ")": true,
+	} {
+		provider, _ := pairOf(t, providerWith(t, condition(source)), "")
+		got := provider.Judge(trusttest.ClaimsWith(t, trusttest.Deployment), trusttest.Options())
+		if got.Verdict != trust.Allow || slices.Contains(failing(got), "gcp-admits-others") != round {
+			t.Errorf("%s: %s %q (%s)", source, got.Verdict, failing(got), got.Reason)
 		}
 	}
 }
