@@ -15,7 +15,7 @@ unit:
 	go mod tidy -diff
 	test/vuln
 	@test -n "$(race)" || echo "SKIP the race detector: no C compiler with which cgo builds"
-	go test $(race) -shuffle=on ./...
+	go test $(race) -shuffle=on -timeout 30m ./...
 	go run ./test/bench -quick >/dev/null
 
 # What is generated: the tables of variables, pipe.yml, the output of commands, and the pages of rules.

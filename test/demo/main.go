@@ -22,6 +22,7 @@ import (
 	"bitbucket-oidc/test/program"
 )
 
+// timeout is for the story alone: the programs are built first, which takes minutes on a slow machine with an empty build cache.
 const timeout = 60 * time.Second
 
 // written is what a login with AWS and Google leaves behind.
@@ -38,9 +39,6 @@ func main() {
 }
 
 func run(out io.Writer) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-
 	dir, err := os.MkdirTemp("", "bitbucket-oidc-demo-")
 	if err != nil {
 		return err
@@ -50,9 +48,11 @@ func run(out io.Writer) error {
 	if err := os.Mkdir(d.clone, 0o700); err != nil {
 		return err
 	}
-	if d.pipe, err = program.Build(ctx, dir); err != nil {
+	if d.pipe, err = program.Build(context.Background(), dir); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
 
 	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
 	if err != nil {
