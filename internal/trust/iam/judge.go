@@ -238,7 +238,7 @@ func (j *roleJudgement) obstacle() string {
 		}
 		for _, c := range s.conditions {
 			if c.holds == trust.No {
-				return fmt.Sprintf("%s wants %.200s to be %s, and the token has %s.", c.path, c.key, c.wants(), c.has())
+				return fmt.Sprintf("%s wants %.200s to be %s, and %s.", c.path, c.key, c.wants(), c.has())
 			}
 		}
 	}
@@ -260,10 +260,10 @@ func (c judgedCondition) wants() string {
 	return none + fmt.Sprintf("%.300q or %d other values", c.values[0], len(c.values)-1)
 }
 
-// has describes the values of the token.
+// has describes what AWS compares the values with.
 func (c judgedCondition) has() string {
 	if len(c.actual) == 0 {
-		return "no such claim that AWS reads"
+		return "AWS sees no such key"
 	}
-	return trust.Quoted(c.actual)
+	return "the token has " + trust.Quoted(c.actual)
 }

@@ -72,7 +72,7 @@ func (d file) policy(n *document.Node) policy {
 		longest = longestControl
 	}
 	if p.size > longest {
-		p.refuse("aws-policy-too-long", "", fmt.Sprintf("it has %d characters, and IAM takes %d at most", p.size, longest))
+		p.refuse("aws-policy-too-long", "", fmt.Sprintf("it has %d characters, and IAM stores at most %d", p.size, longest))
 	}
 	p.onlyMembers(n, "", "Version", "Id", "Statement")
 	if version := n.Get("Version"); version != nil {

@@ -22,7 +22,7 @@ func (j *roleJudgement) findNotJudged() {
 			continue
 		}
 		if s.principals.others || s.principals.everyone || slices.ContainsFunc(s.principals.federated, j.isAnotherProvider) {
-			j.Find(finding.Note, "aws-not-judged", s.path+".Principal", "The statement names principals other than the token's provider, and whom it lets in of those is not judged.",
+			j.Find(finding.Note, "aws-not-judged", s.path+".Principal", "The statement names principals other than the token's provider, and check does not judge whom it lets in among these.",
 				finding.Fix{Kind: finding.Advice, Text: "review by hand whom the statement lets in"})
 		}
 	}
