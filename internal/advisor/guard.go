@@ -13,6 +13,7 @@ import (
 	"bitbucket-oidc/internal/guard/rules"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/process"
+	"bitbucket-oidc/internal/report"
 )
 
 func guardCommand() cli.Command {
@@ -130,7 +131,7 @@ func guardTest(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 }
 
 func guardTestText(f *rules.File, listed []guardedRule, tests []guardedTest, failed int) string {
-	lines := []string{fmt.Sprintf("%s: %d rules, %d tests, %d failed", f.Name, len(listed), len(tests), failed)}
+	lines := []string{fmt.Sprintf("%s: %s, %s, %d failed", f.Name, report.Count(len(listed), "rule"), report.Count(len(tests), "test"), failed)}
 	for _, r := range listed {
 		line := fmt.Sprintf("  %-5s %s: held by %s as well", r.Action, r.Name, r.HeldBy)
 		if r.HeldBy == rules.HeldByNobody {

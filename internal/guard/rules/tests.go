@@ -3,7 +3,8 @@ package rules
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -23,13 +24,7 @@ func (c *compiler) test(v strictyaml.Value) {
 	field := v.Fields("name", "given", "refuse", "warn")
 	t := Test{Name: field("name").Required(v, "name").Text(), Line: v.Line(), Column: v.Column()}
 	given := field("given").Required(v, "given")
-	data, err := json.Marshal(given.Any())
-	if err == nil {
-		t.Given, err = guard.ParseInput(data)
-	}
-	if err != nil {
-		given.Problem("%s", misfit(err))
-	}
+	t.Given = inputOf(given)
 	if given.Present() && t.Given.Now.IsZero() && slices.ContainsFunc(c.file.Rules, Rule.Timed) {
 		given.Problem("now is missing: a rule reads the clock, and the test would depend on the day")
 	}
@@ -37,16 +32,52 @@ func (c *compiler) test(v strictyaml.Value) {
 	c.file.Tests = append(c.file.Tests, t)
 }
 
-// misfit turns an error of package json into words about the file.
-func misfit(err error) string {
-	text := strings.TrimPrefix(err.Error(), "json: ")
-	if name, ok := strings.CutPrefix(text, "unknown field "); ok {
-		return "there is no input " + name
+// inputOf reads what a test gives. Each value is tried by itself, so that every mistake is reported, at its line.
+func inputOf(given strictyaml.Value) guard.Input {
+	sections := []string{"claims", "request", "env", "pipeline", "credential"}
+	field := given.Fields(append([]string{"now"}, sections...)...)
+	if now := field("now"); now.Present() {
+		try(now, "now", map[string]any{"now": now.Any()})
 	}
-	if wrong, ok := err.(*json.UnmarshalTypeError); ok {
-		return fmt.Sprintf("%s: expected a %s: put texts, such as account numbers, in quotes", wrong.Field, wrong.Type)
+	for _, section := range sections {
+		for _, e := range field(section).Entries() {
+			try(e.Value, e.Key, map[string]any{section: map[string]any{e.Key: e.Value.Any()}})
+		}
 	}
-	return text
+	data, err := json.Marshal(given.Any())
+	if err != nil {
+		given.Problem("expected what a rule sees")
+		return guard.Input{}
+	}
+	in, err := guard.ParseInput(data)
+	if err != nil {
+		return guard.Input{} // reported above
+	}
+	return in
+}
+
+// try reports a value that is none of an input.
+func try(v strictyaml.Value, name string, input any) {
+	data, err := json.Marshal(input)
+	if err == nil {
+		_, err = guard.ParseInput(data)
+	}
+	if err == nil {
+		return
+	}
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case strings.Contains(err.Error(), "unknown field"):
+		v.Problem("there is no input %q", name)
+	case errors.As(err, &wrong) && wrong.Type.Kind() == reflect.Slice:
+		v.Problem("expected a list of texts")
+	case errors.As(err, &wrong):
+		v.Problem("expected a text: put numbers, such as those of accounts, in quotes")
+	case strings.HasPrefix(err.Error(), "request.duration"):
+		v.Problem("expected a duration such as 1h")
+	default:
+		v.Problem("expected a time such as 2026-11-28T10:00:00Z")
+	}
 }
 
 func (c *compiler) ruleNames(v strictyaml.Value) []string {
