@@ -27,14 +27,14 @@ func arrows() map[string][]string {
 
 		// the frame of both programs
 		"process":  {"hint"},
-		"cli":      {"bounded", "config", "hint", "nowait"},
+		"cli":      {"bounded", "config", "hint", "nowait", "visible"},
 		"identity": {"bitbucket", "cli", "config", "hint", "oidc"},
-		"explain":  {"bitbucket", "cli", "document", "hint", "identity", "setup", "shell"},
+		"explain":  {"bitbucket", "cli", "document", "hint", "identity", "setup", "shell", "visible"},
 
 		// the act
 		"app": {
 			"backends", "cli", "clock", "config", "document", "explain", "federation", "guard", "handoff", "hint", "oidc",
-			"packers", "pipelines", "record", "shell", "transport",
+			"packers", "pipelines", "record", "shell", "transport", "visible",
 		},
 		"backends":        {"aws", "charset", "config", "federation", "gcp", "hint", "oauth", "oidc", "okta", "transport", "vault"},
 		"aws":             {"charset", "clock", "federation", "hint", "oidc", "refusal", "secret", "setup", "shell", "transport"},
@@ -46,17 +46,17 @@ func arrows() map[string][]string {
 		"transport":       {"clock"},
 		"federation":      {"clock", "hint", "oidc", "refusal", "secret"},
 		"refusal":         {"clock", "hint"},
-		"handoff":         {"charset", "federation", "hint", "nowait", "oidc", "secret", "shell"},
+		"handoff":         {"charset", "federation", "filelock", "hint", "nowait", "oidc", "secret", "shell"},
 		"packers":         {"nowait"},
 		"record/ocsftest": {},
-		"record":          {"charset", "federation", "hint", "nowait", "oidc", "secret", "transport"},
+		"record":          {"charset", "federation", "filelock", "hint", "nowait", "oidc", "secret", "transport"},
 		"guard":           {"hint"},
 
 		// the judgement
 		"advisor": {
 			"accept", "access", "audit", "audit/judges", "bitbucket", "cli", "collect", "config", "document", "drift",
 			"evidence", "explain", "finding", "guard", "guard/rules", "hint", "identity", "insights", "inventory", "judge",
-			"live", "mcp", "nowait", "pipelines", "process", "report", "secret", "trust", "trust/iam",
+			"live", "mcp", "nowait", "pipelines", "process", "report", "secret", "trust", "trust/iam", "visible",
 		},
 		"judge":                   {"bitbucket", "collect", "document", "finding", "setup", "shell", "trust", "trust/iam", "trust/vaultrole", "trust/wif"},
 		"trust/iam":               {"bitbucket", "document", "finding", "oidc", "setup", "trust"},
@@ -69,9 +69,9 @@ func arrows() map[string][]string {
 		"insights":                {"transport"},
 		"finding":                 {},
 		"finding/findingtest":     {"finding"},
-		"evidence":                {"hint", "markup", "nowait"},
+		"evidence":                {"hint", "markup", "nowait", "visible"},
 		"markup":                  {},
-		"report":                  {"accept", "cli", "document", "finding", "markup"},
+		"report":                  {"accept", "document", "finding", "markup", "visible"},
 		"access":                  {"document", "shell", "strictyaml"},
 		"audit":                   {"accept", "finding", "pipelines", "script"},
 		"audit/judges":            {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "trust"},
@@ -86,7 +86,7 @@ func arrows() map[string][]string {
 		"live":    {"collect", "nowait", "secret", "transport"},
 		"mcp": {
 			"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "guard/rules", "hint",
-			"inventory", "judge", "nowait", "oidc", "pipelines", "trust", "trust/iam",
+			"inventory", "judge", "nowait", "oidc", "pipelines", "trust", "trust/iam", "visible",
 		},
 		"guard/rules": {"access", "guard", "hint", "nowait", "strictyaml"},
 
@@ -97,6 +97,7 @@ func arrows() map[string][]string {
 		"clock":         {},
 		"config":        {"charset", "hint", "nowait", "oidc", "secret", "transport"},
 		"document":      {},
+		"filelock":      {},
 		"hint":          {},
 		"hint/hinttest": {"hint"},
 		"nowait":        {},
@@ -107,6 +108,7 @@ func arrows() map[string][]string {
 		"setup":         {"bitbucket", "document", "oidc", "shell"},
 		"shell":         {},
 		"strictyaml":    {},
+		"visible":       {},
 	}
 }
 
@@ -262,11 +264,12 @@ func reach() map[string][]string {
 		},
 		"handoff": { // its folder, by way of os.Root, and who it is
 			"os.File", "os.Getegid", "os.Geteuid", "os.Getgroups", "os.Getwd", "os.LinkError", "os.O_CREATE", "os.O_EXCL", "os.O_WRONLY",
-			"os.O_RDONLY", "os.Root", "os.SameFile", "os.Stat", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB", "syscall.Stat_t",
+			"os.O_RDONLY", "os.Root", "os.SameFile", "os.Stat", "syscall.Stat_t",
 			"unix.AT_EMPTY_PATH", "unix.AT_SYMLINK_NOFOLLOW", "unix.Close", "unix.Fchownat", "unix.Fstat", "unix.O_CLOEXEC", "unix.O_NOFOLLOW",
 			"unix.O_PATH", "unix.Openat", "unix.S_IFLNK", "unix.S_IFMT", "unix.Stat_t",
 		},
-		"record": {"os.File", "os.Root", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB", "syscall.Stat_t"}, // the file of records
+		"filelock": {"os.File", "syscall.Flock", "syscall.LOCK_EX", "syscall.LOCK_NB"},
+		"record":   {"os.File", "os.Root", "syscall.Stat_t"}, // the file of records
 		"nowait": { // whatever is read, what is appended to, and reports
 			"os.File", "os.O_APPEND", "os.O_CREATE", "os.O_EXCL", "os.O_RDONLY", "os.O_RDWR", "os.O_TRUNC", "os.O_WRONLY", "os.OpenFile",
 			"os.OpenRoot", "os.Root", "os.SameFile", "syscall.O_DIRECTORY", "syscall.O_NOFOLLOW", "syscall.O_NONBLOCK",

@@ -14,6 +14,7 @@ import (
 	"bitbucket-oidc/internal/inventory"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/trust"
+	"bitbucket-oidc/internal/visible"
 )
 
 func check(version string) cli.Command {
@@ -120,7 +121,7 @@ func readFiles(ctx context.Context, a *cli.Arguments) []trust.File {
 func unknownKinds(err error) error {
 	var all []error
 	for _, failure := range hint.Failures(err) {
-		all = append(all, hint.New(cli.Visible(failure.Error()), "give files as these tools print them:\n"+strings.TrimRight(documentKinds, "\n")))
+		all = append(all, hint.New(visible.Text(failure.Error()), "give files as these tools print them:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	return errors.Join(all...)
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/bitbucket"
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/trust/iam"
+	"bitbucket-oidc/internal/visible"
 )
 
 // marks begin the line of a verdict.
@@ -139,7 +139,7 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition) 
 		wants = "bars   "
 	}
 	if len(c.Actual) == 0 {
-		t.Paste(4, wants+cli.Visible(few(c.Expected)))
+		t.Paste(4, wants+visible.Text(few(c.Expected)))
 		if v != trust.Undecided {
 			t.Paste(4, "has    nothing: AWS sees no such key")
 		}
@@ -155,7 +155,7 @@ func obstacle(t *report.Text, v trust.Verdict, s trust.Step, c trust.Condition) 
 		}
 	}
 	if v == trust.Deny {
-		t.Paste(4, "change to: "+cli.Visible(c.Change))
+		t.Paste(4, "change to: "+visible.Text(c.Change))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/insights"
 	"bitbucket-oidc/internal/report"
+	"bitbucket-oidc/internal/visible"
 )
 
 // insightsConfig is the commit to publish on. Missing variables are a problem of a.
@@ -80,7 +81,7 @@ func annotations(r *report.Report, cloneDir string) []insights.Annotation {
 		}
 		one := insights.Annotation{
 			ID: f.ID, Path: repositoryPath(f.File, cloneDir), Line: f.Line, Severity: severity, Ignored: ignored, Link: f.Docs,
-			Summary: cli.Visible(f.Rule + ": " + f.Message), Details: cli.VisibleLines(f.Fix.Text),
+			Summary: visible.Text(f.Rule + ": " + f.Message), Details: visible.Lines(f.Fix.Text),
 		}
 		if seen[f.ID]++; seen[f.ID] > 1 {
 			one.ID = fmt.Sprintf("%s-%d", f.ID, seen[f.ID])

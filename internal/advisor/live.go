@@ -16,6 +16,7 @@ import (
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/live"
 	"bitbucket-oidc/internal/secret"
+	"bitbucket-oidc/internal/visible"
 )
 
 // liveVariables are what names the credentials that login left, where it is not in OUTPUT_DIR, and the services to ask. All but the
@@ -155,13 +156,13 @@ func (l left) accounts(name string) []string {
 		switch {
 		case text == "":
 		case !accountNumber.MatchString(text):
-			l.a.Wrong("accounts", cli.Visible(name)+": line "+strconv.Itoa(number)+": not an account number of 12 digits")
+			l.a.Wrong("accounts", visible.Text(name)+": line "+strconv.Itoa(number)+": not an account number of 12 digits")
 		case !slices.Contains(all, text):
 			all = append(all, text)
 		}
 	}
 	if len(all) == 0 {
-		l.a.Wrong("accounts", cli.Visible(name)+": no account in it")
+		l.a.Wrong("accounts", visible.Text(name)+": no account in it")
 	}
 	return all
 }

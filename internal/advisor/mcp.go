@@ -10,6 +10,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/mcp"
 	"bitbucket-oidc/internal/nowait"
+	"bitbucket-oidc/internal/visible"
 )
 
 func mcpCommand(version string) cli.Command {
@@ -44,7 +45,7 @@ func runMCP(ctx context.Context, version string, c *cli.Console, a *cli.Argument
 			if path := (*fs.PathError)(nil); errors.As(err, &path) {
 				err = path.Err
 			}
-			a.Add(hint.With(fmt.Errorf("--root: %s: %w", cli.Visible(a.Text("root")), err), "give a folder that can be opened"))
+			a.Add(hint.With(fmt.Errorf("--root: %s: %w", visible.Text(a.Text("root")), err), "give a folder that can be opened"))
 		} else {
 			defer root.Close()
 			config.Root = root

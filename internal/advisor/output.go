@@ -14,6 +14,7 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/insights"
 	"bitbucket-oidc/internal/report"
+	"bitbucket-oidc/internal/visible"
 )
 
 // outputOptions are the flags of every command that has findings.
@@ -126,11 +127,11 @@ func writes(a *cli.Arguments) []written {
 		case pair["output"] == "" && i < len(pairs)-1:
 			a.Add(hint.New("--format "+name+": it has no --output", "give each --format but the last its --output FILE behind it"))
 		case name == "" && len(pairs) > 1:
-			a.Add(hint.New("--output "+cli.Visible(pair["output"])+": it has no --format", "give each --output its --format before it"))
+			a.Add(hint.New("--output "+visible.Text(pair["output"])+": it has no --format", "give each --output its --format before it"))
 		case file != "" && slices.Contains(a.Files, file):
-			a.Add(hint.New("--output "+cli.Visible(file)+": a file that is read", "write the report into another file"))
+			a.Add(hint.New("--output "+visible.Text(file)+": a file that is read", "write the report into another file"))
 		case (file != "" || dashed) && slices.ContainsFunc(all, func(w written) bool { return w.file == file }):
-			a.Add(hint.New("--output "+cli.Visible(cmp.Or(file, "-"))+": given twice", "write each format into a file of its own"))
+			a.Add(hint.New("--output "+visible.Text(cmp.Or(file, "-"))+": given twice", "write each format into a file of its own"))
 		}
 		at := max(0, slices.IndexFunc(formats, func(f report.Format) bool { return f.Name == name }))
 		all = append(all, written{formats[at], file})

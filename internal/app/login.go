@@ -20,6 +20,7 @@ import (
 	"bitbucket-oidc/internal/packers"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/shell"
+	"bitbucket-oidc/internal/visible"
 )
 
 // leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
@@ -60,13 +61,13 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 		return c.Fail(err, cli.Failed)
 	}
 	for backend, got := range each(grants) {
-		c.Print(cli.Visible(success(backend, got)))
+		c.Print(visible.Text(success(backend, got)))
 	}
 	for _, g := range grants {
 		for _, v := range g.Env {
 			if v.Name == "AWS_REGION" && len(v.Guess) > 0 {
 				// A later command that works in the wrong place says so nowhere.
-				c.Print(cli.Visible("aws: region " + v.Value + " is a guess, for a step that sets neither AWS_REGION nor AWS_DEFAULT_REGION"))
+				c.Print(visible.Text("aws: region " + v.Value + " is a guess, for a step that sets neither AWS_REGION nor AWS_DEFAULT_REGION"))
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/visible"
 )
 
 // An Option is a flag. It takes a value unless Value is empty.
@@ -108,7 +109,7 @@ func (a *Arguments) misread(err error) error {
 	if !known {
 		return hint.New("a flag that cannot be read", a.help())
 	}
-	return hint.New("--"+Visible(name)+": "+says, a.help())
+	return hint.New("--"+visible.Text(name)+": "+says, a.help())
 }
 
 // Add adds a problem, if there is one.

@@ -8,11 +8,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf16"
 
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/visible"
 )
 
 // Console is where a program prints. Requests run side by side, and so may their traces.
@@ -61,7 +60,7 @@ func (c *Console) Colours(vars *config.Vars) bool {
 // Progress prints how far something is, where somebody can watch: on a terminal.
 func (c *Console) Progress(text string) {
 	if terminal(c.err) {
-		c.line(c.err, Visible(text))
+		c.line(c.err, visible.Text(text))
 	}
 }
 
@@ -79,7 +78,7 @@ func terminal(w io.Writer) bool {
 func (c *Console) Print(text string) { c.line(c.out, text) }
 
 // Lines prints text of several lines that may contain text of files and claims.
-func (c *Console) Lines(text string) { c.Print(VisibleLines(text)) }
+func (c *Console) Lines(text string) { c.Print(visible.Lines(text)) }
 
 // Streams are standard input and output for a command that speaks a protocol on them: nothing else of it may print there.
 func (c *Console) Streams() (io.ReadCloser, io.WriteCloser) { return os.Stdin, unclosed{c.out} }
@@ -90,12 +89,12 @@ type unclosed struct{ io.Writer }
 func (unclosed) Close() error { return nil }
 
 // Warn prints a warning.
-func (c *Console) Warn(text string) { c.line(c.err, "warning: "+Visible(text)) }
+func (c *Console) Warn(text string) { c.line(c.err, "warning: "+visible.Text(text)) }
 
 // Debug prints a line if DEBUG is on.
 func (c *Console) Debug(text string) {
 	if c.debugging {
-		c.line(c.err, "debug: "+Visible(text))
+		c.line(c.err, "debug: "+visible.Text(text))
 	}
 }
 
@@ -105,7 +104,7 @@ func (c *Console) Fail(err error, status int) int {
 	told := map[string]bool{}
 	for _, group := range alike(hint.Failures(err)) {
 		for _, failure := range group {
-			c.line(c.err, "✖ "+Visible(failure.Error()))
+			c.line(c.err, "✖ "+visible.Text(failure.Error()))
 		}
 		for _, advice := range hint.All(group[0]) {
 			if !told[advice] {
@@ -119,7 +118,7 @@ func (c *Console) Fail(err error, status int) int {
 
 // Hint prints advice. It may be followed by lines to paste, which are indented.
 func (c *Console) Hint(advice string) {
-	c.line(c.err, "hint: "+strings.ReplaceAll(VisibleLines(advice), "\n", "\n  "))
+	c.line(c.err, "hint: "+strings.ReplaceAll(visible.Lines(advice), "\n", "\n  "))
 }
 
 // alike groups failures that have the same hints, in the order of the first of each.
@@ -137,33 +136,4 @@ func alike(failures []error) [][]error {
 		groups[at] = append(groups[at], failure)
 	}
 	return groups
-}
-
-// VisibleLines is [Visible] for text of several lines.
-func VisibleLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = Visible(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Visible writes characters that do not print as JSON writes them: a line break or an escape sequence in a file must not forge
-// lines of the log. Bytes that are no character become U+FFFD.
-func Visible(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD") // a terminal may take such a byte for a control character
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/nowait"
+	"bitbucket-oidc/internal/visible"
 )
 
 // maxFile bounds what is read. The trust policies of an account's 5,000 roles, the most that AWS grants, take less.
@@ -75,7 +76,7 @@ func unwritable(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return hint.With(fmt.Errorf("--output %s: %w", Visible(name), reason(err)), "give a file in a folder that exists and that this user may write to")
+	return hint.With(fmt.Errorf("--output %s: %w", visible.Text(name), reason(err)), "give a file in a folder that exists and that this user may write to")
 }
 
 // Ended says what ended a context: that the time is over, in the caller's words, or that a signal stopped the program.
@@ -139,7 +140,7 @@ func unreadable(name string, err error) error {
 	if name == "-" {
 		name = "standard input"
 	}
-	return hint.With(fmt.Errorf("%s: %w", Visible(name), reason(err)), "give a file that can be read whole, or - for standard input")
+	return hint.With(fmt.Errorf("%s: %w", visible.Text(name), reason(err)), "give a file that can be read whole, or - for standard input")
 }
 
 // reason is an error without the operation and the name that package os adds.

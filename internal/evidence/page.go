@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/markup"
+	"bitbucket-oidc/internal/visible"
 )
 
 // style is all that the page loads: nothing comes from anywhere else.
@@ -132,10 +133,10 @@ func sources(h *markup.Page, i ipe) {
 		h.Raw("</td></tr>\n")
 	}
 	for _, s := range i.Sources {
-		row(visible(s.Path), s.Lines, s.First, s.Last, s.SHA256)
+		row(visible.Text(s.Path), s.Lines, s.First, s.Last, s.SHA256)
 	}
 	for _, s := range i.CloudTrail {
-		row(visible(s.Path)+" (CloudTrail)", s.Lines, "", "", s.SHA256)
+		row(visible.Text(s.Path)+" (CloudTrail)", s.Lines, "", "", s.SHA256)
 	}
 	h.Raw("</tbody></table>\n")
 }

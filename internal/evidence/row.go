@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
 	fast "github.com/segmentio/encoding/json"
+
+	"bitbucket-oidc/internal/visible"
 )
 
 // A line is what a record's line says, as far as it is evidence.
@@ -206,31 +205,9 @@ func defused(cells []string) []string {
 }
 
 func defuse(cell string) string {
-	cell = visible(cell)
+	cell = visible.Text(cell)
 	if first := strings.TrimLeft(cell, " "); first != "" && strings.Contains("=+-@", first[:1]) {
 		return "'" + cell
 	}
 	return cell
-}
-
-// visible writes what does not print as JSON writes it.
-func visible(text string) string {
-	plain := 0
-	for plain < len(text) && text[plain] >= ' ' && text[plain] <= '~' {
-		plain++
-	}
-	if !strings.ContainsFunc(text[plain:], func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
 }

@@ -16,6 +16,7 @@ import (
 	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/setup"
 	"bitbucket-oidc/internal/shell"
+	"bitbucket-oidc/internal/visible"
 )
 
 // Command is the command.
@@ -160,7 +161,7 @@ func (x explained) claims() string {
 		if !isText {
 			value = document.Tight(x.Claims[name])
 		}
-		lines = append(lines, fmt.Sprintf("%-26s %s", cli.Visible(name), cli.Visible(value)))
+		lines = append(lines, fmt.Sprintf("%-26s %s", visible.Text(name), visible.Text(value)))
 	}
 	return strings.Join(lines, "\n")
 }

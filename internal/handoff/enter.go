@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
-	"time"
 
+	"bitbucket-oidc/internal/filelock"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/nowait"
 )
@@ -101,23 +100,14 @@ type heldError struct{ error }
 
 func (e *heldError) Unwrap() error { return e.error }
 
-// lock waits for the lock on f. A process that is killed gives its lock up.
+// lock waits for the lock on f.
 func lock(ctx context.Context, f *os.File) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("locking it: %w", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return &heldError{ended(ctx, hint.New("another login is writing to this folder",
-				"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))}
-		}
+	switch err := filelock.Wait(ctx, f); {
+	case errors.Is(err, filelock.ErrHeld):
+		return &heldError{ended(ctx, hint.New("another login is writing to this folder",
+			"give each login an OUTPUT_DIR of its own, or raise TIMEOUT so that this one waits for the other"))}
+	case err != nil:
+		return fmt.Errorf("locking it: %w", err)
 	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/visible"
 )
 
 // mostBytes bounds an answer: its structured form together with the same as text, which clients without structured content read.
@@ -99,9 +100,9 @@ func definite(s *jsonschema.Schema) {
 func told(err error) string {
 	var lines []string
 	for _, failure := range hint.Failures(err) {
-		lines = append(lines, cli.Visible(failure.Error()))
+		lines = append(lines, visible.Text(failure.Error()))
 		for _, advice := range hint.All(failure) {
-			lines = append(lines, "hint: "+cli.VisibleLines(advice))
+			lines = append(lines, "hint: "+visible.Lines(advice))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -191,7 +192,7 @@ var credentials = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|
 	`\b(?:IQoJ|FwoG)[A-Za-z0-9+/=]{32,}|(?i:secret_?access_?key)\W{1,4}[A-Za-z0-9+/]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*`)
 
 func cleanText(text string) string {
-	return cli.VisibleLines(credentials.ReplaceAllString(text, "[looks like a credential: left out]"))
+	return visible.Lines(credentials.ReplaceAllString(text, "[looks like a credential: left out]"))
 }
 
 // mostOfAnError bounds what an error repeats of the arguments.

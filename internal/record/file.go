@@ -9,8 +9,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
-	"time"
 
+	"bitbucket-oidc/internal/filelock"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/nowait"
 )
@@ -112,8 +112,11 @@ func (f *File) take(ctx context.Context, b batch) (err error) {
 			err = f.broke(failed) // a disk behind a network tells of a full disk only now
 		}
 	}()
-	if err := f.lock(ctx, file); err != nil {
-		return err
+	switch err := filelock.Wait(ctx, file); {
+	case errors.Is(err, filelock.ErrHeld):
+		return hint.New("another login is writing to the file", "give each login a RECORD_FILE of its own")
+	case err != nil:
+		return f.broke(err)
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -170,26 +173,6 @@ func (b batch) lines() []byte {
 		lines = append(append(lines, e.Line()...), '\n')
 	}
 	return lines
-}
-
-// lock waits for the lock on the file. A process that is killed gives its lock up.
-func (f *File) lock(ctx context.Context, file *os.File) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return f.broke(err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return hint.New("another login is writing to the file", "give each login a RECORD_FILE of its own")
-		}
-	}
 }
 
 // cause is what went wrong with a file, without its path.

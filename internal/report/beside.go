@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/visible"
 )
 
 // BesideWidth is the room for a value of [Beside], in characters: a line without the indentation and the word before the value.
@@ -22,7 +22,7 @@ func Beside(wanted, there []string, wild bool) (want, has, mark string) {
 func visibleTexts(all []string) []string {
 	shown := make([]string, len(all))
 	for i, text := range all {
-		shown[i] = cli.Visible(text)
+		shown[i] = visible.Text(text)
 	}
 	return shown
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/visible"
 )
 
 // excerpt is the line of the file that a finding is about, with carets below the range, in at most so many columns. It is nothing
@@ -54,7 +54,7 @@ func lineOf(data []byte, line int) (string, bool) {
 func marked(source string, f finding.Finding, width int) (shown string, from, to int) {
 	runes := []rune(source)
 	begin, end := span(runes, f)
-	before, inside, after := visible(runes[:begin]), visible(runes[begin:end]), visible(runes[end:])
+	before, inside, after := onLine(runes[:begin]), onLine(runes[begin:end]), onLine(runes[end:])
 	const some = 20 // columns before the range that say what it is in
 	if columns(before)+columns(inside)+columns(after) > width {
 		before = strings.TrimLeft(before, " ")
@@ -93,5 +93,5 @@ func middle(text string, most int) string {
 	return first + lastColumns(text, most-columns(first))
 }
 
-// visible is text of a line, with a blank for each tab so that what follows stays where it is.
-func visible(text []rune) string { return cli.Visible(strings.ReplaceAll(string(text), "\t", " ")) }
+// onLine is text of a line, with a blank for each tab so that what follows stays where it is.
+func onLine(text []rune) string { return visible.Text(strings.ReplaceAll(string(text), "\t", " ")) }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/visible"
 )
 
 // Measures of a picture, in pixels. A box holds boxText characters of 12 pixels.
@@ -63,7 +63,7 @@ func draw(edges []Edge) picture {
 		p.Columns = append(p.Columns, column{columnNames()[layer], x, pictureEdge + 12})
 		for i, n := range nodes {
 			y := pictureEdge + headRow + (2*i+1)*height/(2*len(nodes)) - boxHeight/2 // a short column is spread over the height
-			whole := cli.Visible(n.Name)
+			whole := visible.Text(n.Name)
 			b := box{Node: n, X: x, Y: y, TextX: x + 8, TextY: y + 18, Width: boxWidth, Height: boxHeight, Label: label(n.Layer, whole), Whole: whole}
 			at[n] = b
 			p.Boxes = append(p.Boxes, b)

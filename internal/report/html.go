@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/markup"
+	"bitbucket-oidc/internal/visible"
 )
 
 //go:embed page.css
@@ -34,7 +34,7 @@ func writeHTML(r *Report, _ bool) string {
 	if len(r.Accepted) > 0 {
 		p.Raw("<section>\n<h2>Accepted findings</h2>\n<ul>\n")
 		for _, a := range r.Accepted {
-			p.Element("li", cli.Visible(a.line()))
+			p.Element("li", visible.Text(a.line()))
 			p.Raw("\n")
 		}
 		p.Raw("</ul>\n</section>\n")
@@ -102,9 +102,9 @@ func (d picture) html(p *markup.Page) {
 			verdict = "not judged"
 		}
 		if e.Says != "" {
-			verdict += ": " + cli.Visible(e.Says)
+			verdict += ": " + visible.Text(e.Says)
 		}
-		p.Row("td", cli.Visible(e.From.Name), cli.Visible(e.To.Name), verdict)
+		p.Row("td", visible.Text(e.From.Name), visible.Text(e.To.Name), verdict)
 	}
 	p.Raw("</tbody>\n</table>\n</div>\n</details>\n</section>\n")
 }
@@ -146,7 +146,7 @@ func openTable(p *markup.Page, label, caption markup.Raw, heads ...string) {
 func (r *Report) sectionHTML(p *markup.Page, s Section) {
 	p.Raw("<section>\n")
 	if s.Title != "" {
-		p.Element("h2", cli.Visible(s.Title))
+		p.Element("h2", visible.Text(s.Title))
 		p.Raw("\n")
 	}
 	if body := s.Body.String(); body != "" {
@@ -169,25 +169,25 @@ func (r *Report) findingHTML(p *markup.Page, f finding.Finding) {
 		p.Raw(` <span class="new">new</span>`)
 	}
 	p.Raw("</h3>\n")
-	p.Element(`p class="place"`, cli.Visible(place(f)))
+	p.Element(`p class="place"`, visible.Text(place(f)))
 	p.Raw("\n")
 	if excerpt := strings.Join(r.excerpt(f, Width), "\n"); excerpt != "" {
 		p.Element(`pre class="source"`, excerpt)
 		p.Raw("\n")
 	}
-	p.Element("p", cli.Visible(f.Message))
+	p.Element("p", visible.Text(f.Message))
 	p.Raw("\n")
 	shared := f.Shared
 	if len(shared) == 0 && f.Path != "" {
 		shared = []string{f.Path}
 	}
 	for _, path := range shared {
-		p.Element(`p class="place"`, "in "+cli.Visible(path))
+		p.Element(`p class="place"`, "in "+visible.Text(path))
 		p.Raw("\n")
 	}
 	if f.Fix.Text != "" {
 		p.Raw("<p>Fix:</p>\n")
-		p.Element(`pre class="fix"`, cli.VisibleLines(f.Fix.Text))
+		p.Element(`pre class="fix"`, visible.Lines(f.Fix.Text))
 		p.Raw("\n")
 	}
 	p.Element(`p class="place"`, "id: "+f.ID)
@@ -202,7 +202,7 @@ func (r *Report) foot(p *markup.Page) {
 	for _, in := range r.Inputs {
 		sum := sha256.Sum256(in.Data)
 		p.Raw("<tr>")
-		p.Element("td", cli.Visible(in.Name))
+		p.Element("td", visible.Text(in.Name))
 		p.Raw("<td>")
 		p.Element("code", hex.EncodeToString(sum[:]))
 		p.Raw("</td></tr>\n")

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/visible"
 )
 
 // Width is how wide a text is: what a CI log shows without breaking lines. What is there to be pasted may be wider.
@@ -20,7 +20,7 @@ func (t *Text) Say(indent int, text string) {
 	line := strings.Repeat(" ", indent)
 	room, empty := Width-indent, true
 	for _, word := range strings.Fields(text) {
-		word = cli.Visible(word)
+		word = visible.Text(word)
 		n := columns(word)
 		if !empty && n+1 > room {
 			t.lines = append(t.lines, line)
@@ -40,7 +40,7 @@ func (t *Text) Say(indent int, text string) {
 // Paste adds text as it is, indented.
 func (t *Text) Paste(indent int, text string) {
 	for _, line := range strings.Split(text, "\n") {
-		t.lines = append(t.lines, strings.TrimRight(strings.Repeat(" ", indent)+cli.Visible(line), " "))
+		t.lines = append(t.lines, strings.TrimRight(strings.Repeat(" ", indent)+visible.Text(line), " "))
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"bitbucket-oidc/internal/accept"
-	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/visible"
 )
 
 // A Report is what a command found.
@@ -191,7 +191,7 @@ func Formats() []Format {
 }
 
 // visibleJSON is JSON in which characters that do not print are written out, as JSON allows.
-func visibleJSON(v any) string { return cli.VisibleLines(document.Indented(v)) }
+func visibleJSON(v any) string { return visible.Lines(document.Indented(v)) }
 
 // AcceptRules are the rules about accepting, which every command can find.
 func AcceptRules() []finding.Rule { return accept.Rules() }

@@ -1,8 +1,8 @@
-package cli
+package visible
 
 import "testing"
 
-func TestVisible(t *testing.T) {
+func TestText(t *testing.T) {
 	for text, want := range map[string]string{
 		"{a}: ü ✔ …":         "{a}: ü ✔ …",
 		"\x1b[2J":            `\u001b[2J`,
@@ -12,7 +12,7 @@ func TestVisible(t *testing.T) {
 		"\x7f\u0085":         `\u007f\u0085`,
 		"a\x9b2J\xff":        "a\uFFFD2J\uFFFD",
 	} {
-		if got := Visible(text); got != want {
+		if got := Text(text); got != want {
 			t.Errorf("%q is shown as %q, not %q", text, got, want)
 		}
 	}
