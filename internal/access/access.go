@@ -31,7 +31,17 @@ type Map struct {
 	Accept       []Accept
 
 	byTarget map[string][]int // the indices of the grants that name a target
+	places   map[string]Place // of the list of grants, and of each item of read
 }
+
+// A Place is a line and a column of the map, from 1.
+type Place struct{ Line, Column int }
+
+// PlaceOfGrants is the key of the list of grants, to which a missing grant is added.
+func (m *Map) PlaceOfGrants() Place { return m.places["grants"] }
+
+// PlaceOfRead is where read names a source, in the form aws:ACCOUNT, gcp:PROVIDER or vault:MOUNT. It is zero where read does not.
+func (m *Map) PlaceOfRead(source string) Place { return m.places[source] }
 
 // A Workspace is the one that the map is about: its tokens have an issuer and an audience of their own.
 type Workspace struct {
@@ -134,7 +144,7 @@ func Parse(name string, data []byte) (*Map, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	sum := sha256.Sum256(data)
-	p := parser{m: &Map{File: name, SHA256: hex.EncodeToString(sum[:])}, uuids: map[string]string{}, sessions: map[string]session{}}
+	p := parser{m: &Map{File: name, SHA256: hex.EncodeToString(sum[:]), places: map[string]Place{}}, uuids: map[string]string{}, sessions: map[string]session{}}
 	p.file(file.Root)
 	var errs []error
 	for _, problem := range file.Problems() {

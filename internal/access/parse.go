@@ -50,6 +50,8 @@ func (p *parser) file(root strictyaml.Value) {
 		p.repository(e)
 	}
 	p.read(field("read"))
+	line, column := root.KeyOf("grants")
+	p.m.places["grants"] = Place{line, column}
 	for i, v := range field("grants").Required(root, "grants").Items() {
 		p.grant(i, v)
 	}
@@ -103,9 +105,9 @@ func (p *parser) repository(e strictyaml.Entry) {
 func (p *parser) read(v strictyaml.Value) {
 	field := v.Fields("aws", "gcp", "vault")
 	p.m.Read = Read{
-		AWS:   listed(field("aws"), account.MatchString, "an AWS account of 12 digits, in quotes"),
-		GCP:   listed(field("gcp"), providerForm.MatchString, "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"),
-		Vault: listed(field("vault"), isMount, "a mount such as https://vault.example.com/v1/auth/jwt"),
+		AWS:   p.listed("aws", field("aws"), account.MatchString, "an AWS account of 12 digits, in quotes"),
+		GCP:   p.listed("gcp", field("gcp"), providerForm.MatchString, "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"),
+		Vault: p.listed("vault", field("vault"), isMount, "a mount such as https://vault.example.com/v1/auth/jwt"),
 	}
 }
 
@@ -114,8 +116,8 @@ func isMount(text string) bool {
 	return err == nil && secure(u) && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
 }
 
-// listed reads a list of texts that have a form.
-func listed(v strictyaml.Value, ok func(string) bool, expected string) []string {
+// listed reads a list of sources that have a form, and notes their places.
+func (p *parser) listed(cloud string, v strictyaml.Value, ok func(string) bool, expected string) []string {
 	var all []string
 	for _, item := range v.Items() {
 		text := item.Text()
@@ -123,6 +125,7 @@ func listed(v strictyaml.Value, ok func(string) bool, expected string) []string 
 			item.Problem("expected %s", expected)
 		}
 		all = append(all, text)
+		p.m.places[cloud+":"+text] = Place{item.Line(), item.Column()}
 	}
 	return all
 }

@@ -54,7 +54,7 @@ func auditReport(files []audited, version string, now time.Time) *report.Report 
 func auditVerdicts(file string, s audit.Step) []report.Verdict {
 	var all []report.Verdict
 	for _, v := range s.Verdicts {
-		one := report.Verdict{File: file, Kind: v.Document, Name: s.Path + " " + v.Name, Verdict: v.Verdict, Reason: v.Reason}
+		one := report.Verdict{File: file, Kind: v.Document, Name: report.StepVerdict(s.Path, v.Name), Verdict: v.Verdict, Reason: v.Reason}
 		if v.Verdict == string(trust.Undecided) {
 			one.Counts = finding.Warning
 		}

@@ -54,6 +54,9 @@ func section(d drift.Difference) report.Section {
 	if d.Witness != nil {
 		s.Body.Paste(2, fmt.Sprint("such as ", d.Witness["sub"]))
 	}
+	for _, r := range d.Related {
+		s.Body.Say(2, fmt.Sprintf("deployed in %s:%d:%d", r.File, r.At.Line, r.At.Column))
+	}
 	if d.Share != nil && *d.Share < 1 {
 		s.Body.Say(2, fmt.Sprintf("share of the UUIDs that get in: 1 in %.0f", 1 / *d.Share))
 	}

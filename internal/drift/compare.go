@@ -38,6 +38,9 @@ func (c *comparison) add(d Difference) {
 	if d.Line == 0 {
 		d.Line, d.Column = 1, 1
 	}
+	if i, found := c.deployed[d.Target]; found {
+		d.deployed(c.state.Targets[i])
+	}
 	if d.Who == nil {
 		d.Who = []string{}
 	}
@@ -197,6 +200,8 @@ func (c *comparison) unlisted() {
 		in := slices.Clone(is.Cells)
 		in = slices.DeleteFunc(in, func(x trust.Cell) bool { return !x.Reach.Some })
 		d := Difference{Kind: Unlisted, Target: is.Target}
+		at := c.m.PlaceOfGrants() // where the grant is missing
+		d.Line, d.Column = at.Line, at.Column
 		d.Fix.Text = "add a grant to the map, or remove the trust"
 		if len(in) > 0 {
 			d.Who = who(in)
@@ -315,6 +320,16 @@ func share(cells []trust.Cell) *float64 {
 func admitted(x trust.Cell) *bitbucket.Identity { return x.Reach.Witness }
 
 func refused(x trust.Cell) *bitbucket.Identity { return x.Usual.Refused }
+
+// deployed adds the place of the document that decides, or of the part of it that decides.
+func (d *Difference) deployed(is Deployed) {
+	if is.Locate == nil {
+		return
+	}
+	if file, at := is.Locate(d.Path); at.Line > 0 {
+		d.Related = []finding.Related{{File: file, At: at, Message: "This is deployed."}}
+	}
+}
 
 // show gives the difference its witness, the first identity that the cells have, with the path of what decides about it.
 func (d *Difference) show(is Deployed, cells []trust.Cell, of func(trust.Cell) *bitbucket.Identity) {

@@ -35,31 +35,31 @@ func Rules() []finding.Rule {
 		return finding.Rule{Name: "drift-" + string(kind), Severity: severity, Milder: milder, Finds: finds, Why: why, Fix: fix}
 	}
 	return []finding.Rule{
-		rule(Wider, finding.Error, "", "somebody gets in whom the map does not grant this target",
+		rule(Wider, finding.Error, "", "somebody who gets in and to whom the map does not grant the target",
 			"A witness shows one such token: `check --claims` lets it in as well. An expired grant grants nothing.",
-			"Put the rendered policy in place of the deployed one, or grant it in the map by pull request."),
-		rule(Unlisted, finding.Error, "", "a target that no grant names and that lets in somebody of the workspace",
-			"A role that somebody made by hand is in no review.", "Add a grant to the map, or remove the trust."),
-		rule(Missing, finding.Error, "", "somebody whom the map grants this target is refused, whatever is unknown",
-			"The login of such a step will fail. A deployment environment that is deleted and made again has another UUID.",
-			"Put the rendered policy in place of the deployed one."),
-		rule(Narrower, finding.Warning, "", "only some of the steps get in that the map grants this target",
-			"A policy that names whole subjects lets each step in once.", "Put the rendered policy in place of the deployed one."),
-		rule(Absent, finding.Error, "", "a target of the map that does not exist, or trusts nobody of the workspace",
-			"A workspace that is renamed has another issuer: what trusted the old one trusts nobody.",
+			"Replace the deployed policy with the rendered one, or add the grant to the map by pull request."),
+		rule(Unlisted, finding.Error, "", "a target that lets in somebody of the workspace and that no grant names",
+			"Nobody reviewed a role that somebody created by hand.", "Add a grant to the map, or remove the trust."),
+		rule(Missing, finding.Error, "", "somebody who is refused, whatever is not known, although the map grants the target",
+			"The login of such a step fails. A deployment environment that is deleted and created again has a new UUID.",
+			"Replace the deployed policy with the rendered one."),
+		rule(Narrower, finding.Warning, "", "a target that lets in only some of the steps to which the map grants it",
+			"A policy that names whole subjects lets each step in once.", "Replace the deployed policy with the rendered one."),
+		rule(Absent, finding.Error, "", "a target of the map that does not exist, or that trusts nobody of the workspace",
+			"A renamed workspace has a new issuer. A role that trusts the old issuer trusts nobody.",
 			"Create the target with the rendered policy, or remove the grant."),
-		rule(Unread, finding.Error, "", "an account, provider or mount that the map wants to be read and that no input held",
-			"What was not looked at is not green.", "Give the missing file, or let the reading role in."),
-		rule(Undecided, finding.Warning, "", "whether somebody gets in depends on something that no document says",
-			"Such as an address range, a time, or a custom role.", "Remove the condition, or accept the difference until a day."),
-		rule(Expired, finding.Error, "", "a grant whose last day has passed",
-			"The grant counts for nothing any more.", "Extend `until` by pull request, or remove the grant."),
+		rule(Unread, finding.Error, "", "an account, a provider or a mount that `read` of the map lists and that no input has",
+			"What was not read is not green.", "Give the missing file, or give the identity that reads access."),
+		rule(Undecided, finding.Warning, "", "somebody who may get in: it depends on something that no document says",
+			"It can be an address range, a time, or a custom role.", "Remove the condition, or accept the difference until a day."),
+		rule(Expired, finding.Error, "", "a grant whose last day is over",
+			"An expired grant grants nothing.", "Extend `until` by pull request, or remove the grant."),
 		rule(Provider, finding.Error, "", "an OIDC provider that is missing, disabled or deleted, or has other audiences",
-			"No role behind it lets anybody in.", "Create or mend the provider."),
+			"No role that relies on the provider lets anybody in.", "Create the provider, or correct it."),
 		rule(Session, finding.Error, finding.Warning, "sessions that may last longer or shorter than the map says",
-			"Shorter than the map is an error, because the login will be refused. Longer is a warning.", "Set the session duration to what the map says."),
-		rule(Unenforceable, finding.Note, "", "something that the map says and the cloud cannot hold",
-			"AWS sees no branch. Vault cannot require that a claim is absent.", "Use a deployment environment, whose branches Bitbucket restricts."),
+			"Shorter than the map says is an error, because the login is refused. Longer is a warning.", "Set the session duration to what the map says."),
+		rule(Unenforceable, finding.Note, "", "something that the map says and that the cloud cannot enforce",
+			"AWS does not see the branch. Vault cannot require that a claim is absent.", "Use a deployment environment, whose branches Bitbucket restricts."),
 	}
 }
 
@@ -73,6 +73,9 @@ type Deployed struct {
 	// Deciding is the path of what decides about an identity, such as Statement[0].Condition.StringLike; empty where that is no one
 	// thing. Nil where nobody knows.
 	Deciding func(id bitbucket.Identity) string
+
+	// Locate is where a path of Deciding is, in a file that was given. Nil for what was read from the cloud itself.
+	Locate func(path string) (file string, at finding.Place)
 }
 
 // A Source is an account, a provider or a mount that was read, or should have been.

@@ -49,15 +49,45 @@ func (c *comparison) read() {
 }
 
 func (c *comparison) unread(name, why string) {
-	d := Difference{Kind: Unread, Target: name}
+	d := c.relying(name)
+	d.Kind, d.Target = Unread, name
 	d.Message = fmt.Sprintf("%s was not read: %s.", name, strings.TrimSuffix(why, "."))
 	d.Fix.Text = "give its documents, or let the reading identity in"
 	c.add(d)
 }
 
+// relying is a difference at the place of the map that relies on a source: the item of read that names it, or else the first grant of a
+// target in it.
+func (c *comparison) relying(name string) Difference {
+	var d Difference
+	if at := c.m.PlaceOfRead(name); at.Line > 0 {
+		d.Line, d.Column = at.Line, at.Column
+		return d
+	}
+	for _, g := range c.m.Grants {
+		if "gcp:"+g.Through == name || slices.ContainsFunc(g.Become, func(t access.Target) bool { return source(t) == name }) {
+			d.Line, d.Column, d.Grant = g.Line, g.Column, fmt.Sprintf("grants[%d]", g.Index)
+			return d
+		}
+	}
+	return d
+}
+
+// sourceOfProvider is the source of a provider: the account of AWS's, the resource name of Google's, the mount of Vault's.
+func sourceOfProvider(name string) string {
+	switch parts := strings.Split(name, ":"); {
+	case parts[0] == "arn" && len(parts) > 4:
+		return "aws:" + parts[4]
+	case strings.HasPrefix(name, "projects/"):
+		return "gcp:" + name
+	}
+	return "vault:" + name
+}
+
 func (c *comparison) providers() {
 	for _, f := range c.state.Faults {
-		d := Difference{Kind: Provider, Target: f.Provider}
+		d := c.relying(sourceOfProvider(f.Provider))
+		d.Kind, d.Target = Provider, f.Provider
 		d.Message, d.Fix = f.Message, f.Fix
 		c.add(d)
 	}

@@ -80,12 +80,22 @@ type Finding struct {
 	// Secret reports that the line holds a secret, so that no format shows the line.
 	Secret bool `json:"-"`
 
+	// Related are other places that the finding is about.
+	Related []Related `json:"-"`
+
 	// Replace is the exact edit that mends the finding, where one is known.
 	Replace *Edit `json:"-"`
 }
 
 // Base is the finding in whatever embeds it.
 func (f *Finding) Base() *Finding { return f }
+
+// A Related place is in another file than the finding.
+type Related struct {
+	File    string
+	At      Place
+	Message string // what is there: a sentence
+}
 
 // An Edit replaces a range of the finding's file.
 type Edit struct {

@@ -16,6 +16,7 @@ import (
 	"bitbucket-oidc/internal/collect"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/live"
 	"bitbucket-oidc/internal/trust"
@@ -287,6 +288,11 @@ func (x *inventory) roles() {
 			role.Under(x.controls)
 		}
 		d.Source = x.sourceOf(d.Target, t)
+		if l, ok := t.Document.(interface {
+			Locate(path string) (string, finding.Place)
+		}); ok && t.source == "" {
+			d.Locate = l.Locate
+		}
 		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
 			d.Cells = ofWorkspace(r.Reach(x.ctx, x.u), x.u)
 			d.Deciding = func(id bitbucket.Identity) string {

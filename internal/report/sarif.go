@@ -143,6 +143,9 @@ func (r *Report) result(f finding.Finding, index map[string]int) object {
 			"bitbucketOidcFinding/v1": f.ID,
 		},
 	}
+	if len(f.Related) > 0 {
+		one["relatedLocations"] = related(f.Related)
+	}
 	if f.New != nil {
 		one["baselineState"] = map[bool]string{true: "new", false: "unchanged"}[*f.New]
 	}
@@ -156,6 +159,17 @@ func (r *Report) result(f finding.Finding, index map[string]int) object {
 		}}
 	}
 	return one
+}
+
+func related(all []finding.Related) []object {
+	var locations []object
+	for i, one := range all {
+		locations = append(locations, object{
+			"id": i, "message": text(one.Message),
+			"physicalLocation": object{"artifactLocation": artifact(one.File), "region": region(one.At)},
+		})
+	}
+	return locations
 }
 
 // lineHash is in the form in which GitHub computes such a hash by itself.

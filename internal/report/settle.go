@@ -75,7 +75,50 @@ type earlier struct {
 		Verdict  string    `json:"verdict"`
 		Findings []counted `json:"findings"`
 	} `json:"results"`
+	audited
+	Files []audited `json:"files"`
 }
+
+// audited is a pipelines file in a report of audit.
+type audited struct {
+	Steps []struct {
+		Path     string `json:"path"`
+		Verdicts []struct {
+			Document string `json:"document"`
+			Name     string `json:"name"`
+			Verdict  string `json:"verdict"`
+		} `json:"verdicts"`
+	} `json:"steps"`
+}
+
+// verdicts are what each document decides in an earlier report. Those of audit have the names that its verdicts have now.
+func (e *earlier) verdicts() map[verdictKey]int {
+	all := map[verdictKey]int{}
+	for _, r := range e.Results {
+		all[verdictKey{r.File, r.Kind, r.Name, r.Verdict}]++
+	}
+	for _, f := range append(e.Files, e.audited) {
+		for _, s := range f.Steps {
+			for _, v := range s.Verdicts {
+				all[verdictKey{"", v.Document, StepVerdict(s.Path, v.Name), v.Verdict}]++
+			}
+		}
+	}
+	return all
+}
+
+type verdictKey struct{ file, kind, name, verdict string }
+
+// key is what a verdict is known by. How a pipelines file is spelled does not matter, as it does not for its findings.
+func (r *Report) key(v Verdict) verdictKey {
+	if r.Command == "audit" {
+		v.File = ""
+	}
+	return verdictKey{v.File, v.Kind, v.Name, v.Verdict}
+}
+
+// StepVerdict is the name of a verdict about a step of a pipelines file.
+func StepVerdict(path, name string) string { return path + " " + name }
 
 type counted struct {
 	ID string `json:"id"`
@@ -88,7 +131,7 @@ func (r *Report) Compare(baseline []byte) error {
 	if err := json.Unmarshal(baseline, &old); err != nil || old.Version != 1 || old.Findings == nil && old.Differences == nil && old.Results == nil {
 		return errors.New("not a report in JSON of this program")
 	}
-	findings, verdicts := map[string]int{}, map[[4]string]int{}
+	findings, verdicts := map[string]int{}, old.verdicts()
 	count := func(all []counted) {
 		for _, f := range all {
 			findings[f.ID]++
@@ -99,7 +142,6 @@ func (r *Report) Compare(baseline []byte) error {
 	count(old.Accepted)
 	for _, result := range old.Results {
 		count(result.Findings)
-		verdicts[[4]string{result.File, result.Kind, result.Name, result.Verdict}]++
 	}
 	for i := range r.Sections {
 		for j := range r.Sections[i].Findings {
@@ -109,7 +151,7 @@ func (r *Report) Compare(baseline []byte) error {
 	}
 	for i := range r.Verdicts {
 		v := &r.Verdicts[i]
-		v.New = taken(verdicts, [4]string{v.File, v.Kind, v.Name, v.Verdict})
+		v.New = taken(verdicts, r.key(*v))
 	}
 	return nil
 }

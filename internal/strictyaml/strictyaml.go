@@ -178,6 +178,19 @@ func (v Value) Entries() []Entry {
 	return all
 }
 
+// KeyOf is where a mapping has a key; zero where it does not.
+func (v Value) KeyOf(name string) (line, column int) {
+	if !v.Present() || v.node.Kind != yaml.MappingNode {
+		return 0, 0
+	}
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		if key := v.node.Content[i]; key.Value == name {
+			return key.Line, key.Column
+		}
+	}
+	return 0, 0
+}
+
 // Fields returns the members of a mapping whose names are given. Other names are a problem each.
 func (v Value) Fields(known ...string) func(name string) Value {
 	found := map[string]Value{}

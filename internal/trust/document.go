@@ -39,6 +39,12 @@ func (s Source) Target() string { return s.Of }
 // File is the file.
 func (s Source) File() *document.File { return s.In }
 
+// Locate is where in the file a path of the document is.
+func (s Source) Locate(path string) (file string, at finding.Place) {
+	p := s.In.Locate(path, s.Inner, s.Around)
+	return s.In.Name, finding.Place{Line: p.Line, Column: p.Column, EndLine: p.EndLine, EndColumn: p.EndColumn}
+}
+
 // longFix is the length in bytes up to which a fix is repeated with each finding that it is for.
 const longFix = 2000
 
