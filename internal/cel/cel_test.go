@@ -118,3 +118,85 @@ func TestCELReadsAndFunctions(t *testing.T) {
 		}
 	}
 }
+
+// A function that can tell two UUIDs apart that no literal holds is named. Where none is named, one UUID is judged for all.
+func TestCELLooksInside(t *testing.T) {
+	env, err := NewEnvironment("assertion", "attribute", "google")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const uuid = "2e9e429c-7b8b-404f-8648-8c40c27c9ebd"
+	for _, c := range []struct{ source, function string }{
+		{source: "assertion.repositoryUuid == '{" + uuid + "}'"},
+		{source: "assertion.repositoryUuid in ['{" + uuid + "}']"},
+		{source: "{'{" + uuid + "}': true}[assertion.repositoryUuid]"},
+		{source: "assertion.sub.startsWith('{" + uuid + "}:')"},
+		{source: "assertion.sub.startsWith('{')"},
+		{source: "assertion.sub.contains('-') || assertion.sub.contains(':{')"}, // every subject has them
+		{source: "assertion.sub.contains('" + uuid + "')"},
+		{source: "assertion.sub.matches('^\\\\{" + uuid + "\\\\}:.*$')"},
+		{source: "assertion.sub.matches('^\\\\{(" + uuid + "|" + uuid + ")\\\\}:')"},
+		{source: "assertion.sub.split(':')[0] == '{" + uuid + "}'"},
+		{source: "assertion.sub.extract('{repository}:') == '{" + uuid + "}'"},
+		{source: "size(assertion.repositoryUuid) > 3"},
+		{source: "assertion.branchName.startsWith('2e9e')"}, // no UUID
+
+		{source: "assertion.repositoryUuid.startsWith('{2e9e')", function: "startsWith"},
+		{source: "assertion.repositoryUuid.endsWith('9ebd}')", function: "endsWith"},
+		{source: "assertion.repositoryUuid.contains('9e42')", function: "contains"},
+		{source: "assertion.repositoryUuid.contains(assertion.branchName)", function: "contains"},
+		{source: "assertion.branchName.contains(assertion.repositoryUuid)", function: "contains"},
+		{source: "assertion.repositoryUuid.matches('[0-7]')", function: "matches"},
+		{source: "assertion.repositoryUuid.matches('^\\\\{" + uuid + "?')", function: "matches"},
+		{source: "assertion.repositoryUuid.split('-')[0] == 'x'", function: "split"},
+		{source: "assertion.repositoryUuid.split('')[1] == '2'", function: "split"},
+		{source: "assertion.repositoryUuid.extract('{2e9e{rest}') == 'x'", function: "extract"},
+		{source: "assertion.repositoryUuid.extract('-{x}-') == 'x'", function: "extract"},
+		{source: "assertion.repositoryUuid < '{3'", function: "<"},
+		{source: "assertion.repositoryUuid.substring(1, 3) == '2e'", function: "substring"},
+		{source: "assertion.repositoryUuid.replace('2', '3') == 'x'", function: "replace"},
+		{source: "[assertion.repositoryUuid].exists(u, u.startsWith('{2e'))", function: "startsWith"},
+		{source: "['2e'].exists(p, assertion.repositoryUuid.contains(p))", function: "contains"},
+		{source: "assertion.exists(k, string(assertion[k]).contains('2e9e'))", function: "contains"},
+		{source: "[assertion].exists(a, a.repositoryUuid.startsWith('{2e'))", function: "startsWith"},
+		{source: "attribute.repository.startsWith('{2e')", function: "startsWith"},
+	} {
+		expression, err := env.Compile(c.source)
+		if err != nil {
+			t.Fatalf("%s: %v", c.source, err)
+		}
+		got := expression.LooksInside(func(field string) bool { return field != "assertion.branchName" })
+		if got != c.function {
+			t.Errorf("%s looks inside with %q, want %q", c.source, got, c.function)
+		}
+	}
+}
+
+func TestCELJoins(t *testing.T) {
+	env, err := NewEnvironment("assertion")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string]bool{
+		"assertion.branchName":    true,
+		"assertion['branchName']": true,
+		"assertion.sub":           true, // without it
+		"assertion.repositoryUuid + ':' + assertion.branchName":     true,
+		"[assertion.repositoryUuid + assertion.branchName, 'x']":    true,
+		"has(assertion.x) ? assertion.branchName : 'none'":          true,
+		"has(assertion.branchName) ? assertion.branchName : 'none'": false,
+		"assertion.branchName == 'x' ? 'a' : 'b'":                   false,
+		"assertion.branchName.split('/')[0] + 'x'":                  false,
+		"['x'].map(x, x + assertion.branchName)[0]":                 false,
+		"{'a': assertion.branchName}['a']":                          false,
+		"[assertion][0].branchName":                                 false,
+	} {
+		expression, err := env.Compile(source)
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		if got := expression.Joins("assertion.branchName"); got != want {
+			t.Errorf("%s: %t, want %t", source, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package cel
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -51,6 +52,34 @@ func touches(x ast.Expr, tells func(string) bool) bool {
 		}
 	}))
 	return found
+}
+
+// Joins reports whether a field, such as assertion.branchName, goes into the value as it is: the expression only joins it with other texts,
+// or chooses between such texts without looking at the field.
+func (e Expression) Joins(field string) bool {
+	return joins(e.tree.Expr(), func(f string) bool { return f == field })
+}
+
+func joins(x ast.Expr, is func(field string) bool) bool {
+	if !touches(x, is) {
+		return true
+	}
+	if operand, field, ok := fieldOf(x); ok && is(operand.AsIdent()+"."+field) {
+		return x.Kind() != ast.SelectKind || !x.AsSelect().IsTestOnly()
+	}
+	switch x.Kind() {
+	case ast.ListKind:
+		return !slices.ContainsFunc(x.AsList().Elements(), func(e ast.Expr) bool { return !joins(e, is) })
+	case ast.CallKind:
+		args := x.AsCall().Args()
+		switch x.AsCall().FunctionName() {
+		case "_+_":
+			return joins(args[0], is) && joins(args[1], is)
+		case "_?_:_":
+			return !touches(args[0], is) && joins(args[1], is) && joins(args[2], is)
+		}
+	}
+	return false
 }
 
 // generic reports whether a function with these operands treats all UUIDs alike that are not in its literals. The target of a member

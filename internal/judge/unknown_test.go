@@ -68,6 +68,7 @@ func TestUnknownIsNotGuessed(t *testing.T) {
 		{"Vault, the repository", vault(""), trust.Allow},
 		{"Vault, an environment", vault(`, "deploymentEnvironmentUuid": "` + production + `"`), trust.Undecided},
 		{"Vault, a branch", vault(`, "branchName": "main"`), trust.Undecided},
+		{"Vault, any environment", vault(`, "deploymentEnvironmentUuid": "{*"}, "bound_claims_type": "glob", "x": {"x": "x"`), trust.Allow},
 		{"Vault, a subject", vaultAs("bound_subject", some.Claims.Repository()+":"+production+":x"), trust.Undecided},
 		{"Vault, an entity for each branch", vaultAs("user_claim", "branchName"), trust.Undecided},
 		{"Vault, an entity for each nothing", vaultAs("user_claim", "email"), trust.Deny},

@@ -55,6 +55,7 @@ type attributeValue struct {
 	attribute
 	values []string // one, except for google.groups
 	known  bool     // whether values are known
+	shapes []string // the values as far as they are known if the branch is not: each [hole] stands for the name of a branch
 	absent string   // the claim that the expression reads and the identity does not have
 	doubt  string   // why the verdict is undecided, as a sentence
 }
@@ -83,13 +84,49 @@ func (p *providerJudgement) evaluate(a attribute, assertion map[string]any) attr
 		v.absent = result.Detail
 		v.doubt = "Undecided: the mapping of " + a.key + " reads " + v.absent + ", which the token does not have, and Google does not document what happens then."
 	case cel.Unknown:
-		if !slices.ContainsFunc(a.reads(), p.unknownField) { // else it has a value, which is not known here
+		if slices.ContainsFunc(a.reads(), p.unknownField) { // it has a value, which is not known here
+			v.shapes = p.shapes(a, assertion)
+		} else {
 			v.doubt = "Undecided: the mapping of " + a.key + " " + result.Detail + "."
 		}
 	case cel.Failed:
 		v.problem = "it does not evaluate: " + result.Detail
 	}
 	return v
+}
+
+// hole is a private character, which stands for the name of a branch that is not known.
+const hole = "\uE000"
+
+// shapes are the values of an attribute that joins the name of the branch with texts that are known.
+func (p *providerJudgement) shapes(a attribute, assertion map[string]any) []string {
+	if !p.chosen || !a.compiled.Joins("assertion.branchName") {
+		return nil
+	}
+	assertion = maps.Clone(assertion)
+	assertion["branchName"] = hole
+	unknown := slices.DeleteFunc(p.unknownClaims(), func(path []string) bool { return path[1] == "branchName" })
+	result := a.compiled.Eval(map[string]any{"assertion": assertion}, unknown...)
+	if result.Outcome != cel.Known {
+		return nil
+	}
+	shapes, ok := stringsOf(a.key, result.Value)
+	if !ok {
+		return nil
+	}
+	return shapes
+}
+
+// excludes reports whether no name of a branch gives the attribute a value.
+func (v attributeValue) excludes(value string) bool {
+	return len(v.shapes) > 0 && !slices.ContainsFunc(v.shapes, func(shape string) bool {
+		first, last := strings.Index(shape, hole), strings.LastIndex(shape, hole)
+		if first < 0 {
+			return shape == value
+		}
+		before, after := shape[:first], shape[last+len(hole):]
+		return strings.HasPrefix(value, before) && strings.HasSuffix(value, after) && len(value) >= len(before)+len(after)
+	})
 }
 
 // typeOf is the type that the value of a key must have.

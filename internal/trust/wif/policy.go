@@ -247,6 +247,8 @@ func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why 
 	switch {
 	case !mapped:
 		return trust.Deny, "names " + m.key + ", which the provider does not map"
+	case v.excludes(m.value):
+		return trust.Deny, fmt.Sprintf("wants %s %q, which is not the token's on any branch", m.key, m.value)
 	case !v.known:
 		return trust.Undecided, "names " + m.key + ", which is not known"
 	case slices.Contains(v.values, m.value):

@@ -79,6 +79,7 @@ func TestGCPPolicy(t *testing.T) {
 			name: "a group", changes: mappingOf("google.groups", "[assertion.repositoryUuid]"),
 			policy: policyWith(trusttest.Set("group/" + trusttest.Repository)), provider: trust.Allow, verdict: trust.Allow,
 		},
+		{name: "more than a star", policy: policyWith(trusttest.Set("*/x")), provider: trust.Allow, verdict: trust.Deny},
 		{
 			name: "a subject as a set", changes: mappingOf("google.subject", "assertion.repositoryUuid"),
 			policy: policyWith(trusttest.Set("subject/" + trusttest.Repository)), provider: trust.Allow, verdict: trust.Deny,

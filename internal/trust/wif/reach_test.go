@@ -202,6 +202,38 @@ func TestGCPPoliciesThatLetInOthers(t *testing.T) {
 				{"role":"roles/iam.serviceAccountKeyAdmin","members":["` + trusttest.Set("*") + `"]}]}`,
 			rule: "gcp-binding-pool-wide",
 		},
+		{
+			name:    "the workspace and the branch",
+			changes: merged(mappingOf("attribute.ref", "assertion.workspaceUuid + ':' + assertion.branchName"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/{7baee083-4f25-4a97-8a9a-0fde1b623b45}:main")), rule: "gcp-admits-others",
+		},
+		{
+			name:    "a branch that holds the repository",
+			changes: merged(mappingOf("attribute.ref", "assertion.branchName"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/"+trusttest.Repository), trusttest.Set("attribute.ref/main")), rule: "gcp-admits-others",
+		},
+		{
+			name:    "a part of the branch and the repository",
+			changes: merged(mappingOf("attribute.ref", "assertion.branchName.split('/')[0] + ':' + assertion.workspaceUuid"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/main:{7baee083-4f25-4a97-8a9a-0fde1b623b45}")), rule: "gcp-admits-others",
+		},
+		{
+			name:    "the repository and the branch",
+			changes: merged(mappingOf("attribute.ref", "assertion.repositoryUuid + ':' + assertion.branchName"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/"+trusttest.Repository+":main"), trusttest.Set("attribute.ref/"+trusttest.Repository+":x")),
+		},
+		{
+			name:    "the branch and the repository",
+			changes: merged(mappingOf("attribute.ref", "assertion.branchName + '@' + assertion.repositoryUuid"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/main@" + trusttest.Repository)),
+		},
+		{
+			name: "groups of repositories and branches",
+			changes: merged(
+				mappingOf("google.groups", "[assertion.repositoryUuid, assertion.repositoryUuid + ':' + assertion.branchName]"), noCondition,
+			),
+			policy: policyWith(trusttest.Set("group/" + trusttest.Repository + ":main")),
+		},
 		{name: "the repository", policy: policyWith(repository)},
 		{
 			name: "no condition, the repository", changes: `{"attributeCondition":null}`,

@@ -11,6 +11,14 @@ import (
 	"bitbucket-oidc/internal/trust/trusttest"
 )
 
+// A condition that is no condition is refused in words that say so.
+func TestGCPConditionIsTrueOrFalse(t *testing.T) {
+	got, _ := judgeGCP(t, providerWith(t, condition("assertion.sub")), "", trusttest.ClaimsWith(t, ""))
+	if want := "The value of the condition has the type string and must be true or false."; got.Reason != want {
+		t.Errorf("%s, want %s", got.Reason, want)
+	}
+}
+
 // Configurations that were published, and what they come to.
 func TestGCPPublished(t *testing.T) {
 	for _, c := range []struct {
