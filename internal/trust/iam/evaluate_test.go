@@ -64,12 +64,15 @@ func TestAWSConditions(t *testing.T) {
 		{"operators", "Null false: there", `{"Null": {"@:sub": "False"}}`, trust.Yes, nil},
 		{"operators", "Null false: missing", `{"Null": {"@:branchName": "false"}}`, trust.No, nil},
 		{"checks", "Null with ForAllValues: yes", `{"ForAllValues:Null": {"@:sub": "true"}}`, trust.Yes, nil},
+		{"checks", "Null with ForAllValues, missing: yes", `{"ForAllValues:Null": {"@:branchName": "false"}}`, trust.Yes, nil},
+		{"checks", "Null with ForAllValues, not known: yes", `{"ForAllValues:Null": {"aws:SourceVpc": "false"}}`, trust.Yes, nil},
 		{"checks", "Null with ForAnyValue: no", `{"ForAnyValue:Null": {"@:sub": "false"}}`, trust.No, nil},
 		{"silent", "Null with another value", `{"Null": {"@:sub": "maybe"}}`, trust.Unknown, nil},
 
 		// What the request has.
 		{"keys", "no principal's tag", `{"StringEquals": {"aws:PrincipalTag/team": "x"}}`, trust.No, nil},
 		{"keys", "no tag of the session", `{"StringEquals": {"aws:RequestTag/team": "x"}}`, trust.No, nil},
+		{"keys", "no tags at all", `{"ForAnyValue:StringEquals": {"aws:TagKeys": "team"}}`, trust.No, nil},
 		{"keys", "no organisation", `{"StringNotEquals": {"aws:PrincipalOrgID": "o-x"}}`, trust.Yes, nil},
 		{"keys", "no service in between", `{"StringEquals": {"aws:SourceAccount": "123456789012"}}`, trust.No, nil},
 		{"STS endpoints", "always TLS", `{"Bool": {"aws:SecureTransport": "true"}}`, trust.Yes, nil},
@@ -84,6 +87,8 @@ func TestAWSConditions(t *testing.T) {
 		{"silent", "the time", `{"DateLessThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}`, trust.Unknown, nil},
 		{"silent", "the time in seconds", `{"NumericLessThan": {"aws:EpochTime": "4070908800"}}`, trust.Unknown, nil},
 		{"silent", "the session's name", `{"StringLike": {"sts:RoleSessionName": "bitbucket-*"}}`, trust.Unknown, nil},
+		{"silent", "the principal's account", `{"StringEquals": {"aws:PrincipalAccount": "123456789012"}}`, trust.Unknown, nil},
+		{"silent", "the principal's type", `{"StringEquals": {"aws:PrincipalType": "FederatedUser"}}`, trust.Unknown, nil},
 		{"silent", "the region", `{"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}`, trust.Unknown, nil},
 		{"silent", "the caller's program", `{"StringLike": {"aws:UserAgent": "*"}}`, trust.Unknown, nil},
 		{"silent", "the role's tags", `{"StringEquals": {"iam:ResourceTag/team": "x"}}`, trust.Unknown, nil},
@@ -163,6 +168,38 @@ func TestAWSConditions(t *testing.T) {
 	}
 }
 
+// A reason names what is not known.
+func TestAWSReasons(t *testing.T) {
+	for _, test := range []struct {
+		condition, reason string
+		audiences         []string
+	}{
+		{condition: `{"StringEquals": {"aws:SourceVpc": "x"}}`, reason: "aws:SourceVpc, and neither the policy nor the token contains it."},
+		{condition: `{"Null": {"aws:SourceVpc": "true"}}`, reason: "aws:SourceVpc, and neither the policy nor the token contains it."},
+		{condition: `{"Null": {"@:sub": "maybe"}}`, reason: "Null with a value that is neither true nor false."},
+		{condition: `{"StringEquals": {"@:sub": []}}`, reason: "how AWS treats a condition without values, on which its guide contradicts itself."},
+		{
+			condition: `{"ForAnyValue:StringEqualsIfExists": {"@:x": "c"}}`,
+			reason:    "how ForAnyValue:StringEqualsIfExists treats a missing key, on which AWS's guide contradicts itself.",
+		},
+		{
+			condition: `{"StringEquals": {"@:aud": "c"}}`, audiences: []string{"c"},
+			reason: "how StringEquals compares several values of " + awsIssuer + ":aud, which AWS does not say.",
+		},
+		{
+			condition: `{"StringLike": {"@:sub": "${aws:SourceIp}*"}}`,
+			reason:    `a policy variable in "${aws:SourceIp}*", whose value neither the policy nor the token contains.`,
+		},
+		{condition: `{"NumericEquals": {"@:sub": 5}}`, reason: "how NumericEquals compares this value of " + awsIssuer + ":sub, which AWS does not say."},
+		{condition: `{"StringLike": {"@:sub": "*", "@:SUB": "x"}}`, reason: "which spelling of " + awsIssuer + ":SUB counts, which AWS does not say."},
+	} {
+		r := judgeAWS(t, awsPolicy(awsTrust("Allow", test.condition)), awsDeployment(test.audiences...))
+		if want := "Undecided: whether Statement[0] lets this identity in depends on " + test.reason; r.Reason != want {
+			t.Errorf("%s: %s\nwant %s", test.condition, r.Reason, want)
+		}
+	}
+}
+
 // The order of numbers and dates, one line for each operator, and what is not a number or a date.
 func TestAWSOrder(t *testing.T) {
 	tests := []struct {
@@ -193,6 +230,7 @@ func TestAWSOrder(t *testing.T) {
 		{"Bool", "TRUE", "true", trust.Yes},
 		{"Bool", "x", "true", trust.No},
 		{"IpAddress", "203.0.113.7", "203.0.113.0/24", trust.Yes},
+		{"IpAddress", "::ffff:203.0.113.7", "203.0.113.0/24", trust.Yes},
 		{"IpAddress", "203.0.113.7", "203.0.113.7", trust.Yes},
 		{"IpAddress", "203.0.113.7", "203.0.113.9/24", trust.Yes},
 		{"IpAddress", "203.0.114.7", "203.0.113.0/24", trust.No},

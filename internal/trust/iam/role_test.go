@@ -62,6 +62,25 @@ func TestAWSDocuments(t *testing.T) {
 	}
 }
 
+// A provider is in the role's own account and partition, or the role does not trust it. A placeholder is any account.
+func TestAWSProviderIsOfTheRolesAccount(t *testing.T) {
+	policy := awsPolicy(awsTrust("Allow", goodConditions))
+	for arn, want := range map[string]trust.Verdict{
+		"arn:aws:iam::123456789012:role/deploy":          trust.Allow,
+		"arn:aws:iam::123456789012:role/a/path/deploy":   trust.Allow,
+		"arn:aws:iam::ACCOUNT_ID:role/deploy":            trust.Allow,
+		"deploy":                                         trust.Allow, // an ARN that says neither
+		"arn:aws:iam::210987654321:role/deploy":          trust.Deny,
+		"arn:aws-us-gov:iam::123456789012:role/deploy":   trust.Deny,
+		"arn:aws-cn:iam::123456789012:role/path/deploy2": trust.Deny,
+	} {
+		r := judgeAWS(t, `{"Role": {"Arn": "`+arn+`", "AssumeRolePolicyDocument": `+policy+`}}`, awsDeployment())
+		if r.Verdict != want || slices.Contains(awsFindings(r), "aws-principal") != (want == trust.Deny) {
+			t.Errorf("%s: %s %q: %s", arn, r.Verdict, awsFindings(r), r.Reason)
+		}
+	}
+}
+
 // Of a list, only roles that trust a workspace of Bitbucket are judged; each by itself.
 func TestAWSListsBitbucketRoles(t *testing.T) {
 	role := func(name, policy string) string {

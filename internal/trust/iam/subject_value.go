@@ -63,7 +63,7 @@ func (j *roleJudgement) isItself(c condition, value string) bool {
 // findSubject makes a finding for each value that breaks a rule.
 func (j *roleJudgement) findSubject(severity finding.Severity, rule, message string, found func(subjectValue) bool) {
 	for _, v := range j.subjectValues {
-		if found(v) {
+		if found(v) && !j.Skip(rule) {
 			j.Find(severity, rule, v.condition.path, fmt.Sprintf("%.200q %s.", v.text, message), j.subjectFix(v.condition.negated))
 		}
 	}
