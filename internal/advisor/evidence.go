@@ -10,6 +10,7 @@ import (
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/evidence"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/report"
 )
 
 func evidenceCommand(version string) cli.Command {
@@ -22,13 +23,12 @@ func evidenceCommand(version string) cli.Command {
 }
 
 func evidenceOptions() []cli.Option {
-	const day, isDay = `[0-9]{4}-[0-9]{2}-[0-9]{2}`, "a day such as 2026-11-28"
 	return []cli.Option{
 		{Name: "records", Value: "FILE", Many: true, Usage: "records of logins, one JSON value a line, or that compressed by gzip"},
-		{Name: "from", Value: "DATE", Pattern: day, Expected: isDay, Usage: "the first day of the period, in UTC"},
-		{Name: "to", Value: "DATE", Pattern: day, Expected: isDay, Usage: "the last day of the period"},
+		{Name: "from", Value: "DATE", Usage: "the first day of the period, in UTC"},
+		{Name: "to", Value: "DATE", Usage: "the last day of the period"},
 		{Name: "out", Value: "DIR", Usage: "the folder of the package: a new one, or one with an earlier package in it"},
-		{Name: "sample", Value: "N", Pattern: `[0-9]{1,6}`, Expected: "a number", Usage: "how many records to draw; 25 without it"},
+		{Name: "sample", Value: "N", Pattern: `[0-9]{1,9}`, Expected: "a number", Usage: "how many records to draw; 25 without it"},
 		{Name: "seed", Value: "TEXT", Usage: "what the draw depends on, chosen by the auditor; bitbucket-oidc without it"},
 		{Name: "cloudtrail", Value: "FILE", Many: true, Usage: "log files of CloudTrail: what only one of the two has is an exception"},
 	}
@@ -80,12 +80,12 @@ func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version 
 	case err != nil:
 		return c.Fail(err, cli.Failed)
 	}
-	c.Lines(fmt.Sprintf("✔ %d records and %d exceptions in %s", summary.Rows, summary.Exceptions, config.Out))
+	c.Lines(fmt.Sprintf("✔ %s and %s in %s", report.Count(summary.Rows, "record"), report.Count(summary.Exceptions, "exception"), config.Out))
 	if summary.Malformed > 0 {
-		c.Warn(fmt.Sprintf("%d lines are no records: ipe.json says which", summary.Malformed))
+		c.Warn(report.Count(summary.Malformed, "line") + " without a record: ipe.json says which")
 	}
 	if summary.Gaps > 0 {
-		c.Warn(fmt.Sprintf("%d commands have records whose numbers are missing: ipe.json says which", summary.Gaps))
+		c.Warn(report.Count(summary.Gaps, "command") + " with a gap in the numbers of the records: ipe.json says which")
 	}
 	return cli.Done
 }
@@ -97,7 +97,7 @@ func dayOf(a *cli.Arguments, name string) time.Time {
 	}
 	day, err := time.Parse(time.DateOnly, a.Text(name))
 	if err != nil {
-		a.Wrong(name, "expected a day that there is, such as 2026-11-28")
+		a.Wrong(name, "expected a day such as 2026-11-28")
 	}
 	return day
 }

@@ -90,6 +90,8 @@ func (t *trail) readFile(ctx context.Context, in *input) error {
 			return errors.New("not the JSON of CloudTrail")
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case value.Records == nil && value.Events == nil && value.Name == "":
+			return errors.New("not the JSON of CloudTrail") // another file would make every login an exception
 		}
 		found = true
 		for _, e := range value.Records {
@@ -104,6 +106,7 @@ func (t *trail) readFile(ctx context.Context, in *input) error {
 		}
 		if value.Name != "" {
 			t.add(value.event)
+			in.source.Lines++
 		}
 		in.source.Lines += len(value.Records) + len(value.Events)
 	}

@@ -79,7 +79,7 @@ func (d *demo) evidence(ctx context.Context) error {
 	advisor.Dir, advisor.Env = d.clone, []string{"PATH=" + os.Getenv("PATH")}
 	output, err := advisor.CombinedOutput()
 	fmt.Fprint(d.out, string(output))
-	if err != nil || !strings.Contains(string(output), "✔ 2 records and 1 exceptions in package") {
+	if err != nil || !strings.Contains(string(output), "✔ 2 records and 1 exception in package") {
 		return fmt.Errorf("evidence: %v", err)
 	}
 	if _, err := exec.LookPath("sha256sum"); err != nil {
