@@ -2,11 +2,11 @@ package access
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/strictyaml"
 )
 
@@ -24,14 +24,14 @@ type session struct {
 }
 
 var (
-	slugForm = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	idForm   = regexp.MustCompile(`^[0-9a-f]{12}$`)
-	account  = regexp.MustCompile(`^\d{12}$`)
+	slugForm = pattern.New(`^[A-Za-z0-9._-]+$`)
+	uuidForm = pattern.New(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	idForm   = pattern.New(`^[0-9a-f]{12}$`)
+	account  = pattern.New(`^\d{12}$`)
 
 	// providerForm is the resource name of a workload identity provider. The project is its number. Shorter ids than Google makes
 	// today are read: a map also says what is not there yet.
-	providerForm = regexp.MustCompile(`^projects/\d+/locations/global/workloadIdentityPools/[a-z][a-z0-9-]{0,30}[a-z0-9]/providers/[a-z][a-z0-9-]{0,30}[a-z0-9]$`)
+	providerForm = pattern.New(`^projects/\d+/locations/global/workloadIdentityPools/[a-z][a-z0-9-]{0,30}[a-z0-9]/providers/[a-z][a-z0-9-]{0,30}[a-z0-9]$`)
 )
 
 func (p *parser) file(root strictyaml.Value) {

@@ -3,8 +3,9 @@ package access
 import (
 	"net"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"bitbucket-oidc/internal/pattern"
 )
 
 // A Kind is a kind of target. Its values are the kinds of documents that say who may become such a target.
@@ -32,10 +33,10 @@ type Target struct {
 }
 
 var (
-	awsRole        = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::(\d{12}):role(/(?:[\x21-\x7e]+/)?)([\w+=,.@-]{1,64})$`)
-	serviceAccount = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]@([a-z0-9.-]+)\.iam\.gserviceaccount\.com$`)
-	vaultPath      = regexp.MustCompile(`^(/v1/auth/[\w./-]+)/role/([\w.-]+)$`)
-	oktaPath       = regexp.MustCompile(`^/([\w.-]+)/([\w.-]+)$`)
+	awsRole        = pattern.New(`^arn:(aws[a-z-]*):iam::(\d{12}):role(/(?:[\x21-\x7e]+/)?)([\w+=,.@-]{1,64})$`)
+	serviceAccount = pattern.New(`^[a-z][a-z0-9-]{4,28}[a-z0-9]@([a-z0-9.-]+)\.iam\.gserviceaccount\.com$`)
+	vaultPath      = pattern.New(`^(/v1/auth/[\w./-]+)/role/([\w.-]+)$`)
+	oktaPath       = pattern.New(`^/([\w.-]+)/([\w.-]+)$`)
 )
 
 // ParseTarget reads a target's name.

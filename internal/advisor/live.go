@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/live"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/visible"
 )
@@ -138,7 +138,7 @@ func (l left) aws(m *access.Map) live.AWS {
 	return c
 }
 
-var accountNumber = regexp.MustCompile(`^\d{12}$`)
+var accountNumber = pattern.New(`^\d{12}$`)
 
 // accounts are those of a file: a number a line, with # before remarks.
 func (l left) accounts(name string) []string {

@@ -1,9 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"bitbucket-oidc/internal/pattern"
 )
 
 // change is where the step first changes something, or nil.
@@ -28,18 +29,18 @@ func (s *step) change() *place {
 const between = `(?: -\S+(?: [^-\s]\S*)?)*? `
 
 var (
-	changes = regexp.MustCompile(`\b(?:terraform|tofu|terragrunt)(?::\S+)?` + between + `(?:run-all |(?:run|stack|stack run)` + between + `)?(?:apply|destroy)(?: |$)` +
+	changes = pattern.New(`\b(?:terraform|tofu|terragrunt)(?::\S+)?` + between + `(?:run-all |(?:run|stack|stack run)` + between + `)?(?:apply|destroy)(?: |$)` +
 		`|\bpulumi` + between + `(?:up|destroy)(?: |$)|\b(?:cdk|cdktf|sam|sls|serverless|cargo lambda|faas-cli|firebase)(?:@\S+)?` + between + `deploy(?: |$)` +
 		`|\bhelm` + between + `(?:upgrade|install)(?: |$)|\bkubectl` + between + `(?:apply|set|rollout|delete)(?: |$)` +
 		`|\baws` + between + `s3` + between + `rm\b.*\bs3://|\baws` + between + `cloudformation` + between + `(?:deploy|create|update|delete)` +
 		`|\baws` + between + `ecs` + between + `(?:update-service|register-task-definition|run-task)|\becs deploy\b|\baws` + between + `lambda` + between + `(?:update|publish)` +
 		`|\baws` + between + `cloudfront` + between + `create-invalidation|\bdocker` + between + `(?:image )?push(?: |$)` +
 		`|\bgcloud` + between + `(?:\w+ )?(?:run|app|functions) (?:\S+ )?deploy(?: |$)`)
-	transfer     = regexp.MustCompile(`\b(?:aws` + between + `s3` + between + `(?:cp|sync|mv)|(?:gsutil|gcloud` + between + `storage)` + between + `(?:cp|rsync)) (.*)`)
-	harmless     = regexp.MustCompile(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|rollout (?:status|history)`)
-	changingPipe = regexp.MustCompile(`(?i)(?:^|[-_])(?:deploy|push|publish|run)(?:$|[-_])`)
-	changingName = regexp.MustCompile(`(?i)\b(?:deploy|deploys|deployment|release|publish|promote|apply|rollback|destroy|delete)\b`)
-	plans        = regexp.MustCompile(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate|validation)s?\b|\bnotes\b`)
+	transfer     = pattern.New(`\b(?:aws` + between + `s3` + between + `(?:cp|sync|mv)|(?:gsutil|gcloud` + between + `storage)` + between + `(?:cp|rsync)) (.*)`)
+	harmless     = pattern.New(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|rollout (?:status|history)`)
+	changingPipe = pattern.New(`(?i)(?:^|[-_])(?:deploy|push|publish|run)(?:$|[-_])`)
+	changingName = pattern.New(`(?i)\b(?:deploy|deploys|deployment|release|publish|promote|apply|rollback|destroy|delete)\b`)
+	plans        = pattern.New(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate|validation)s?\b|\bnotes\b`)
 )
 
 // uploads reports whether a command copies towards a bucket: a bucket is its last path.

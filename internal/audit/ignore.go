@@ -1,17 +1,17 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/pipelines"
 )
 
 // ignores matches the comment that accepts a finding on its line or on the line below it.
-var ignores = regexp.MustCompile(`#\s*bitbucket-oidc:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)$`)
+var ignores = pattern.New(`#\s*bitbucket-oidc:\s*ignore\[([a-z0-9, -]+)\]\s*(.*)$`)
 
 // ignored sets apart what comments of the file accept.
 func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {

@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/script"
 )
 
@@ -73,12 +73,12 @@ func secret(filter string) bool {
 }
 
 var (
-	plainWords = regexp.MustCompile(`Expiration|AssumedRole|\bArn\b`)
-	keyWords   = regexp.MustCompile(`(?i)secretaccesskey|sessiontoken|accesskeyid`)
+	plainWords = pattern.New(`Expiration|AssumedRole|\bArn\b`)
+	keyWords   = pattern.New(`(?i)secretaccesskey|sessiontoken|accesskeyid`)
 )
 
 // secretWords are in what selects a part of an answer with keys.
-var secretWords = regexp.MustCompile(`(?i)credential|secret|accesskey|sessiontoken|\btoken\b`)
+var secretWords = pattern.New(`(?i)credential|secret|accesskey|sessiontoken|\btoken\b`)
 
 // flag is the value of a flag, in both ways to write it, or empty.
 func flag(words []script.Word, names ...string) string {
@@ -117,6 +117,6 @@ func (s *step) answers(i int) bool {
 }
 
 var (
-	answersAWS   = regexp.MustCompile(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value)`)
-	answersVault = regexp.MustCompile(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
+	answersAWS   = pattern.New(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value)`)
+	answersVault = pattern.New(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
 )

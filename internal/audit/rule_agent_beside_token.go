@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func agentBesideToken() finding.Rule {
@@ -34,4 +34,4 @@ func (r *run) agentBesideToken() {
 	}
 }
 
-var agents = regexp.MustCompile(`^(?:claude|claude-code|codex|gemini-cli|gemini|aider|rovodev|cursor-agent|acli rovodev|gh copilot|amp|goose)\b`)
+var agents = pattern.New(`^(?:claude|claude-code|codex|gemini-cli|gemini|aider|rovodev|cursor-agent|acli rovodev|gh copilot|amp|goose)\b`)

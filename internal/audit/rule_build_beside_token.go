@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func buildBesideToken() finding.Rule {
@@ -31,6 +31,6 @@ func (r *run) buildBesideToken() {
 }
 
 var (
-	builds           = regexp.MustCompile(`^(?:npm (?:ci|install|i|test|t)|yarn(?: install| test)?|pnpm (?:install|i|test)|bun install|bundle install|composer install|mvnw? .*\b(?:test|verify|package|install|sonar\S*|deploy)|gradlew? .*\b(?:test|build|check|sonar\S*)|pip3? install (?:.* )?(?:-r \S+|\.)|poetry install|cargo (?:test|build)|pytest|tox)(?: |$)`)
-	installsGlobally = regexp.MustCompile(` (?:-g|--global)\b|^npm (?:install|i) (?:-\S+ )*[a-z@][\w@/.-]*`)
+	builds           = pattern.New(`^(?:npm (?:ci|install|i|test|t)|yarn(?: install| test)?|pnpm (?:install|i|test)|bun install|bundle install|composer install|mvnw? .*\b(?:test|verify|package|install|sonar\S*|deploy)|gradlew? .*\b(?:test|build|check|sonar\S*)|pip3? install (?:.* )?(?:-r \S+|\.)|poetry install|cargo (?:test|build)|pytest|tox)(?: |$)`)
+	installsGlobally = pattern.New(` (?:-g|--global)\b|^npm (?:install|i) (?:-\S+ )*[a-z@][\w@/.-]*`)
 )

@@ -2,9 +2,9 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func deploymentOnPullRequest() finding.Rule {
@@ -33,6 +33,6 @@ func (r *run) deploymentOnPullRequest() {
 }
 
 var (
-	production = regexp.MustCompile(`(?i)prod|live|\bprd\b|release|main`)
-	preview    = regexp.MustCompile(`(?i)preview|review|ephemeral|pull|\bprs?\b|sandbox|\btest`)
+	production = pattern.New(`(?i)prod|live|\bprd\b|release|main`)
+	preview    = pattern.New(`(?i)preview|review|ephemeral|pull|\bprs?\b|sandbox|\btest`)
 )

@@ -2,10 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func imageUnpinned() finding.Rule {
@@ -42,4 +42,4 @@ func (r *run) imageUnpinned() {
 	}
 }
 
-var movingTag = regexp.MustCompile(`^(?:latest|edge|stable|main|master|dev|develop|nightly|canary|next|current|lts|beta|alpha|rolling|unstable)$`)
+var movingTag = pattern.New(`^(?:latest|edge|stable|main|master|dev|develop|nightly|canary|next|current|lts|beta|alpha|rolling|unstable)$`)

@@ -2,10 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func importUnpinned() finding.Rule {
@@ -36,6 +36,6 @@ func (r *run) importUnpinned() {
 }
 
 var (
-	versionRef = regexp.MustCompile(`^v?\d+(?:\.\d+)*(?:[-+.]\w+)*$|^[0-9a-f]{7,40}$`)
-	releaseRef = regexp.MustCompile(`(?i)^(?:release|rel|tags?|refs/tags)[/-]v?\d`)
+	versionRef = pattern.New(`^v?\d+(?:\.\d+)*(?:[-+.]\w+)*$|^[0-9a-f]{7,40}$`)
+	releaseRef = pattern.New(`(?i)^(?:release|rel|tags?|refs/tags)[/-]v?\d`)
 )

@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func keysInFile() finding.Rule {
@@ -63,9 +63,9 @@ func (r *run) keysInFile() {
 }
 
 var (
-	keyID      = regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`)
-	privateKey = regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|"private_key"\s*:\s*"-`)
-	secretName = regexp.MustCompile(`(?:PASSWORD|PASSWD|SECRET|SECRET_ACCESS_KEY|SECRET_KEY|API_KEY|APIKEY|ACCESS_TOKEN|AUTH_TOKEN|PRIVATE_KEY)$`)
-	literal    = regexp.MustCompile(`^[^\s$<>{}%]{6,}$`)
-	filler     = regexp.MustCompile(`(?i)^(?:x+|\*+|true|false|changeme|change-me|your.*|example.*|placeholder.*|dummy.*|test.*|string|.*example|none|null|\d{1,6}|https?:.*|/.*)$`)
+	keyID      = pattern.New(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`)
+	privateKey = pattern.New(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|"private_key"\s*:\s*"-`)
+	secretName = pattern.New(`(?:PASSWORD|PASSWD|SECRET|SECRET_ACCESS_KEY|SECRET_KEY|API_KEY|APIKEY|ACCESS_TOKEN|AUTH_TOKEN|PRIVATE_KEY)$`)
+	literal    = pattern.New(`^[^\s$<>{}%]{6,}$`)
+	filler     = pattern.New(`(?i)^(?:x+|\*+|true|false|changeme|change-me|your.*|example.*|placeholder.*|dummy.*|test.*|string|.*example|none|null|\d{1,6}|https?:.*|/.*)$`)
 )

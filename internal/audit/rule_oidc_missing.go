@@ -2,11 +2,11 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func oidcMissing() finding.Rule {
@@ -77,4 +77,4 @@ func (r *run) insert(s *step, text string) *finding.Edit {
 	}
 }
 
-var blockKey = regexp.MustCompile(`^[a-z-]+:(?: |$)`)
+var blockKey = pattern.New(`^[a-z-]+:(?: |$)`)

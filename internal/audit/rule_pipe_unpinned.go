@@ -2,10 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func pipeUnpinned() finding.Rule {
@@ -36,6 +36,6 @@ func (r *run) pipeUnpinned() {
 }
 
 var (
-	threeNumbers = regexp.MustCompile(`\d+\.\d+\.\d+`)
-	commitHash   = regexp.MustCompile(`^(?:sha-|sha256:)?[0-9a-f]{7,}$`)
+	threeNumbers = pattern.New(`\d+\.\d+\.\d+`)
+	commitHash   = pattern.New(`^(?:sha-|sha256:)?[0-9a-f]{7,}$`)
 )

@@ -2,10 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/pipelines"
 )
 
@@ -73,4 +73,4 @@ func takes(value, name string) bool {
 	return found && (rest == "" || !nameStart.MatchString(rest))
 }
 
-var nameStart = regexp.MustCompile(`^\w`)
+var nameStart = pattern.New(`^\w`)

@@ -3,9 +3,9 @@ package audit
 import (
 	"fmt"
 	"path"
-	"regexp"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func tokenInClone() finding.Rule {
@@ -38,4 +38,4 @@ func (r *run) tokenInClone() {
 	}
 }
 
-var packs = regexp.MustCompile(`\bdocker (?:buildx )?build\b.* \.(?: |$)|\bgit add (?:-A|--all|\.)|\bgit commit -\w*a|\bzip -\w*r\w* \S+ \.(?: |$)|\btar \S*c\S* .*\.(?: |$)|\baws s3 (?:sync|cp) \.(?:/)? `)
+var packs = pattern.New(`\bdocker (?:buildx )?build\b.* \.(?: |$)|\bgit add (?:-A|--all|\.)|\bgit commit -\w*a|\bzip -\w*r\w* \S+ \.(?: |$)|\btar \S*c\S* .*\.(?: |$)|\baws s3 (?:sync|cp) \.(?:/)? `)

@@ -1,11 +1,11 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/script"
 )
 
@@ -44,7 +44,7 @@ func (r *run) tokenPrinted() {
 	}
 }
 
-var traces = regexp.MustCompile(`^set .*[-+](?:[a-z]*x|o xtrace)`)
+var traces = pattern.New(`^set .*[-+](?:[a-z]*x|o xtrace)`)
 
 // dumps reports whether a command prints the whole environment into the log.
 func (s *step) dumps(i int) bool {

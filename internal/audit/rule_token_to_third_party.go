@@ -2,10 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func tokenToThirdParty() finding.Rule {
@@ -42,7 +42,7 @@ func (r *run) tokenToThirdParty() {
 }
 
 // exchanges matches pipes whose purpose is to trade the token.
-var exchanges = regexp.MustCompile(`(?i)oidc|conjur|vault|login|auth|assume-role|credential|secret|sts`)
+var exchanges = pattern.New(`(?i)oidc|conjur|vault|login|auth|assume-role|credential|secret|sts`)
 
 // tradesAt matches addresses at which tokens are traded, and those that have a finding of their own.
-var tradesAt = regexp.MustCompile(`sts\.[\w.-]*amazonaws\.com|sts\.googleapis\.com|/v1/auth/|api\.bitbucket\.org|/oauth2?/|/oidc|/token\b|VAULT_ADDR|localhost|127\.0\.0\.1`)
+var tradesAt = pattern.New(`sts\.[\w.-]*amazonaws\.com|sts\.googleapis\.com|/v1/auth/|api\.bitbucket\.org|/oauth2?/|/oidc|/token\b|VAULT_ADDR|localhost|127\.0\.0\.1`)

@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/script"
 )
 
@@ -142,7 +142,7 @@ func (s *step) webIdentity() {
 	s.ask("aws", "web-identity-file", role, at)
 }
 
-var roleLine = regexp.MustCompile(`(?m)^\s*role_arn\s*=\s*(\S+)`)
+var roleLine = pattern.New(`(?m)^\s*role_arn\s*=\s*(\S+)`)
 
 func (s *step) usesCLI() bool {
 	return slices.ContainsFunc(s.commands, func(c command) bool { return strings.Contains(c.Text(), "assume-role-with-web-identity") })
@@ -188,9 +188,9 @@ func (s *step) client(c command) {
 }
 
 var (
-	vaultLogin     = regexp.MustCompile(`\bwrite\b.*auth/\S+/login\b|\blogin\b.*-method=(?:jwt|oidc)`)
-	serviceAccount = regexp.MustCompile(`serviceAccounts/([^":]+):generateAccessToken`)
-	roleOfVault    = regexp.MustCompile(`\brole="?([^\s"]+)`)
+	vaultLogin     = pattern.New(`\bwrite\b.*auth/\S+/login\b|\blogin\b.*-method=(?:jwt|oidc)`)
+	serviceAccount = pattern.New(`serviceAccounts/([^":]+):generateAccessToken`)
+	roleOfVault    = pattern.New(`\brole="?([^\s"]+)`)
 )
 
 func vaultRole(text string) string {
@@ -215,7 +215,7 @@ func providerOf(words []script.Word) string {
 
 // A tokenClient is a program that takes the step's token and trades it at a service.
 type tokenClient struct {
-	pattern    *regexp.Regexp
+	pattern    *pattern.Pattern
 	cloud, who string // who: the flag that names the identity
 	needsToken bool   // whether it counts only with the token as an argument
 }
@@ -231,11 +231,11 @@ func tokenClients() []tokenClient {
 }
 
 var (
-	chainctl  = regexp.MustCompile(`\bchainctl auth login\b`)
-	infisical = regexp.MustCompile(`\binfisical login\b.*--method[= ]oidc|--oidc-jwt`)
-	faasCLI   = regexp.MustCompile(`\bfaas-cli\b`)
-	azLogin   = regexp.MustCompile(`\baz login\b.*--federated-token`)
-	anyJWT    = regexp.MustCompile(`\b(?:login|auth|authenticate|exchange|token)\b`)
+	chainctl  = pattern.New(`\bchainctl auth login\b`)
+	infisical = pattern.New(`\binfisical login\b.*--method[= ]oidc|--oidc-jwt`)
+	faasCLI   = pattern.New(`\bfaas-cli\b`)
+	azLogin   = pattern.New(`\baz login\b.*--federated-token`)
+	anyJWT    = pattern.New(`\b(?:login|auth|authenticate|exchange|token)\b`)
 )
 
 // isOurs reports whether a pipe is this one, which leaves credentials for later commands.
@@ -359,8 +359,8 @@ func (s *step) stored() (storedKey, bool) {
 func keyValue(v string) bool { return bare(v) && v != "$()" || literalKey.MatchString(v) }
 
 var (
-	storedAWS  = regexp.MustCompile(`^export AWS_ACCESS_KEY_ID=(?:\$\{?[A-Za-z_]\w*\}?|(?:AKIA|ASIA)\w+)(?: |$)|\bconfigure set (?:default\.)?aws_access_key_id \S+|\b(?:serverless|sls) config credentials\b`)
-	literalKey = regexp.MustCompile(`^(?:AKIA|ASIA)[0-9A-Z]{16}$`)
+	storedAWS  = pattern.New(`^export AWS_ACCESS_KEY_ID=(?:\$\{?[A-Za-z_]\w*\}?|(?:AKIA|ASIA)\w+)(?: |$)|\bconfigure set (?:default\.)?aws_access_key_id \S+|\b(?:serverless|sls) config credentials\b`)
+	literalKey = pattern.New(`^(?:AKIA|ASIA)[0-9A-Z]{16}$`)
 )
 
 // opaques finds what may sign in without the file showing it.
@@ -411,7 +411,7 @@ func hidden(c script.Command) (how, what string) {
 }
 
 // inline matches an interpreter whose program stands on its command line, or in a module.
-var inline = regexp.MustCompile(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
+var inline = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
 
 // unwrapped is the command that a command runs: behind npx, sudo and their like, the one of its arguments, without a version.
 func unwrapped(c script.Command) script.Command {
@@ -428,17 +428,17 @@ func unwrapped(c script.Command) script.Command {
 }
 
 var (
-	runner = regexp.MustCompile(`^(?:npx|bunx|pnpx|uvx|sudo|time|nohup|nice|timeout|env|exec)$`)
-	bound  = regexp.MustCompile(`^\d+[smhd]?$`)
+	runner = pattern.New(`^(?:npx|bunx|pnpx|uvx|sudo|time|nohup|nice|timeout|env|exec)$`)
+	bound  = pattern.New(`^\d+[smhd]?$`)
 )
 
 var (
-	buildWords = regexp.MustCompile(`\b(?:build|test|lint|format|typecheck|compile)\b`)
-	plainName  = regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`)
+	buildWords = pattern.New(`\b(?:build|test|lint|format|typecheck|compile)\b`)
+	plainName  = pattern.New(`^[a-z][a-z0-9_.-]*$`)
 )
 
 // selfSigning are clients that sign in by themselves with what a variable or a file of configuration names.
-var selfSigning = regexp.MustCompile(`^(?:terraform|tofu|terragrunt|pulumi|aws|gcloud|gsutil|bq|kubectl|helm|cdk|aws-cdk|cdktf|sam|sls|serverless|vault|az|packer|ansible|ansible-playbook|eksctl|ecs|databricks|cosign|docker|twine|chainctl|infisical|faas-cli|firebase|flyctl|skaffold|argocd|flux|jf|jfrog|cloudsmith|op|doppler)$`)
+var selfSigning = pattern.New(`^(?:terraform|tofu|terragrunt|pulumi|aws|gcloud|gsutil|bq|kubectl|helm|cdk|aws-cdk|cdktf|sam|sls|serverless|vault|az|packer|ansible|ansible-playbook|eksctl|ecs|databricks|cosign|docker|twine|chainctl|infisical|faas-cli|firebase|flyctl|skaffold|argocd|flux|jf|jfrog|cloudsmith|op|doppler)$`)
 
 // signsItself reports whether a command is a client that signs in with what a variable or a file names. docker does not.
 func signsItself(c command) bool {
@@ -451,7 +451,7 @@ func knownProgram(name string) bool {
 	return selfSigning.MatchString(name) || common.MatchString(name)
 }
 
-var common = regexp.MustCompile(`^(?:echo|printf|cat|tee|cd|pwd|ls|ll|mkdir|rm|cp|mv|ln|touch|chmod|chown|find|xargs|grep|egrep|sed|awk|gawk|cut|tr|head|tail|sort|uniq|wc|diff|date|sleep|env|printenv|export|set|unset|` +
+var common = pattern.New(`^(?:echo|printf|cat|tee|cd|pwd|ls|ll|mkdir|rm|cp|mv|ln|touch|chmod|chown|find|xargs|grep|egrep|sed|awk|gawk|cut|tr|head|tail|sort|uniq|wc|diff|date|sleep|env|printenv|export|set|unset|` +
 	`test|true|false|exit|return|read|eval|exec|source|trap|wait|local|declare|readonly|shift|command|which|type|hash|for|case|esac|in|function|let|if|fi|done|select|break|continue|` +
 	`apt|apt-get|apk|yum|dnf|microdnf|brew|choco|pip|pip3|pipenv|poetry|uv|npm|yarn|pnpm|bun|npx|bunx|pnpx|uvx|corepack|node|python|python3|ruby|gem|bundle|php|composer|go|cargo|rustup|java|javac|mvn|mvnw|gradle|gradlew|dotnet|nuget|` +
 	`git|curl|wget|jq|yq|tar|zip|unzip|gzip|gunzip|base64|openssl|sha256sum|md5sum|gpg|ssh|scp|rsync|ssh-keyscan|nc|dig|nslookup|ping|ps|kill|id|whoami|uname|hostname|df|du|free|time|timeout|sudo|su|nohup|basename|dirname|realpath|envsubst|` +

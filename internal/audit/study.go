@@ -3,11 +3,11 @@ package audit
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/script"
 )
@@ -261,7 +261,7 @@ func (s *step) follow() {
 }
 
 // obtains matches commands that answer with keys.
-var obtains = regexp.MustCompile(`\bsts assume-role|\bsts get-session-token|export-credentials`)
+var obtains = pattern.New(`\bsts assume-role|\bsts get-session-token|export-credentials`)
 
 // bare reports whether a value is a variable and nothing else.
 func bare(value string) bool {

@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/pattern"
 )
 
 // A Document is one thing, or a list of roles.
@@ -159,7 +159,7 @@ func inner(n *document.Node) (*document.Node, error) {
 	return roots[0].At(n), nil
 }
 
-var aLine = regexp.MustCompile(`^line \d+: `)
+var aLine = pattern.New(`^line \d+: `)
 
 // withoutLine drops a line that counts in a string and not in the file.
 func withoutLine(err error) error { return errors.New(aLine.ReplaceAllString(err.Error(), "")) }

@@ -2,15 +2,15 @@ package collect
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/pattern"
 )
 
 var (
-	poolName    = regexp.MustCompile(`^projects/[^/]+/locations/global/workloadIdentityPools/[^/]+$`)
-	accountName = regexp.MustCompile(`/serviceAccounts/([^/]+@[^/]+)$`)
+	poolName    = pattern.New(`^projects/[^/]+/locations/global/workloadIdentityPools/[^/]+$`)
+	accountName = pattern.New(`/serviceAccounts/([^/]+@[^/]+)$`)
 )
 
 func (t *taker) google(f *document.File, n *document.Node, _ bool) (bool, error) {

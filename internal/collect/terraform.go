@@ -2,10 +2,10 @@ package collect
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/document"
+	"bitbucket-oidc/internal/pattern"
 )
 
 // A plan is a state, or what a plan makes of it, as `terraform show -json` prints it.
@@ -168,7 +168,7 @@ func arnToBe(v *document.Node) *document.Node {
 	return v.String(account + ":role" + path + name)
 }
 
-var trusted = regexp.MustCompile(`(arn:aws[a-z-]*:iam::[0-9]{12}):oidc-provider/`)
+var trusted = pattern.New(`(arn:aws[a-z-]*:iam::[0-9]{12}):oidc-provider/`)
 
 func (p *plan) googleProvider(r, v *document.Node) {
 	provider := v.New(
@@ -286,7 +286,7 @@ func split(claims *document.Node) *document.Node {
 	return all
 }
 
-var vaultProvider = regexp.MustCompile(`^(?:registry\.terraform\.io/)?hashicorp/vault$|^vault$`)
+var vaultProvider = pattern.New(`^(?:registry\.terraform\.io/)?hashicorp/vault$|^vault$`)
 
 // vaultAddress is the address of the one provider of Vault, where the configuration has it as a constant.
 func vaultAddress(n *document.Node) string {

@@ -12,6 +12,7 @@ import (
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/refusal"
 )
 
@@ -55,7 +56,7 @@ func Read(text string, claims *oidc.Claims) (causes []Cause, unexplained int, er
 }
 
 // failed is a failure as login prints it, also behind a log's time and colours.
-var failed = regexp.MustCompile(`✖ ([^\r\n]*)`)
+var failed = pattern.New(`✖ ([^\r\n]*)`)
 
 // mostFailures is more than a login can have: so many roles it asks for at most, and each is reported once.
 const mostFailures = 200
@@ -228,7 +229,7 @@ func (r reader) cause(table string, row Row, about string) Cause {
 }
 
 // command is a command at the end of an advice.
-var command = regexp.MustCompile(`: ((?:aws|gcloud|vault) [a-z].*)$`)
+var command = pattern.New(`: ((?:aws|gcloud|vault) [a-z].*)$`)
 
 // choose takes the condition from the advice: the first that has something to paste, or else the first that is not about the token.
 func (c *Cause) choose() {

@@ -3,7 +3,6 @@ package drift
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -276,7 +276,7 @@ func unknown(why string) string {
 	return "depends on " + cmp.Or(why, "something that no document says")
 }
 
-var clause = regexp.MustCompile(`^\S+ (?:is|are|has|does|depends|grants) `)
+var clause = pattern.New(`^\S+ (?:is|are|has|does|depends|grants) `)
 
 // listed is names in a sentence.
 func listed(names []string) string {

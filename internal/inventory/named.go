@@ -1,13 +1,13 @@
 package inventory
 
 import (
-	"regexp"
 	"strings"
 
 	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/pattern"
 )
 
-var mountURL = regexp.MustCompile(`^https?://[^/?#]+/v1/auth/[\w./-]+$`)
+var mountURL = pattern.New(`^https?://[^/?#]+/v1/auth/[\w./-]+$`)
 
 // Named reads NAME=FILE, where both may have = in them: the name is the longest that an access map can have as a target, or that is the
 // URL of a mount of Vault's.

@@ -2,16 +2,16 @@ package inventory
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 
 	"bitbucket-oidc/internal/bitbucket"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/trust"
 )
 
 var (
-	issuer   = regexp.MustCompile(`api\.bitbucket\.org/2\.0/workspaces/([A-Za-z0-9._-]+)/pipelines-config/identity/oidc`)
-	audience = regexp.MustCompile(`ari:cloud:bitbucket::workspace/([0-9a-fA-F-]{36})`)
+	issuer   = pattern.New(`api\.bitbucket\.org/2\.0/workspaces/([A-Za-z0-9._-]+)/pipelines-config/identity/oidc`)
+	audience = pattern.New(`ari:cloud:bitbucket::workspace/([0-9a-fA-F-]{36})`)
 )
 
 // Workspaces are the slugs and the UUIDs, in braces, of Bitbucket's workspaces that files name anywhere, each once.

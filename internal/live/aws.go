@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"bitbucket-oidc/internal/collect"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
 )
@@ -247,7 +247,7 @@ func (r *reader) here(roles []role) error {
 	return nil
 }
 
-var arnAccount = regexp.MustCompile(`^arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):`)
+var arnAccount = pattern.New(`^arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):`)
 
 func accountOf(arn string) string {
 	if m := arnAccount.FindStringSubmatch(arn); m != nil {
@@ -320,7 +320,7 @@ func (r *reader) refused(ctx context.Context, doing string, err error) error {
 	return refusedAWS(ctx, "iam", doing, err)
 }
 
-var inMessage = regexp.MustCompile(`arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):`)
+var inMessage = pattern.New(`arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):`)
 
 func refusedAWS(ctx context.Context, host, doing string, err error) error {
 	if e := transport.Unreachable(ctx, host, err); e != nil {

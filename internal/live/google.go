@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -40,7 +40,7 @@ const (
 	searchedPolicies = "policy:workloadIdentityPools"
 )
 
-var poolOf = regexp.MustCompile(`^(projects/[^/]+/locations/global/workloadIdentityPools/[^/]+)/providers/[^/]+$`)
+var poolOf = pattern.New(`^(projects/[^/]+/locations/global/workloadIdentityPools/[^/]+)/providers/[^/]+$`)
 
 func readGoogle(ctx context.Context, c Config) []Reading {
 	g := googleReader{Config: c, asker: asker{client: c.client(nil, nil), reason: googleReason, header: http.Header{}}}

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/transport"
 )
 
@@ -106,7 +106,7 @@ func several(ctx context.Context, n, atOnce int, work func(i int)) {
 }
 
 // word matches a code of a server's that can be shown.
-var word = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._]{0,63}$`)
+var word = pattern.New(`^[A-Za-z][A-Za-z0-9._]{0,63}$`)
 
 // errNoCredential is why a source was not asked.
 func errNoCredential(what string) error { return errors.New("login left no credential of " + what) }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +15,7 @@ import (
 
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/visible"
 )
 
@@ -188,7 +188,7 @@ func cleanAny(v any) any {
 
 // credentials are the forms of what must not be repeated: tokens of identity providers, Vault and Google, AWS's session tokens and
 // secret keys beside their names, private keys.
-var credentials = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|\bhv[sbr]\.[A-Za-z0-9_-]{16,}|\bya29\.[A-Za-z0-9._-]{16,}|` +
+var credentials = pattern.New(`eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|\bhv[sbr]\.[A-Za-z0-9_-]{16,}|\bya29\.[A-Za-z0-9._-]{16,}|` +
 	`\b(?:IQoJ|FwoG)[A-Za-z0-9+/=]{32,}|(?i:secret_?access_?key)\W{1,4}[A-Za-z0-9+/]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*`)
 
 func cleanText(text string) string {

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/nowait"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -48,8 +48,8 @@ func (i *identity) given() bool {
 }
 
 var (
-	uuid = regexp.MustCompile(`^(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$`)
-	slug = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+	uuid = pattern.New(`^(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$`)
+	slug = pattern.New(`^[0-9A-Za-z._-]+$`)
 )
 
 // read is the identity. It is never that of a token in the environment.
@@ -79,7 +79,7 @@ func (i *identity) read(now time.Time) (bitbucket.Identity, error) {
 	var errs []error
 	for _, p := range []struct {
 		name, value string
-		form        *regexp.Regexp
+		form        *pattern.Pattern
 		optional    bool
 	}{
 		{"workspace", i.Workspace, slug, false}, {"workspace_uuid", i.WorkspaceUUID, uuid, false}, {"repository_uuid", i.RepositoryUUID, uuid, false},

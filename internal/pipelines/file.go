@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"bitbucket-oidc/internal/pattern"
 )
 
 const (
@@ -110,7 +112,7 @@ func Parse(data []byte) (*File, error) {
 }
 
 // version matches a directive of a version that the library refuses and Bitbucket's reader takes (SnakeYAML: every 1.N).
-var version = regexp.MustCompile(`(?m)^(%YAML[ \t]+1\.)[2-9]`)
+var version = pattern.New(`(?m)^(%YAML[ \t]+1\.)[2-9]`)
 
 // encoding refuses what is no UTF-8: the YAML library takes UTF-16, and all places would be wrong.
 func encoding(data []byte) error {
@@ -131,8 +133,8 @@ func encoding(data []byte) error {
 }
 
 var (
-	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	anchor   = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+	yamlLine = pattern.New(`^yaml: (?:line (\d+): )?(.*)$`)
+	anchor   = pattern.New(`^unknown anchor '(.*)' referenced$`)
 )
 
 // notYAML is the library's error with the line where it shows.

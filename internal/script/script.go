@@ -3,9 +3,10 @@
 package script
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"bitbucket-oidc/internal/pattern"
 )
 
 // An Output says where a command's standard output goes.
@@ -350,7 +351,7 @@ func variable(text string) (name string, length int) {
 }
 
 // few matches a substring of fewer than 100 characters.
-var few = regexp.MustCompile(`^: ?\d+:\d{1,2}$`)
+var few = pattern.New(`^: ?\d+:\d{1,2}$`)
 
 // variables are those that a text of several lines names, such as a here-document.
 func variables(text string) []string {

@@ -3,12 +3,12 @@ package trust
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"strconv"
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 )
 
 // A Document is a trust configuration that was read and compiled once. It can be judged for any number of identities, also at the
@@ -73,7 +73,7 @@ func (s Source) Place(r Result) Result {
 }
 
 // indexes are the numbers of list items in a path. They change when somebody adds an item before one.
-var indexes = regexp.MustCompile(`\[\d+\]`)
+var indexes = pattern.New(`\[\d+\]`)
 
 // thing is what a result is about: its own name if it has one, so that the name of the file does not matter. Roles of several accounts
 // can share a name, and who accepts a finding of one role must not accept a finding of another, so the ARN comes first.

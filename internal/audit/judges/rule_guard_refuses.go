@@ -13,6 +13,7 @@ import (
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/guard/rules"
+	"bitbucket-oidc/internal/pattern"
 )
 
 func guardRefuses() finding.Rule {
@@ -81,7 +82,7 @@ func (g Guardrails) Judge(steps []*audit.Step) []audit.Judgement {
 }
 
 // notHere are fields that no pipelines file shows.
-var notHere = regexp.MustCompile(`env\.(?:repository|commit|build|triggerer)|claims\.(?:pipelineUuid|stepUuid|subject|expires|issuedAt)|request\.(?:policies|chain|duration|audience|scopes)|pipeline\.`)
+var notHere = pattern.New(`env\.(?:repository|commit|build|triggerer)|claims\.(?:pipelineUuid|stepUuid|subject|expires|issuedAt)|request\.(?:policies|chain|duration|audience|scopes)|pipeline\.`)
 
 // unknown reports whether a decision rests on a value that is not known here.
 func (g Guardrails) unknown(detail string) bool {

@@ -7,11 +7,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/strictyaml"
 )
 
@@ -94,8 +94,8 @@ func Read(name string, data []byte) (*File, error) {
 }
 
 var (
-	ruleName     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	ruleName     = pattern.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	variableName = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 func (c *compiler) compile(root strictyaml.Value) {
