@@ -63,10 +63,7 @@ func (b *Backend) authorization(ctx context.Context, r Registry, from session) (
 
 // authorizationRequest is signed with the session.
 func (b *Backend) authorizationRequest(ctx context.Context, r Registry, from session) (*http.Request, error) {
-	service, interfaceName, endpoint := "ecr", "AmazonEC2ContainerRegistry_V20150921", b.ECREndpoint
-	if r.public() {
-		service, interfaceName, endpoint = "ecr-public", "SpencerFrontendService", b.ECRPublicEndpoint
-	}
+	service, interfaceName, endpoint := b.registryService(r)
 	if endpoint == "" {
 		host, err := b.registryHost(service, r.Region)
 		if err != nil {
@@ -88,6 +85,25 @@ func (b *Backend) authorizationRequest(ctx context.Context, r Registry, from ses
 	}
 	digest := sha256.Sum256([]byte(everything))
 	return req, v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(digest[:]), service, r.Region, time.Now())
+}
+
+// registryService is the service that is asked for a registry's login: the name that it signs by, its interface, and its address where
+// that is one's own.
+func (b *Backend) registryService(r Registry) (name, interfaceName, endpoint string) {
+	if r.public() {
+		return "ecr-public", "SpencerFrontendService", b.ECRPublicEndpoint
+	}
+	return "ecr", "AmazonEC2ContainerRegistry_V20150921", b.ECREndpoint
+}
+
+// registryAt is the host that is asked for a registry's login; empty for one that nobody knows.
+func (b *Backend) registryAt(r Registry) string {
+	name, _, endpoint := b.registryService(r)
+	if endpoint != "" {
+		return hostOf(endpoint)
+	}
+	host, _ := b.registryHost(name, r.Region)
+	return host
 }
 
 // registryHost is the host of a service for registries in a region. It has the region and what follows as STS's host has them, and its

@@ -140,6 +140,7 @@ func (b *Backend) Targets() []federation.Target {
 	for _, r := range b.Registries {
 		t := b.target(b.roleFor(r))
 		t.Name, t.Through, t.Lifetime = r.Host, t.Name, 0
+		t.Region, t.Endpoint = r.Region, b.registryAt(r)
 		targets = append(targets, t)
 	}
 	return targets

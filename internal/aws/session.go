@@ -209,8 +209,8 @@ func (b *Backend) policies() (inline *string, managed []types.PolicyDescriptorTy
 
 // endpointHost is the host that receives the token; empty where only the SDK knows it.
 func (b *Backend) endpointHost() string {
-	if u, err := url.Parse(b.Endpoint); err == nil && b.Endpoint != "" {
-		return u.Host
+	if b.Endpoint != "" {
+		return hostOf(b.Endpoint)
 	}
 	host, err := b.stsHost(b.Region)
 	if err != nil {
@@ -231,6 +231,15 @@ func (b *Backend) fips() bool { return b.SDK.UseFIPSEndpoint == sdk.FIPSEndpoint
 
 func (b *Backend) dualStack() bool {
 	return b.SDK.UseDualStackEndpoint == sdk.DualStackEndpointStateEnabled
+}
+
+// hostOf is the host of a base URL that was checked.
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // host is where STS is, for messages.

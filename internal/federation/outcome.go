@@ -25,12 +25,15 @@ type Target struct {
 	// asks.
 	Through string
 
+	// Provider is the resource name of Google Cloud's provider that takes the token; empty elsewhere.
+	Provider string
+
 	Account string // of AWS, whose credentials would be written; empty elsewhere, and where no name shows it
 	Project string // of Google Cloud, of the service account or for later commands; empty elsewhere, and where it is not known
 
 	Region, SessionName string // of AWS, where its services are asked and what its sessions are called; empty elsewhere
 
-	Endpoint string        // the host that receives the step's token, with its port if the address has one
+	Endpoint string        // the host that is asked, with its port if the address has one; empty where the cloud's library knows it
 	Lifetime time.Duration // asked for; zero leaves it to the service
 
 	// Narrowed reports that session policies go with the request. Policies are the ARNs of managed ones, and the JSON of an

@@ -76,7 +76,7 @@ const (
 // Targets implements [federation.Backend]: the access token, and the ID token if there is to be one.
 func (b *Backend) Targets() []federation.Target {
 	t := federation.Target{
-		Backend: b.Name(), Name: name, Identity: b.Provider.String(), Project: b.Project, Endpoint: host(b.STSEndpoint),
+		Backend: b.Name(), Name: name, Identity: b.Provider.String(), Provider: b.Provider.String(), Project: b.Project, Endpoint: host(b.STSEndpoint),
 		Scopes: slices.Clone(b.Scopes), Via: slices.Clone(b.Delegates),
 	}
 	if b.ServiceAccount == "" {

@@ -179,6 +179,7 @@ type Cloud struct {
 // API is the cloud's call that decided.
 type API struct {
 	Operation string    `json:"operation"`
+	Version   string    `json:"version,omitempty"` // of the service's interface
 	Service   Named     `json:"service"`
 	Request   *Request  `json:"request,omitempty"` // left out without an id, which the schema requires
 	Response  *Response `json:"response,omitempty"`
@@ -200,7 +201,7 @@ type Response struct {
 type Policy struct {
 	Name      string `json:"name"`
 	UID       string `json:"uid"`               // sha256: and the digest of what was judged by
-	Version   string `json:"version,omitempty"` // the commit
+	Version   string `json:"version,omitempty"` // the commit; empty for a file that the image has
 	IsApplied bool   `json:"is_applied"`
 }
 

@@ -2,9 +2,12 @@ package record
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +84,10 @@ func (j *Journal) event(a activity, t federation.Target, at time.Time) Event {
 		e.DstEndpoint = &Endpoint{host, port}
 	}
 	for _, file := range f.Guard.Files {
-		policy := Policy{Name: file.Name, UID: policyUID(file.SHA256), Version: f.Step.Commit, IsApplied: !file.Audit}
+		policy := Policy{Name: file.Name, UID: policyUID(file.SHA256), IsApplied: !file.Audit}
+		if !path.IsAbs(file.Name) {
+			policy.Version = f.Step.Commit
+		}
 		if e.Policy == nil {
 			e.Policy = &policy
 		}
@@ -134,7 +140,7 @@ func (f Facts) unmapped(t federation.Target) map[string]string {
 		"token.deployment_environment_uuid": claims.Environment(),
 		"token.audience":                    strings.Join(claims.Audience, " "),
 		"requested.target":                  t.Identity,
-		"requested.session_policies":        joined(t.Policies, " "),
+		"gcp.provider":                      t.Provider,
 		"requested.audience":                t.Audience,
 		"requested.scopes":                  joined(t.Scopes, " "),
 		"target":                            t.Backend + " " + t.Name,
@@ -149,6 +155,16 @@ func (f Facts) unmapped(t federation.Target) map[string]string {
 	if t.Narrowed {
 		all["requested.narrowed"] = "true"
 	}
+	var managed []string
+	for _, p := range t.Policies {
+		if strings.HasPrefix(p, "arn:") {
+			managed = append(managed, p)
+			continue
+		}
+		sum := sha256.Sum256([]byte(p)) // the policy itself may be long
+		all["requested.session_policy_sha256"] = hex.EncodeToString(sum[:])
+	}
+	all["requested.session_policies"] = strings.Join(managed, " ")
 	if len(t.Via) > 0 && t.Backend == "aws" {
 		all["aws.chain"] = strings.Join(append([]string{t.Identity}, t.Via...), " > ")
 	} else if len(t.Via) > 0 {
@@ -250,7 +266,7 @@ func (e *Event) called(o federation.Outcome) {
 			e.Cloud.Partition = parts[1]
 		}
 	}
-	e.API = &API{Operation: o.Operation, Service: e.Service, Response: &Response{Code: o.Status}}
+	e.API = &API{Operation: o.Operation, Version: versionOf(e.Service.Name), Service: e.Service, Response: &Response{Code: o.Status}}
 	if o.RequestID != "" {
 		e.API.Request = &Request{o.RequestID}
 	}
@@ -269,7 +285,9 @@ func (e *Event) called(o federation.Outcome) {
 // serviceOf is the service that decided, by the name that the cloud's own log has.
 func serviceOf(o federation.Outcome) string {
 	switch {
-	case o.Target.Backend == "aws" && o.Operation == "GetAuthorizationToken":
+	case o.Operation == "GetAuthorizationToken" && o.Target.Name == "public.ecr.aws":
+		return "ecr-public.amazonaws.com"
+	case o.Operation == "GetAuthorizationToken":
 		return "ecr.amazonaws.com"
 	case o.Target.Backend == "aws":
 		return "sts.amazonaws.com"
@@ -279,6 +297,14 @@ func serviceOf(o federation.Outcome) string {
 		return "sts.googleapis.com"
 	}
 	return o.Target.Backend
+}
+
+// versionOf is the version of a service's interface, as its requests name it.
+func versionOf(service string) string {
+	return map[string]string{
+		"sts.amazonaws.com": "2011-06-15", "ecr.amazonaws.com": "2015-09-21", "ecr-public.amazonaws.com": "2020-10-30",
+		"sts.googleapis.com": "v1", "iamcredentials.googleapis.com": "v1",
+	}[service]
 }
 
 // dispositionOf reports who refused.

@@ -282,8 +282,11 @@ func (s *Session) credentials() credentialsXML {
 }
 
 func (s *Session) user() userXML {
-	return userXML{AssumedRoleID: roleID(s.Role) + ":" + s.Name, Arn: s.Principal()}
+	return userXML{AssumedRoleID: s.AssumedRoleID(), Arn: s.Principal()}
 }
+
+// AssumedRoleID is the role's id, which is not its name, and the session's name.
+func (s *Session) AssumedRoleID() string { return roleID(s.Role) + ":" + s.Name }
 
 func writeXML(w http.ResponseWriter, status int, v any) {
 	body, err := xml.MarshalIndent(v, "", "  ")
