@@ -50,15 +50,40 @@ func ruleFamilies() []ruleFamily {
 	}
 	const check, audits = "[`check`](../check.md)", "[`audit`](../audit.md)"
 	return []ruleFamily{
-		{"Trust in AWS", check, "trust/iam", of("aws-"), acceptInList, findInTrust},
-		{"Trust in Google Cloud", check, "trust/wif", of("gcp-"), acceptInList, findInTrust},
-		{"Trust in Vault", check, "trust/vaultrole", of("vault-"), acceptInList, findInTrust},
-		{"A pipelines file", audits, "audit", ownRules(), acceptInComment, findInPipelines},
-		{"A pipelines file and trust documents", audits + " with `--document`", "audit/judges", judges.Documents{}.Rules(), acceptInComment, findInPipelines},
-		{"A pipelines file and an access map", audits + " with `--map`", "audit/judges", judges.AccessMap{}.Rules(), acceptInComment, findInPipelines},
-		{"A pipelines file and guardrails", audits + " with `--guard`", "audit/judges", judges.Guardrails{}.Rules(), acceptInComment, findInPipelines},
-		{"Who gets in and who should", "[`drift`](../access-map.md)", "drift", drift.Rules(), acceptInMap, findDrift},
-		{"Accepted findings", "`--accept` with any of these commands, and comments that [`audit`](../audit.md) reads", "accept", accept.Rules(), acceptNothing, findInList},
+		{title: "Trust in AWS", by: check, cases: "trust/iam", rules: of("aws-"), accept: acceptInList, find: findInTrust},
+		{
+			title: "Trust in Google Cloud", by: check, cases: "trust/wif", rules: of("gcp-"), accept: acceptInList,
+			find: findInTrust,
+		},
+		{
+			title: "Trust in Vault", by: check, cases: "trust/vaultrole", rules: of("vault-"), accept: acceptInList,
+			find: findInTrust,
+		},
+		{
+			title: "A pipelines file", by: audits, cases: "audit", rules: ownRules(), accept: acceptInComment,
+			find: findInPipelines,
+		},
+		{
+			title: "A pipelines file and trust documents", by: audits + " with `--document`", cases: "audit/judges",
+			rules: judges.Documents{}.Rules(), accept: acceptInComment, find: findInPipelines,
+		},
+		{
+			title: "A pipelines file and an access map", by: audits + " with `--map`", cases: "audit/judges",
+			rules: judges.AccessMap{}.Rules(), accept: acceptInComment, find: findInPipelines,
+		},
+		{
+			title: "A pipelines file and guardrails", by: audits + " with `--guard`", cases: "audit/judges",
+			rules: judges.Guardrails{}.Rules(), accept: acceptInComment, find: findInPipelines,
+		},
+		{
+			title: "Who gets in and who should", by: "[`drift`](../access-map.md)", cases: "drift", rules: drift.Rules(),
+			accept: acceptInMap, find: findDrift,
+		},
+		{
+			title: "Accepted findings",
+			by:    "`--accept` with any of these commands, and comments that [`audit`](../audit.md) reads", cases: "accept",
+			rules: accept.Rules(), accept: acceptNothing, find: findInList,
+		},
 	}
 }
 
@@ -316,8 +341,9 @@ func findInPipelines(t *testing.T, c findingtest.Case, shared []txtar.File) ([]f
 }
 
 func acceptInList(f finding.Finding) string {
-	return "Where it is meant to be so, list the finding by its id in a file for [`--accept`](../reports.md#accepting-a-finding), until a day and for a reason:\n" +
-		"\n```yaml\n- {id: " + f.ID + ", until: 2027-03-31, why: see OPS-7}\n```\n"
+	return "Where it is meant to be so, list the finding by its id in a file for " +
+		"[`--accept`](../reports.md#accepting-a-finding), until a day and for a reason:\n" + "\n```yaml\n- {id: " + f.ID +
+		", until: 2027-03-31, why: see OPS-7}\n```\n"
 }
 
 func acceptInComment(f finding.Finding) string {

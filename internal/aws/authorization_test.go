@@ -30,14 +30,18 @@ func TestRegistryHosts(t *testing.T) {
 					b.SDK.UseDualStackEndpoint = sdk.DualStackEndpointStateEnabled
 				}
 				name := fmt.Sprintf("%s, FIPS %t, dual stack %t", region, fips, dualStack)
-				want, wantErr := ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), ecr.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
+				want, wantErr := ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(
+					t.Context(), ecr.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack},
+				)
 				if got, err := b.registryHost("ecr", region); got != want.URI.Host || (err == nil) != (wantErr == nil) {
 					t.Errorf("%s: %s (%v), the SDK has %s (%v)", name, got, err, want.URI.Host, wantErr)
 				}
 				if region != publicRegion || fips && dualStack { // for which the SDK has a host that no page of AWS names
 					continue
 				}
-				public, err := ecrpublic.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), ecrpublic.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
+				public, err := ecrpublic.NewDefaultEndpointResolverV2().ResolveEndpoint(
+					t.Context(), ecrpublic.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack},
+				)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -51,7 +55,11 @@ func TestRegistryHosts(t *testing.T) {
 
 func TestAuthorizationAnswers(t *testing.T) {
 	const login = `{"authorizationToken": "QVdTOng=", "expiresAt": 1.9e9}`
-	private, public := Registry{Host: "123456789012.dkr.ecr.eu-west-1.amazonaws.com", Account: "123456789012", Region: "eu-west-1"}, Registry{Host: PublicRegistry, Region: publicRegion}
+	private, public := Registry{
+		Host: "123456789012.dkr.ecr.eu-west-1.amazonaws.com", Account: "123456789012", Region: "eu-west-1",
+	}, Registry{
+		Host: PublicRegistry, Region: publicRegion,
+	}
 	for _, c := range []struct {
 		name           string
 		registry       Registry
@@ -66,8 +74,15 @@ func TestAuthorizationAnswers(t *testing.T) {
 		{name: "no object", registry: public, status: 200, body: `{"authorizationData": null}`},
 		{name: "the other's form", registry: private, status: 200, body: `{"authorizationData": ` + login + `}`, refusal: "200 "},
 		{name: "not JSON", registry: private, status: 200, body: "<html>", refusal: "200 "},
-		{name: "a code in the header", registry: private, status: 400, code: "ServerException:http://internal.amazon.com/", body: `{"__type": "Other"}`, refusal: "400 ServerException"},
-		{name: "a code in the body", registry: private, status: 400, body: `{"__type": "com.amazonaws.ecr#AccessDeniedException", "message": "no"}`, refusal: "400 AccessDeniedException"},
+		{
+			name: "a code in the header", registry: private, status: 400, code: "ServerException:http://internal.amazon.com/",
+			body: `{"__type": "Other"}`, refusal: "400 ServerException",
+		},
+		{
+			name: "a code in the body", registry: private, status: 400,
+			body:    `{"__type": "com.amazonaws.ecr#AccessDeniedException", "message": "no"}`,
+			refusal: "400 AccessDeniedException",
+		},
 		{name: "no code", registry: private, status: 403, body: `{}`, refusal: "403 "},
 		{name: "no answer of AWS's", registry: private, status: 403, body: "<html>", refusal: "403 "},
 	} {

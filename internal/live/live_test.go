@@ -55,7 +55,11 @@ func TestOperations(t *testing.T) {
 			want = append(want, name)
 		}
 		verb := strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz:")
-		if !slices.ContainsFunc([]string{"Get", "List", "GET", "LIST", "AssumeRole"}, func(read string) bool { return strings.HasPrefix(verb, read) }) && !strings.HasSuffix(name, ":getIamPolicy") {
+		if !slices.ContainsFunc([]string{"Get", "List", "GET", "LIST", "AssumeRole"}, func(read string) bool {
+			return strings.HasPrefix(
+				verb, read,
+			)
+		}) && !strings.HasSuffix(name, ":getIamPolicy") {
 			t.Errorf("%s may change something", name)
 		}
 	}

@@ -137,8 +137,11 @@ func (h host) snapshot() (snapshot, error) {
 
 // What the report of a failure says that a disk or a host has caused: before a request is sent, or after.
 var (
-	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|GUARD_FILE|GUARD_MAP|RECORD_FILE|guard: (/etc/bitbucket-oidc/)?(guard|access)\.yaml): `)
-	undone   = regexp.MustCompile(`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (guard: no answer|record: RECORD_FILE: )|^✖ (aws|gcp) default: .*: stopped$`)
+	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|GUARD_FILE|GUARD_MAP|RECORD_FILE|` +
+		`guard: (/etc/bitbucket-oidc/)?(guard|access)\.yaml): `)
+	undone = regexp.MustCompile(
+		`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (guard: no answer|record: RECORD_FILE: )|^✖ (aws|gcp) default: .*: stopped$`,
+	)
 )
 
 // checkTold fails unless the run failed by its disk or its host, and said so.

@@ -28,23 +28,12 @@ func (a *AWS) assumeRole(r *http.Request, body []byte, p *parameters) (any, *aws
 		return nil, failure
 	}
 	noteCaller(r, caller.Principal())
-
-	arn := p.required("RoleArn", limitRoleARN)
-	name := p.required("RoleSessionName", limitSessionName)
-	asked := p.duration()
-	policies := p.sessionPolicies()
+	want := p.assumption()
 	externalID := p.optional("ExternalId", limitExternalID)
 	source := p.optional("SourceIdentity", limitSourceIdentity)
 	tags := p.tags()
 	transitive := p.transitiveTagKeys()
-	if failure := p.failure(); failure != nil {
-		return nil, failure
-	}
-	target, ok := parseRoleARN(arn)
-	if !ok {
-		return nil, invalid("%s is invalid", arn)
-	}
-	if failure := policies.failure(target.account); failure != nil {
+	if _, failure := p.target(want); failure != nil {
 		return nil, failure
 	}
 	inherited, failure := caller.inherit(tags, transitive)
@@ -54,9 +43,7 @@ func (a *AWS) assumeRole(r *http.Request, body []byte, p *parameters) (any, *aws
 	if source == "" {
 		source = caller.SourceID
 	}
-
-	// Every permission that the request needs must come from a statement that admits the caller.
-	role, _ := a.role(arn)
+	role, _ := a.role(want.arn)
 	need := []string{actionAssumeRole}
 	if len(tags) > 0 || len(inherited) > 0 {
 		need = append(need, actionTagSession)
@@ -64,32 +51,25 @@ func (a *AWS) assumeRole(r *http.Request, body []byte, p *parameters) (any, *aws
 	if source != "" {
 		need = append(need, actionSetSource)
 	}
-	for _, action := range need {
-		if !slices.ContainsFunc(role.Trust, func(t Trust) bool { return t.admitsRole(action, caller.Role, externalID) }) {
-			return nil, &awsError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
-				"User: %s is not authorized to perform: %s on resource: %s", caller.Principal(), action, arn)}
-		}
+	if failure := mayAssume(role, want.arn, caller, externalID, source, need); failure != nil {
+		return nil, failure
 	}
-	if caller.SourceID != "" && source != caller.SourceID { // set once, it stays for the whole chain
-		return nil, &awsError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
-			"User: %s is not authorized to perform: %s on resource: %s", caller.Principal(), actionSetSource, arn)}
-	}
-	if asked > chainedSession {
+	if want.duration > chainedSession {
 		return nil, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	}
-	if asked > role.MaxSession {
+	if want.duration > role.MaxSession {
 		return nil, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	maps.Copy(tags, inherited)
-	packed, failure := a.pack(policies, tags)
+	packed, failure := a.pack(want.policies, tags)
 	if failure != nil {
 		return nil, failure
 	}
 
 	session := a.start(Session{
-		Role: arn, Name: name, Policy: policies.inline, PolicyARNs: policies.arns, Tags: tags, SourceID: source,
+		Role: want.arn, Name: want.name, Policy: want.policies.inline, PolicyARNs: want.policies.arns, Tags: tags, SourceID: source,
 		Transitive: append(slices.Clone(caller.Transitive), transitive...),
-	}, asked)
+	}, want.duration)
 
 	type result struct {
 		AssumedRoleUser  userXML
@@ -110,6 +90,24 @@ func (a *AWS) assumeRole(r *http.Request, body []byte, p *parameters) (any, *aws
 		},
 		Metadata: metadataXML{newRequestID()},
 	}, nil
+}
+
+// mayAssume holds the caller to the role's trust policy: every permission that the request needs must come from a statement that admits the
+// caller, and a source identity that was set once stays for the whole chain.
+func mayAssume(role Role, arn string, caller *Session, externalID, source string, need []string) *awsError {
+	refuse := func(action string) *awsError {
+		return &awsError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
+			"User: %s is not authorized to perform: %s on resource: %s", caller.Principal(), action, arn)}
+	}
+	for _, action := range need {
+		if !slices.ContainsFunc(role.Trust, func(t Trust) bool { return t.admitsRole(action, caller.Role, externalID) }) {
+			return refuse(action)
+		}
+	}
+	if caller.SourceID != "" && source != caller.SourceID {
+		return refuse(actionSetSource)
+	}
+	return nil
 }
 
 // admitsRole is the trust statement's verdict on a caller that is a role.

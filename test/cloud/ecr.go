@@ -45,16 +45,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 	caller, failure := a.authenticate(r, body, service)
 	if failure != nil {
-		code := failure.code
-		switch code { // JSON services name the same faults otherwise
-		case "InvalidClientTokenId":
-			code = "UnrecognizedClientException"
-		case "SignatureDoesNotMatch":
-			code = "InvalidSignatureException"
-		case "ExpiredToken":
-			code = "ExpiredTokenException"
-		}
-		writeECRError(w, http.StatusBadRequest, code, failure.message)
+		writeECRError(w, http.StatusBadRequest, jsonCode(failure.code), failure.message)
 		return
 	}
 	noteCaller(r, caller.Principal())
@@ -78,28 +69,7 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 		writeECRError(w, http.StatusBadRequest, "InvalidParameterException", "")
 		return
 	}
-	suffix := "amazonaws.com"
-	if role.partition == "aws-cn" {
-		suffix = "amazonaws.com.cn"
-	}
-	expires := a.now().Add(ecrLifetime) // whenever the caller's session ends
-	type authorization struct {
-		Token     string  `json:"authorizationToken"`
-		ExpiresAt float64 `json:"expiresAt"`
-		Endpoint  string  `json:"proxyEndpoint,omitempty"`
-	}
-	var list []authorization
-	for _, account := range request.RegistryIDs {
-		password := randomBase64(900)
-		token := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
-		a.secrets = append(a.secrets, Secret{ECRPassword, password}, Secret{ECRPassword, token})
-		a.logins[password] = RegistryLogin{caller.Principal(), signature.region}
-		list = append(list, authorization{
-			Token:     token,
-			ExpiresAt: float64(expires.UnixMilli()) / 1000,
-			Endpoint:  "https://" + account + ".dkr.ecr." + signature.region + "." + suffix,
-		})
-	}
+	list := a.authorize(caller, role, signature.region, request.RegistryIDs)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", newRequestID())
 	if public { // one object without an address [Amazon ECR Public API Reference, AuthorizationData]
@@ -109,6 +79,48 @@ func (a *AWS) serveECR(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"authorizationData": list}) // a client that left is the client's business
+}
+
+// authorization is Docker's login for one registry.
+type authorization struct {
+	Token     string  `json:"authorizationToken"`
+	ExpiresAt float64 `json:"expiresAt"`
+	Endpoint  string  `json:"proxyEndpoint,omitempty"`
+}
+
+// authorize makes a login for each account's registry. It lasts as long as ECR's do, whenever the caller's session ends.
+func (a *AWS) authorize(caller *Session, role roleARN, region string, accounts []string) []authorization {
+	suffix := "amazonaws.com"
+	if role.partition == "aws-cn" {
+		suffix = "amazonaws.com.cn"
+	}
+	expires := a.now().Add(ecrLifetime)
+	var list []authorization
+	for _, account := range accounts {
+		password := randomBase64(900)
+		token := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
+		a.secrets = append(a.secrets, Secret{ECRPassword, password}, Secret{ECRPassword, token})
+		a.logins[password] = RegistryLogin{caller.Principal(), region}
+		list = append(list, authorization{
+			Token:     token,
+			ExpiresAt: float64(expires.UnixMilli()) / 1000,
+			Endpoint:  "https://" + account + ".dkr.ecr." + region + "." + suffix,
+		})
+	}
+	return list
+}
+
+// jsonCode is what a service that speaks JSON calls a fault of a signature.
+func jsonCode(code string) string {
+	switch code {
+	case "InvalidClientTokenId":
+		return "UnrecognizedClientException"
+	case "SignatureDoesNotMatch":
+		return "InvalidSignatureException"
+	case "ExpiredToken":
+		return "ExpiredTokenException"
+	}
+	return code
 }
 
 func writeECRError(w http.ResponseWriter, status int, code, message string) {

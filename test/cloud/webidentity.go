@@ -50,40 +50,30 @@ func (a *AWS) assumeRoleWithWebIdentity(r *http.Request, p *parameters) (any, *a
 	if r.Header.Get("Authorization") != "" || r.Header.Get("X-Amz-Security-Token") != "" {
 		return nil, &awsError{http.StatusForbidden, "AccessDenied", "AssumeRoleWithWebIdentity takes no credentials."}
 	}
-	arn := p.required("RoleArn", limitRoleARN)
-	name := p.required("RoleSessionName", limitSessionName)
+	want := p.assumption()
 	token := p.required("WebIdentityToken", limitToken)
-	asked := p.duration()
-	policies := p.sessionPolicies()
-	if failure := p.failure(); failure != nil {
+	target, failure := p.target(want)
+	if failure != nil {
 		return nil, failure
 	}
-	target, ok := parseRoleARN(arn)
-	if !ok {
-		return nil, invalid("%s is invalid", arn)
-	}
-	if failure := policies.failure(target.account); failure != nil {
-		return nil, failure
-	}
-
 	identity, failure := a.identify(token, target.account)
 	if failure != nil {
 		return nil, failure
 	}
-	role, ok := a.role(arn)
+	role, ok := a.role(want.arn)
 	if !ok || !slices.ContainsFunc(role.Trust, func(t Trust) bool { return t.admits(identity) }) {
 		return nil, &awsError{http.StatusForbidden, "AccessDenied", "Not authorized to perform " + actionWebIdentity}
 	}
-	if asked > role.MaxSession {
+	if want.duration > role.MaxSession {
 		return nil, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
-	packed := 100 * policies.size() / a.packedLimit()
+	packed := 100 * want.policies.size() / a.packedLimit()
 	if packed > 100 {
 		return nil, &awsError{http.StatusBadRequest, "PackedPolicyTooLarge",
 			fmt.Sprintf("Packed policy consumes %d%% of allotted space, please use smaller policy.", packed)}
 	}
 
-	session := a.start(Session{Role: arn, Name: name, Policy: policies.inline, PolicyARNs: policies.arns}, asked)
+	session := a.start(Session{Role: want.arn, Name: want.name, Policy: want.policies.inline, PolicyARNs: want.policies.arns}, want.duration)
 	noteCaller(r, session.Principal())
 
 	type result struct {
@@ -109,6 +99,32 @@ func (a *AWS) assumeRoleWithWebIdentity(r *http.Request, p *parameters) (any, *a
 		},
 		Metadata: metadataXML{newRequestID()},
 	}, nil
+}
+
+// An assumption is what both actions ask for.
+type assumption struct {
+	arn, name string
+	duration  time.Duration
+	policies  sessionPolicies
+}
+
+func (p *parameters) assumption() assumption {
+	return assumption{
+		arn: p.required("RoleArn", limitRoleARN), name: p.required("RoleSessionName", limitSessionName),
+		duration: p.duration(), policies: p.sessionPolicies(),
+	}
+}
+
+// target is the role that is asked for, once every parameter has been read and none is wrong.
+func (p *parameters) target(want assumption) (roleARN, *awsError) {
+	if failure := p.failure(); failure != nil {
+		return roleARN{}, failure
+	}
+	target, ok := parseRoleARN(want.arn)
+	if !ok {
+		return roleARN{}, invalid("%s is invalid", want.arn)
+	}
+	return target, want.policies.failure(target.account)
 }
 
 // identify is what STS checks of a token before it looks at any role.

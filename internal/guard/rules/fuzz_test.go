@@ -10,7 +10,10 @@ import (
 // A file that is read is judged without a crash, in bounded time, and says of each rule what became of it.
 func FuzzRead(f *testing.F) {
 	f.Add("version: 1\nrules: [{name: a, message: m, require: \"claims.branchName == 'main'\"}]\n")
-	f.Add("version: 1\nconstants: {a: [1]}\nvariables: [{name: v, expression: \"size(constants.a)\"}]\nrules: [{name: a, message: m, when: \"v > 0\", require: \"request.chain.all(r, r != '')\"}]\n")
+	f.Add(
+		"version: 1\nconstants: {a: [1]}\nvariables: [{name: v, expression: \"size(constants.a)\"}]\nrules: [{name: a, " +
+			"message: m, when: \"v > 0\", require: \"request.chain.all(r, r != '')\"}]\n",
+	)
 	f.Add("version: 1\nrules: [{name: a, message: m, require: \"now.getHours('Asia/Kolkata') > 8\", until: 2027-01-01}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		file, err := Read("guard.yaml", []byte(text))

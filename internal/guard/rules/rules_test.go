@@ -52,7 +52,13 @@ func TestSamples(t *testing.T) {
 
 func rule(t *testing.T, text string) Rule {
 	t.Helper()
-	f, err := Read("guard.yaml", []byte("version: 1\nvariables: [{name: review, expression: \"env.pullRequest != ''\"}]\nrules: [{name: r, message: m, "+text+"}]\n"))
+	f, err := Read(
+		"guard.yaml",
+		[]byte(
+			"version: 1\nvariables: [{name: review, expression: \"env.pullRequest != ''\"}]\nrules: [{name: r, message: m, "+
+				text+"}]\n",
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +107,13 @@ func TestBounds(t *testing.T) {
 		t.Error("a file that is too large was read")
 	}
 	// What takes long ends, and refuses.
-	f, err := Read("guard.yaml", []byte("version: 1\nrules: [{name: r, message: m, require: \"request.scopes.all(a, request.scopes.all(b, request.scopes.all(c, a + b + c != '')))\"}]\n"))
+	f, err := Read(
+		"guard.yaml",
+		[]byte(
+			"version: 1\nrules: [{name: r, message: m, require: \"request.scopes.all(a, request.scopes.all(b, "+
+				"request.scopes.all(c, a + b + c != '')))\"}]\n",
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

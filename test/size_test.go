@@ -1,0 +1,84 @@
+package test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// What a reader takes in at once. Tables of tests are long by nature: their rows are what must fit.
+const (
+	longestFile     = 400 // lines of a file of the program, or of what stands in for a cloud
+	longestFunction = 70  // lines of a function in such a file
+	widestRow       = 160 // characters of a line of a test
+)
+
+// tooLong are files that may be longer, and why.
+func tooLong() map[string]string {
+	return map[string]string{
+		"../internal/audit/signin.go": "its patterns are about to change their type: it is cut in two when they have",
+	}
+}
+
+// TestNothingIsTooLong holds the code to these sizes.
+func TestNothingIsTooLong(t *testing.T) {
+	for _, root := range []string{"../pipe", "../internal", "."} {
+		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(file) != ".go" {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			if root == "." || strings.HasSuffix(file, "_test.go") {
+				narrow(t, file, string(text))
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				short(t, file, string(text))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func narrow(t *testing.T, file, text string) {
+	t.Helper()
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > widestRow {
+			t.Errorf("%s:%d: %d characters, more than %d: name the columns of a table and break its rows", file, number, n, widestRow)
+		}
+	}
+}
+
+func short(t *testing.T, file, text string) {
+	t.Helper()
+	if n := strings.Count(text, "\n"); n > longestFile && tooLong()[file] == "" {
+		t.Errorf("%s: %d lines, more than %d: give each of its subjects a file", file, n, longestFile)
+	}
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; n > longestFunction {
+			t.Errorf("%s: %s has %d lines, more than %d", file, f.Name.Name, n, longestFunction)
+		}
+	}
+}
