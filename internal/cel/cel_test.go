@@ -165,7 +165,9 @@ func TestCELLooksInside(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.source, err)
 		}
-		got := expression.LooksInside(func(field string) bool { return field != "assertion.branchName" })
+		got := expression.LooksInside(func(field string) bool {
+			return field == "assertion.repositoryUuid" || field == "assertion.sub" || field == "attribute.repository"
+		})
 		if got != c.function {
 			t.Errorf("%s looks inside with %q, want %q", c.source, got, c.function)
 		}
@@ -185,6 +187,7 @@ func TestCELJoins(t *testing.T) {
 		"[assertion.repositoryUuid + assertion.branchName, 'x']":    true,
 		"has(assertion.x) ? assertion.branchName : 'none'":          true,
 		"has(assertion.branchName) ? assertion.branchName : 'none'": false,
+		"[has(assertion.branchName)]":                               false,
 		"assertion.branchName == 'x' ? 'a' : 'b'":                   false,
 		"assertion.branchName.split('/')[0] + 'x'":                  false,
 		"['x'].map(x, x + assertion.branchName)[0]":                 false,

@@ -123,11 +123,12 @@ func fromParts(_ context.Context, a *cli.Arguments, now time.Time) (bitbucket.Id
 		}
 	}
 	const where = "Repository settings → Pipelines → OpenID Connect shows the UUIDs"
-	switch {
-	case len(missing) == 1:
+	switch last := len(missing) - 1; {
+	case last == 0:
 		return bitbucket.Identity{}, hint.New("incomplete identity: "+missing[0]+" is missing", where)
-	case len(missing) > 1:
-		return bitbucket.Identity{}, hint.New("incomplete identity: "+strings.Join(missing, " and ")+" are missing", where)
+	case last > 0:
+		all := strings.Join(missing[:last], ", ") + " and " + missing[last]
+		return bitbucket.Identity{}, hint.New("incomplete identity: "+all+" are missing", where)
 	case a.Err() != nil: // a value that is wrong is a problem already, and would be a second one as a claim
 		return bitbucket.Identity{}, nil
 	}

@@ -98,9 +98,10 @@ func (p *providerJudgement) evaluate(a attribute, assertion map[string]any) attr
 // hole is a private character, which stands for the name of a branch that is not known.
 const hole = "\uE000"
 
-// shapes are the values of an attribute that joins the name of the branch with texts that are known.
+// shapes are the values of an attribute that joins the name of the branch with texts that are known. A token without a branch has no value
+// of such a shape, and the attribute has no other values.
 func (p *providerJudgement) shapes(a attribute, assertion map[string]any) []string {
-	if !p.chosen || !a.compiled.Joins("assertion.branchName") {
+	if !p.unknownField("assertion.branchName") || !a.compiled.Joins("assertion.branchName") {
 		return nil
 	}
 	assertion = maps.Clone(assertion)

@@ -399,3 +399,28 @@ func TestGCPReach(t *testing.T) {
 		}
 	}
 }
+
+// Where only a part of an attribute is known, a member that fits that part is undecided, and one that does not is not the identity.
+func TestGCPUnknownBranch(t *testing.T) {
+	id, err := bitbucket.Parts{
+		Workspace: "acme", WorkspaceUUID: strings.TrimPrefix(trusttest.Workspace, bitbucket.WorkspaceARI), RepositoryUUID: trusttest.Repository,
+		SomeEnvironment: true, SomeBranch: true, Now: trusttest.Options().Now,
+	}.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, joins, member string
+		want                trust.Verdict
+	}{
+		{"a branch of the repository", "assertion.repositoryUuid", trusttest.Repository, trust.Undecided},
+		{"a branch of another repository", "assertion.repositoryUuid", trusttest.Other, trust.Deny},
+		{"a branch and an environment", "assertion.deploymentEnvironmentUuid", trusttest.Environment, trust.Undecided},
+	} {
+		changes := merged(mappingOf("attribute.ref", c.joins+" + ':' + assertion.branchName"), noCondition)
+		_, policy := pairOf(t, providerWith(t, changes), policyWith(trusttest.Set("attribute.ref/"+c.member+":main")))
+		if got := policy.Judge(id, trusttest.Options()); got.Verdict != c.want {
+			t.Errorf("%s: %s (%s), want %s", c.name, got.Verdict, got.Reason, c.want)
+		}
+	}
+}
