@@ -71,6 +71,10 @@ func earlier(out *os.Root, foreign fs.FileMode, mine func(fs.FileInfo) bool) (pa
 	case mine != nil && !mine(info):
 		return past{generation: generation}, nil // nothing in it is believed
 	}
+	// A state that somebody else has brought is not believed in a folder of login's own either.
+	if info, err := out.Lstat(generation + "/" + stateFile); err == nil && mine != nil && !mine(info) {
+		return past{generation: generation}, nil
+	}
 	p, err := stateOf(out, generation)
 	if err != nil {
 		return refuse(generation, err)
