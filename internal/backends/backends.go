@@ -83,6 +83,7 @@ func Load(v *config.Vars, token oidc.Token) Set {
 			s.Names = append(s.Names, k.name)
 		}
 	}
+	v.Text("BITBUCKET_DEPLOYMENT_ENVIRONMENT") // says so if it was passed on and not replaced: rules and tags would take it for a name
 	v.Confined(s.Names)
 	v.Network()
 	if !g.Failed() && len(s.make) == 0 {

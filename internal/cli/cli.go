@@ -87,7 +87,11 @@ func (p Program) Main(ctx context.Context, s Start) int {
 		case asked.help:
 			return c.answer(usage(p.Name))
 		case !own:
-			vars.Boolean("DEBUG") // a program that takes over finds by itself what is wrong with the variables
+			// A program that takes over finds by itself what is wrong with the variables. It sees nothing of ARGUMENTS.
+			vars.Boolean("DEBUG")
+			if asked.unread {
+				return c.Fail(vars.Err(), Misused)
+			}
 			return c.Fail(errors.Join(p.handOver(asked), vars.Err()), Misused)
 		}
 		return p.run(ctx, c, command, asked.args, vars)
@@ -134,12 +138,17 @@ type choice struct {
 	version, help bool
 	name, from    string // of the command; where the name comes from, for messages
 	args          []string
+	unread        bool // something is wrong with ARGUMENTS
 }
 
 // choose takes the command from the command line, or else from the variables.
 func choose(args []string, vars *config.Vars) choice {
 	if len(args) == 0 {
-		return choice{name: vars.Text("COMMAND"), from: " in COMMAND", args: vars.List("ARGUMENTS")}
+		chosen := choice{name: vars.Text("COMMAND"), from: " in COMMAND"}
+		list := vars.Group()
+		chosen.args = list.List("ARGUMENTS")
+		chosen.unread = list.Failed()
+		return chosen
 	}
 	switch first := args[0]; {
 	case first == "--version":
