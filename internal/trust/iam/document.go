@@ -106,7 +106,8 @@ func (d file) rolePolicy(n *document.Node) (policy, error) {
 		return policy{}, errors.New("AssumeRolePolicyDocument is neither an object nor a string")
 	}
 	text := strings.TrimSpace(n.Text)
-	if strings.HasPrefix(text, "%") {
+	encoded := strings.HasPrefix(text, "%")
+	if encoded {
 		decoded, err := url.PathUnescape(text)
 		if err != nil {
 			return policy{}, errors.New("AssumeRolePolicyDocument: not URL-encoded")
@@ -114,6 +115,10 @@ func (d file) rolePolicy(n *document.Node) (policy, error) {
 		text = decoded
 	}
 	root, err := document.Parse([]byte(text))
+	if err != nil && encoded { // spaces may be encoded as a form has them
+		text = strings.ReplaceAll(text, "+", " ")
+		root, err = document.Parse([]byte(text))
+	}
 	if err != nil {
 		return policy{}, fmt.Errorf("AssumeRolePolicyDocument: %w", err)
 	}

@@ -24,6 +24,7 @@ func TestAWSDocuments(t *testing.T) {
 		"get-role":                 `{"Role": ` + role(policy) + `}`,
 		"get-role with a string":   `{"Role": ` + role(quoted) + `}`,
 		"get-role, URL-encoded":    `{"Role": ` + role(`"`+encoded+`"`) + `}`,
+		"encoded as a form":        `{"Role": ` + role(`"`+url.QueryEscape(policy)+`"`) + `}`,
 		"list-roles":               `{"Roles": [` + role(policy) + `]}`,
 		"list-roles with a string": `{"Roles": [` + role(quoted) + `], "IsTruncated": false}`,
 		"a role alone":             role(policy),
