@@ -128,6 +128,8 @@ func TestAWSReach(t *testing.T) {
 		{"everyone", awsPolicy(forEveryone(awsTrust("Allow", `{}`))), perhaps(everybody)},
 		{"a Deny for everyone", awsPolicy(awsTrust("Allow", onSubject("StringLike", prod)), forEveryone(awsTrust("Deny", `{}`))),
 			[]string{"shop/production (perhaps)"}},
+		{"one key in two cases", with(both(`{"StringLike": {"@:sub": "`+reachShop+`:*", "@:SUB": "`+prod+`"}}`, onlyAudience)),
+			[]string{"shop/none (perhaps)", "shop/production", "shop/staging (perhaps)", "shop/any other environment (perhaps)"}},
 		{"what AWS would not store", strings.Replace(like(prod), `"Version"`, `"Statements": [], "Version"`, 1), nil},
 		{"an audience to ask for", with(awsConditions("StringLike", document.Compact(prod), "ForAnyValue:StringEquals", `"x"`)),
 			[]string{"shop/production (with more audiences)"}},

@@ -9,7 +9,7 @@ func admitsOthers() finding.Rule {
 	return finding.Rule{
 		Name: "aws-admits-others", Anyone: true, Severity: finding.Error,
 		Finds: "another repository's identity gets in, with a witness",
-		Why:   "The document lets this identity in and is judged for everybody else of the workspace too: other repositories, their deployments, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of one, which `check --claims` confirms.",
+		Why:   "The document lets this identity in. `check` also judges it for everybody else in the workspace: other repositories, their deployments, and steps that ask for more audiences. One of them gets in, or is not certainly refused. The finding has the claims of such an identity, and `check --claims` confirms it.",
 		Fix:   "Let the Allow itself name the repository: `{repository}:*` under StringLike on `:sub`.",
 	}
 }

@@ -10,7 +10,7 @@ func notJudged() finding.Rule {
 	return finding.Rule{
 		Name: "aws-not-judged", Severity: finding.Note,
 		Finds: "a statement for other principals",
-		Why:   "Accounts, services and other identity providers are not Bitbucket's identities. It is not judged whom they let in, so exit status 0 says nothing about them.",
+		Why:   "Accounts, services and other identity providers are not Bitbucket's identities. `check` does not judge whom such a statement lets in, so exit status 0 says nothing about it.",
 		Fix:   "Use a role for each kind of principal.",
 	}
 }

@@ -13,7 +13,7 @@ func principalWrong() finding.Rule {
 	return finding.Rule{
 		Name: "aws-principal", Severity: finding.Error,
 		Finds: "no Federated principal for the token's issuer, or an element that a trust policy cannot have",
-		Why:   "AWS compares the principal with the ARN of the provider that the token's issuer has in the role's own account. Wildcards, NotPrincipal and Resource are refused when the policy is stored.",
+		Why:   "AWS compares the principal with the ARN of the provider that the token's issuer has in the role's own account. AWS does not store a trust policy with wildcards in a principal, with NotPrincipal or with Resource.",
 		Fix:   "Write `arn:aws:iam::ACCOUNT_ID:oidc-provider/` and the issuer without `https://`, in the role's account.",
 	}
 }
