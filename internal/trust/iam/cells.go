@@ -90,7 +90,7 @@ func (a *policyReach) refused(r bitbucket.Repository) []trust.Cell {
 		if deployment && environment == "" {
 			environment = made[1]
 		}
-		id := a.u.Member(bitbucket.Member{Repository: r.UUID, Environment: environment, Step: made[2], Audience: a.audiences[0]})
+		id := a.u.Member(bitbucket.Member{Repository: r.UUID, Environment: environment, Step: made[2], Audience: a.readings[0].audience})
 		c.Reach.Refused, c.Usual.Refused = &id, &id
 		return c
 	}
@@ -104,10 +104,10 @@ func (a *policyReach) refused(r bitbucket.Repository) []trust.Cell {
 // decide decides one cell.
 func (a *policyReach) decide(repository, environment string, deployment bool) trust.Cell {
 	c := trust.NewCell(a.u, repository, environment, deployment)
-	c.Reach = a.extent(c, a.sieves, a.audiences)
+	c.Reach = a.extent(c, a.readings)
 	c.Usual = c.Reach
-	if !a.brief && a.usual < len(a.sieves) {
-		c.Usual = a.extent(c, a.sieves[:a.usual], a.audiences[:a.usual])
+	if !a.brief && a.usual < len(a.readings) {
+		c.Usual = a.extent(c, a.readings[:a.usual])
 	}
 	return c
 }

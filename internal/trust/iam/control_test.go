@@ -8,8 +8,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// underControls judges the right policy of a role together with resource control policies.
-func underControls(t *testing.T, arn string, controls ...string) trust.Result {
+// underControls judges a role together with resource control policies.
+func underControls(t *testing.T, arn, policy string, controls ...string) trust.Result {
 	t.Helper()
 	read := func(text string) *document.File {
 		f, err := document.Read("control.json", []byte(text))
@@ -18,7 +18,6 @@ func underControls(t *testing.T, arn string, controls ...string) trust.Result {
 		}
 		return f
 	}
-	policy := awsPolicy(awsTrust("Allow", goodConditions))
 	roles, ok, err := Read(read(`{"Role": {"Arn": "` + arn + `", "AssumeRolePolicyDocument": ` + policy + `}}`))
 	if !ok || err != nil {
 		t.Fatal(ok, err)
@@ -82,9 +81,38 @@ func TestAWSControlsLimitTheVerdict(t *testing.T) {
 			controls: []string{strings.Replace(control(web), "Deny", "Allow", 1)}, verdict: trust.Allow, reason: "lets this identity in",
 		},
 	} {
-		r := underControls(t, arn, test.controls...)
+		r := underControls(t, arn, awsPolicy(awsTrust("Allow", goodConditions)), test.controls...)
 		if r.Verdict != test.verdict || !strings.Contains(r.Reason, test.reason) {
 			t.Errorf("%s: %s: %s", test.name, r.Verdict, r.Reason)
+		}
+	}
+}
+
+// What only a resource control policy names is not granted: another repository that it leaves out of a Deny is an error, and not a note.
+func TestAWSControlsGrantNothing(t *testing.T) {
+	const arn = "arn:aws:iam::123456789012:role/deploy"
+	spare := func(values ...string) string {
+		return expandIssuer(`{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity",
+			"Resource": "*", "Condition": {"StringNotLike": {"@:sub": ` + document.Compact(values) + `}}}}`)
+	}
+	for _, test := range []struct {
+		name, policy string
+		spares       []string
+		want         string // the severities of what is found about other repositories, each with its rule
+	}{
+		{"only this repository", onlyAudience, []string{inRepository}, ""},
+		{"another one too", onlyAudience, []string{inRepository, awsOther + ":*"}, "error aws-admits-others"},
+		{"another one, which the role names", onSubject("StringLike", inRepository, awsOther+":*"), []string{inRepository, awsOther + ":*"}, "note aws-names-others"},
+		{"another one, which the role does not let in", goodConditions, []string{inRepository, awsOther + ":*"}, ""},
+	} {
+		got := ""
+		for _, f := range underControls(t, arn, awsPolicy(awsTrust("Allow", test.policy)), spare(test.spares...)).Findings {
+			if strings.HasSuffix(f.Rule, "-others") {
+				got += string(f.Severity) + " " + f.Rule
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
 }

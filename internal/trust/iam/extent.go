@@ -9,46 +9,20 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// extent decides how much of a cell gets in with any of the lists of audiences.
-func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]string) trust.Extent {
-	admit := func(met []uint64) trust.Truth {
-		best := trust.No
-		for _, s := range sieves {
-			best = max(best, admits(s, met))
-		}
-		return best
-	}
+// extent decides how much of a cell gets in with any of the readings.
+func (a *policyReach) extent(c trust.Cell, readings []reading) trust.Extent {
 	known := a.u.Known()
-	if e, ok := a.represented(c, admit, known, audiences, sieves); ok {
+	if e, ok := a.represented(c, known, readings); ok {
 		return e
 	}
 	except := slices.Clone(a.named)
 	for range searchRounds {
-		left := min(cellSteps, a.left)
-		before := left
-		w := &walker{ctx: a.ctx, form: a.form(c, except), atoms: a.atoms, admit: admit, memo: map[string]harvest{}, left: &left}
-		start := w.start()
-		got := w.walk(start, 0)
-		a.left -= before - max(left, 0)
-		if w.spent {
+		e, hit, ok := a.search(c, except, known, readings)
+		if !ok {
 			break
 		}
-		e := trust.Extent{Some: got.some, All: got.all && got.inside, Maybe: got.maybe, MaybeAll: got.maybeAll && got.inside, Share: got.share}
-		if !e.Some {
-			e.Share = got.maybeShare
-		}
-		if e.Maybe && !e.Some || !e.All && e.MaybeAll {
-			e.Why = a.why
-		}
-		w.left = new(int)
-		*w.left = cellSteps
-		var hit []string
-		e.Witness, hit = a.witness(w, start, c, known, sieves, audiences, func(h harvest) bool { return h.some || !got.some && h.maybe })
-		if len(hit) == 0 && !a.brief {
-			e.Refused, hit = a.witness(w, start, c, known, sieves[:1], audiences, func(h harvest) bool { return !h.maybeAll })
-		}
 		if len(hit) == 0 {
-			e.Pinned = a.pinned(c, admit)
+			e.Pinned = a.pinned(c, readings)
 			return e
 		}
 		except = append(except, hit...)
@@ -57,29 +31,60 @@ func (a *policyReach) extent(c trust.Cell, sieves [][]sieve, audiences [][]strin
 	return trust.Extent{Maybe: true, MaybeAll: true, Share: 1, Why: "more cases than are tried here"}
 }
 
+// search walks along the subjects of a cell, apart from UUIDs in except. hit are the known UUIDs of a witness, which have cells of their
+// own, so that the search has to leave them out. ok is false if there is more work than is done here.
+func (a *policyReach) search(c trust.Cell, except, known []string, readings []reading) (e trust.Extent, hit []string, ok bool) {
+	budget := min(cellSteps, a.left)
+	left := budget
+	admit := func(met []uint64) trust.Truth {
+		best, _ := most(readings, met)
+		return best
+	}
+	w := &walker{ctx: a.ctx, form: a.form(c, except), atoms: a.atoms, admit: admit, memo: map[string]harvest{}, left: &left}
+	start := w.start()
+	got := w.walk(start, 0)
+	a.left -= budget - max(left, 0)
+	if w.spent {
+		return e, nil, false
+	}
+	e = trust.Extent{Some: got.some, All: got.all && got.inside, Maybe: got.maybe, MaybeAll: got.maybeAll && got.inside, Share: got.share}
+	if !e.Some {
+		e.Share = got.maybeShare
+	}
+	if e.Maybe && !e.Some || !e.All && e.MaybeAll {
+		e.Why = a.why
+	}
+	left = cellSteps // to find witnesses, mostly in what the walk has decided
+	e.Witness, hit = a.witness(w, start, c, known, readings, func(h harvest) bool { return h.some || !got.some && h.maybe })
+	if len(hit) == 0 && !a.brief {
+		e.Refused, hit = a.witness(w, start, c, known, readings[:1], func(h harvest) bool { return !h.maybeAll })
+	}
+	return e, hit, true
+}
+
 // represented decides a cell by one of its subjects, where all of them are alike: values of whole UUIDs, colons and stars alone do not
 // distinguish between UUIDs that they do not name.
-func (a *policyReach) represented(c trust.Cell, admit func([]uint64) trust.Truth, known []string, audiences [][]string, sieves [][]sieve) (trust.Extent, bool) {
+func (a *policyReach) represented(c trust.Cell, known []string, readings []reading) (trust.Extent, bool) {
 	made := bitbucket.MadeUpUUIDs()
 	if !a.simple || slices.ContainsFunc(made[:], func(uuid string) bool { return slices.Contains(a.named, uuid) || slices.Contains(known, uuid) }) {
 		return trust.Extent{}, false
 	}
-	m := bitbucket.Member{Repository: cmp.Or(c.Repository, made[0]), Step: made[2], Audience: audiences[0]}
+	m := bitbucket.Member{Repository: cmp.Or(c.Repository, made[0]), Step: made[2], Audience: readings[0].audience}
 	subject := m.Repository + ":"
 	if c.Deployment {
 		m.Environment = cmp.Or(c.Environment, made[1])
 		subject += m.Environment + ":"
 	}
 	met := a.met(subject + m.Step)
-	got := admit(met)
-	e := trust.Extent{Some: got == trust.Yes, All: got == trust.Yes, Maybe: got != trust.No, MaybeAll: got != trust.No, Pinned: a.pinned(c, admit)}
+	got, by := most(readings, met)
+	e := trust.Extent{Some: got == trust.Yes, All: got == trust.Yes, Maybe: got != trust.No, MaybeAll: got != trust.No, Pinned: a.pinned(c, readings)}
 	switch {
 	case got == trust.No && a.brief:
 	case got == trust.No:
 		refused := a.u.Member(m)
 		e.Refused = &refused
 	default:
-		m.Audience = audiences[slices.IndexFunc(sieves, func(s []sieve) bool { return admits(s, met) == got })]
+		m.Audience = by.audience
 		witness := a.u.Member(m)
 		e.Witness, e.Share = &witness, 1
 	}
@@ -112,7 +117,7 @@ func whole(p pattern) bool {
 }
 
 // witness finds somebody of a cell. If the UUIDs of that somebody are known ones, which have other cells, it returns these instead.
-func (a *policyReach) witness(w *walker, start front, c trust.Cell, known []string, sieves [][]sieve, audiences [][]string, wanted func(harvest) bool) (*bitbucket.Identity, []string) {
+func (a *policyReach) witness(w *walker, start front, c trust.Cell, known []string, readings []reading, wanted func(harvest) bool) (*bitbucket.Identity, []string) {
 	subject, found := w.find(start, wanted)
 	if !found {
 		return nil, nil
@@ -129,18 +134,12 @@ func (a *policyReach) witness(w *walker, start front, c trust.Cell, known []stri
 	if len(hit) > 0 {
 		return nil, hit
 	}
-	met := a.met(subject)
-	best, list := trust.No, audiences[0]
-	for i, s := range sieves {
-		if got := admits(s, met); got > best {
-			best, list = got, audiences[i]
-		}
-	}
+	_, by := most(readings, a.met(subject))
 	environment := ""
 	if c.Deployment {
 		environment = parts[1]
 	}
-	id := a.u.Member(bitbucket.Member{Repository: parts[0], Environment: environment, Step: step, Audience: list})
+	id := a.u.Member(bitbucket.Member{Repository: parts[0], Environment: environment, Step: step, Audience: by.audience})
 	return &id, nil
 }
 
@@ -156,7 +155,7 @@ func (a *policyReach) met(subject string) []uint64 {
 }
 
 // pinned reports whether a step that the policy names may get in.
-func (a *policyReach) pinned(c trust.Cell, admit func([]uint64) trust.Truth) bool {
+func (a *policyReach) pinned(c trust.Cell, readings []reading) bool {
 	if c.Repository == "" || c.Deployment && c.Environment == "" {
 		return false
 	}
@@ -166,6 +165,10 @@ func (a *policyReach) pinned(c trust.Cell, admit func([]uint64) trust.Truth) boo
 	}
 	return slices.ContainsFunc(a.named, func(step string) bool {
 		named := slices.ContainsFunc(a.values, func(v string) bool { return strings.HasSuffix(v, step) || strings.HasSuffix(v, step+"*") })
-		return named && admit(a.met(stem+step)) != trust.No
+		if !named {
+			return false
+		}
+		admitted, _ := most(readings, a.met(stem+step))
+		return admitted != trust.No
 	})
 }

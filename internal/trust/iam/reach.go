@@ -69,31 +69,29 @@ func (r role) issuers(u bitbucket.Universe) []string {
 
 // A policyReach decides the cells of one policy and one workspace.
 type policyReach struct {
-	ctx       context.Context
-	u         bitbucket.Universe
-	atoms     []atom
-	index     map[string]int // of atoms
-	sieves    [][]sieve      // one list for each list of audiences
-	audiences [][]string
-	usual     int      // so many of the lists, the first ones, are of steps that ask for nothing more
-	why       string   // the first reason for which something is unknown
-	named     []string // UUIDs in the policy and in the resource control policies, in order
-	own       []string // UUIDs in the policy
-	values    []string // of conditions on the subject, in lower case
-	left      int      // steps of patterns that may still be made
-	simple    bool     // no value looks at parts of UUIDs, so one subject of a cell decides for all
-	brief     bool     // decide finds Reach only, and nobody who is refused
+	ctx      context.Context
+	u        bitbucket.Universe
+	atoms    []atom
+	index    map[string]int // of atoms
+	readings []reading      // the policy for each list of audiences that steps can have
+	usual    int            // so many of the readings, the first ones, are for steps that ask for nothing more
+	why      string         // the first reason for which something is unknown
+	named    []string       // UUIDs in the policy and in the resource control policies, in order
+	own      []string       // UUIDs in the policy
+	values   []string       // of conditions on the subject, in lower case
+	left     int            // steps of patterns that may still be made
+	simple   bool           // no value looks at parts of UUIDs, so one subject of a cell decides for all
+	brief    bool           // decide finds Reach only, and nobody who is refused
 }
 
 // newPolicyReach reads a policy for a workspace.
 func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *policyReach {
 	a := &policyReach{ctx: ctx, u: u, index: map[string]int{}, left: policySteps}
 	a.read(role)
-	a.lists(role)
-	for _, list := range a.audiences {
-		a.sieves = append(a.sieves, a.compile(role, list))
+	lists, usual := a.lists(role)
+	for i, list := range lists {
+		a.add(reading{list, a.compile(role, list)}, i < usual)
 	}
-	a.dedupe()
 	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) })
 	return a
 }
@@ -129,8 +127,8 @@ func (a *policyReach) read(role role) {
 	a.named = slices.Compact(a.named)
 }
 
-// lists are the lists of audiences that steps can have.
-func (a *policyReach) lists(role role) {
+// lists are the lists of audiences that steps can have. The first ones are of steps that ask for nothing more.
+func (a *policyReach) lists(role role) (all [][]string, usual int) {
 	var named []string
 	for _, s := range role.statements() {
 		for _, c := range s.conditions {
@@ -142,7 +140,7 @@ func (a *policyReach) lists(role role) {
 			}
 		}
 	}
-	a.audiences, a.usual = a.u.AudienceLists(distinct(named))
+	return a.u.AudienceLists(distinct(named))
 }
 
 // instance is an audience that a pattern matches.
@@ -150,29 +148,15 @@ func instance(value string) string {
 	return strings.NewReplacer("*", "x", "?", "x").Replace(value)
 }
 
-// dedupe drops lists of audiences for which the policy is the same as for an earlier list, and counts again how many lists are usual.
-func (a *policyReach) dedupe() {
-	same := func(x, y []sieve) bool {
-		return slices.EqualFunc(x, y, func(s, t sieve) bool {
-			return s.deny == t.deny && s.matches == t.matches && slices.EqualFunc(s.clauses, t.clauses, func(c, d clause) bool {
-				return c.holds == d.holds && c.decides == d.decides && c.negated == d.negated && c.twin == d.twin &&
-					slices.Equal(c.holding, d.holding) && slices.Equal(c.unsure, d.unsure)
-			})
-		})
+// add adds a reading, unless the policy is the same for an earlier list of audiences. The usual readings come first.
+func (a *policyReach) add(r reading, usual bool) {
+	if slices.ContainsFunc(a.readings, func(o reading) bool { return slices.EqualFunc(o.sieves, r.sieves, sieve.equal) }) {
+		return
 	}
-	var sieves [][]sieve
-	var lists [][]string
-	usual := 0
-	for i := range a.sieves {
-		if slices.ContainsFunc(sieves, func(s []sieve) bool { return same(s, a.sieves[i]) }) {
-			continue
-		}
-		sieves, lists = append(sieves, a.sieves[i]), append(lists, a.audiences[i])
-		if i < a.usual {
-			usual++
-		}
+	a.readings = append(a.readings, r)
+	if usual {
+		a.usual++
 	}
-	a.sieves, a.audiences, a.usual = sieves, lists, usual
 }
 
 // distinct keeps the first of equal values.

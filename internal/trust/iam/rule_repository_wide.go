@@ -105,11 +105,11 @@ func (j *roleJudgement) meansRepository(repository, environment string, whole bo
 
 // letsInAll reports whether the whole repository also gets in without asking for more audiences. With more audiences it does.
 func (a *policyReach) letsInAll(repository string) bool {
-	if a.usual == len(a.sieves) {
+	if a.usual == len(a.readings) {
 		return true
 	}
 	usual := *a
-	usual.sieves, usual.audiences = a.sieves[:a.usual], a.audiences[:a.usual]
+	usual.readings = a.readings[:a.usual]
 	return usual.decide(repository, "", false).Reach.All && usual.decide(repository, "", true).Reach.All
 }
 

@@ -67,10 +67,25 @@ func (s sieve) eval(met []uint64) trust.Truth {
 	return min(s.matches, slices.Min(each))
 }
 
-// admits reports whether a policy lets in a subject: a matching Deny outweighs a matching Allow.
-func admits(sieves []sieve, met []uint64) trust.Truth {
+func (s sieve) equal(t sieve) bool {
+	return s.deny == t.deny && s.matches == t.matches && slices.EqualFunc(s.clauses, t.clauses, clause.equal)
+}
+
+func (c clause) equal(d clause) bool {
+	return c.holds == d.holds && c.decides == d.decides && c.negated == d.negated && c.twin == d.twin &&
+		slices.Equal(c.holding, d.holding) && slices.Equal(c.unsure, d.unsure)
+}
+
+// A reading is a policy for steps with one list of audiences.
+type reading struct {
+	audience []string
+	sieves   []sieve
+}
+
+// admits reports whether the policy lets in a subject: a matching Deny outweighs a matching Allow.
+func (r reading) admits(met []uint64) trust.Truth {
 	allowed, denied := trust.No, trust.No
-	for _, s := range sieves {
+	for _, s := range r.sieves {
 		if s.deny {
 			denied = max(denied, s.eval(met))
 		} else {
@@ -78,4 +93,15 @@ func admits(sieves []sieve, met []uint64) trust.Truth {
 		}
 	}
 	return min(allowed, denied.Not())
+}
+
+// most is the most that one of the readings lets in of a subject, and the first reading that does. There is at least one reading.
+func most(readings []reading, met []uint64) (trust.Truth, reading) {
+	best, by := readings[0].admits(met), readings[0]
+	for _, r := range readings[1:] {
+		if got := r.admits(met); got > best {
+			best, by = got, r
+		}
+	}
+	return best, by
 }
