@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"io/fs"
+	"os"
 	"path"
 
 	"bitbucket-oidc/internal/nowait"
@@ -14,8 +15,8 @@ const (
 )
 
 // Elsewhere is the folders of the build directory, other than d, that hold what a login has written: those at the top, and those
-// directly below them, such as .git/bitbucket-oidc. Their paths begin at the build directory. It reads names only, and is for a
-// message: what it finds may be planted.
+// directly below them, such as .git/bitbucket-oidc. Their paths begin at the build directory. It is for a message: what it finds may be
+// planted.
 func (d *Dir) Elsewhere() []string {
 	root, err := nowait.Folder(d.clone)
 	if err != nil {
@@ -33,8 +34,7 @@ func (d *Dir) Elsewhere() []string {
 			}
 			looked++
 			name := path.Join(dir, e.Name())
-			generation, err := root.Readlink(name + "/" + current)
-			if err == nil && isGeneration(generation) && name != d.relative && len(found) < maxFound {
+			if name != d.relative && len(found) < maxFound && signedIn(root, name) {
 				found = append(found, name)
 			}
 			folders = append(folders, name)
@@ -45,4 +45,19 @@ func (d *Dir) Elsewhere() []string {
 		look(folder)
 	}
 	return found
+}
+
+// signedIn reports whether a folder holds credentials of a login. A logout leaves what is foreign with a state that has none.
+func signedIn(root *os.Root, folder string) bool {
+	generation, err := root.Readlink(folder + "/" + current)
+	if err != nil || !isGeneration(generation) {
+		return false
+	}
+	out, err := nowait.FolderIn(root, folder)
+	if err != nil {
+		return true
+	}
+	defer out.Close()
+	past, err := stateOf(out, generation)
+	return err != nil || len(past.Backends) > 0
 }
