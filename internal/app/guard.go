@@ -109,7 +109,7 @@ func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, go
 		err = errors.Join(refusals(short), g.judgeAnswers(ctx, c, recs, targets, got.outcomes))
 	}
 	recs.judgedHere(verdicts)
-	recs.Exchanged(got.outcomes)
+	recs.Exchanged(got.outcomes, err != nil)
 	if err != nil {
 		recs.Denied(targets)
 	}

@@ -90,7 +90,7 @@ func trade(
 		for _, t := range targets {
 			refused = append(refused, federation.Outcome{Target: t, Err: err, Code: "token-expired"})
 		}
-		recs.Exchanged(refused)
+		recs.Exchanged(refused, true)
 		return nil, err
 	}
 	if err := rails.before(ctx, c, recs, targets); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	fast "github.com/segmentio/encoding/json"
 
@@ -34,6 +35,7 @@ type line struct {
 		Sequence    int    `json:"sequence"`
 		Tenant      string `json:"tenant_uid"`
 		Product     struct {
+			UID     string `json:"uid"`
 			Version string `json:"version"`
 			Feature struct {
 				Name string `json:"name"`
@@ -96,7 +98,8 @@ func (l *line) parse(data []byte) bool {
 	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > mostOpen {
 		read = func() error { return json.Unmarshal(data, l) } // which bounds how deep values lie in one another
 	}
-	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0
+	ours := func(product string) bool { return product == "" || product == "bitbucket-oidc" } // others write the class too
+	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0 && ours(l.Metadata.Product.UID)
 }
 
 // columns are those of population.csv, samples.csv and, after the exception, exceptions.csv.
@@ -107,7 +110,7 @@ func columns() []string {
 		"triggerer_uuid", "pipeline_uuid", "step_uuid", "command", "sequence", "issuer", "subject", "audience", "token_sha256",
 		"became_uid", "became_name", "account", "provider", "region", "chain", "session", "credential_id", "expires",
 		"requested_seconds", "granted_seconds", "operation", "request_id",
-		"policy", "policy_digest", "policy_commit", "policy_applied", "guardrails_failed", "version",
+		"policy", "policy_digest", "policy_commit", "policy_applied", "guardrails_failed", "version", "login_refused",
 	}
 }
 
@@ -141,7 +144,8 @@ func (l *line) row(cells []string) []string {
 		strconv.Itoa(l.Metadata.Sequence), l.Actor.IDP.Issuer, l.Actor.User.UID, u["token.audience"], u["token.sha256"],
 		l.User.UID, l.User.Name, l.User.Account.UID, l.Cloud.Provider, l.Cloud.Region, u["aws.chain"], l.Session.UID, l.Session.Credential,
 		stamp(l.Session.Expires), u["requested.duration"], granted, l.API.Operation, l.API.Request.UID,
-		policy[0], policy[1], policy[2], policy[3], strings.Join(l.failed(), " "), l.Metadata.Product.Version)
+		policy[0], policy[1], policy[2], policy[3], strings.Join(l.failed(), " "), l.Metadata.Product.Version,
+		u["login.refused"])
 }
 
 // failed are the guardrails that were broken.
@@ -166,7 +170,7 @@ func (l *line) odd() exception {
 	case l.StatusID != 1:
 		e |= refused
 	}
-	if granted && len(l.failed()) > 0 {
+	if granted && len(l.failed()) > 0 && l.Unmapped["login.refused"] != "true" {
 		e |= notEnforced
 	}
 	if granted && l.Policy != nil && !l.Policy.Applied {
@@ -206,7 +210,7 @@ func defused(cells []string) []string {
 
 func defuse(cell string) string {
 	cell = visible.Text(cell)
-	if first := strings.TrimLeft(cell, " "); first != "" && strings.Contains("=+-@", first[:1]) {
+	if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " ")); strings.ContainsRune("=+-@＝＋－＠", first) { // the wide ones run in Japan
 		return "'" + cell
 	}
 	return cell

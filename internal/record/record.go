@@ -91,8 +91,9 @@ func (j *Journal) Judged(g Guard) {
 
 // Exchanged records what became of each target: what was handed out, whether or not something refused the target afterwards, and
 // what was refused. A target that was not asked for leaves no record. Of a chain that came to its end there is one record; of one
-// that did not, there is one for each credential on the way, because it is valid.
-func (j *Journal) Exchanged(outcomes []federation.Outcome) {
+// that did not, there is one for each credential on the way, because it is valid. Where the login is refused in the end, what was
+// handed out says so.
+func (j *Journal) Exchanged(outcomes []federation.Outcome, refused bool) {
 	if j == nil {
 		return
 	}
@@ -100,7 +101,7 @@ func (j *Journal) Exchanged(outcomes []federation.Outcome) {
 	for _, o := range outcomes {
 		if o.Principal != "" {
 			recorded[key(o.Call)] = true
-			j.granted(o)
+			j.granted(o, refused)
 		}
 	}
 	for _, o := range outcomes {
@@ -112,7 +113,7 @@ func (j *Journal) Exchanged(outcomes []federation.Outcome) {
 				recorded[key(call)] = true
 				way := o
 				way.Call, way.Way = call, o.Way[:i]
-				j.granted(way)
+				j.granted(way, refused)
 			}
 		}
 		j.refused(o)
@@ -124,12 +125,15 @@ func key(c federation.Call) string {
 	return strings.Join([]string{c.Operation, c.RequestID, c.Principal, c.CredentialID.Reveal()}, "\n")
 }
 
-func (j *Journal) granted(o federation.Outcome) {
+func (j *Journal) granted(o federation.Outcome, refused bool) {
 	e := j.event(logon, o.Target, ended(o))
 	e.decide(allowed, "", "")
 	e.Metadata.EventCode = o.Target.Backend + ".login.granted"
 	e.Message = o.Target.Backend + " " + o.Target.Name + ": handed out " + o.Principal
 	e.IsNewLogon = true
+	if refused {
+		e.Unmapped["login.refused"] = "true"
+	}
 	e.took(o)
 	e.become(o)
 	e.called(o)

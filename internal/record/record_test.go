@@ -88,7 +88,7 @@ func sample(t *testing.T) []Event {
 			Target: target("audit", audit), Call: federation.Call{Operation: "AssumeRoleWithWebIdentity", RequestID: "2"},
 			Err: errors.New("aws audit: denied"), Status: 403, Code: "AccessDenied",
 		}),
-	})
+	}, false)
 	j.Denied([]federation.Target{target("default", deploy), target("audit", audit)})
 	j.LoggedOut([]Ending{
 		{Backend: "aws", Name: "default", Principal: session, Expires: began},
@@ -186,7 +186,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j := Begin(facts(t))
 			j.now = func() time.Time { return at }
-			j.Exchanged(test.outcomes)
+			j.Exchanged(test.outcomes, false)
 			var got []string
 			for i, e := range j.Events() {
 				uid := ""
@@ -268,7 +268,7 @@ func TestNoJournal(t *testing.T) {
 	said := Guard{Rules: []Verdict{{Backend: "aws", Name: "default", Outcome: "fail", Refuses: true}}}
 	if n := testing.AllocsPerRun(10, func() {
 		j.Judged(said)
-		j.Exchanged(outcomes)
+		j.Exchanged(outcomes, true)
 		j.Denied(targets)
 		j.LoggedOut([]Ending{{Backend: "aws"}})
 	}); n != 0 {

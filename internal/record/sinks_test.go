@@ -341,7 +341,7 @@ func BenchmarkFile(b *testing.B) {
 	sinks := Sinks{File: &File{BuildDir: b.TempDir(), Name: "records.jsonl"}, Timeout: time.Minute}
 	for b.Loop() {
 		j := Begin(Facts{Command: "login"})
-		j.Exchanged([]federation.Outcome{{Target: target("default", deploy), Call: call("1", session)}})
+		j.Exchanged([]federation.Outcome{{Target: target("default", deploy), Call: call("1", session)}}, false)
 		if err := sinks.Deliver(b.Context(), j, nil); err != nil {
 			b.Fatal(err)
 		}

@@ -98,11 +98,12 @@ func (c *compiler) expression(v strictyaml.Value) *expression {
 		return nil
 	}
 	e := &expression{source: strings.TrimSpace(source), tree: compiled.NativeRep()}
-	for _, name := range constantsOf(e.tree) {
-		if _, known := c.file.constants[name]; !known {
-			v.Problem("constants has no %s", name)
-			return nil
-		}
+	missing := slices.DeleteFunc(constantsOf(e.tree), func(name string) bool { _, known := c.file.constants[name]; return known })
+	for _, name := range missing {
+		v.Problem("constants has no %s", name)
+	}
+	if len(missing) > 0 {
+		return nil
 	}
 	program, err := c.env.Program(compiled, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(100))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -169,6 +170,9 @@ func (c *compiler) rule(v strictyaml.Value) {
 		Message: field("message").Required(v, "message").Text(), Fix: field("fix").Text(), Link: field("link").Text(),
 		Action: Action(oneOf(field("action"), string(Deny), string(Warn), string(Audit))), Until: field("until").Date(),
 		Line: v.Line(), Column: v.Column(),
+	}
+	if link, err := url.Parse(r.Link); r.Link != "" && (err != nil || link.Host == "" || link.Scheme != "https" && link.Scheme != "http") {
+		field("link").Problem("expected an address such as https://wiki.example.com/guardrails")
 	}
 	name := field("name").Required(v, "name")
 	r.Name = name.Text()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // rules name time zones, and the image has no files of them
@@ -135,13 +136,15 @@ func (f *File) values(e *expression, in guard.Input, known map[string]any) []str
 			all = append(all, name+" is "+short(value, 120))
 		}
 	}
-	walk(e.tree, func(path []string) {
-		if lazy, ok := known[path[0]].(func() any); ok {
-			if value, ok := lazy().(ref.Val); ok && !types.IsError(value) {
-				if text, err := json.Marshal(value.Value()); err == nil {
+	var visit func(path []string)
+	visit = func(path []string) {
+		if i := slices.IndexFunc(f.variables, func(v variable) bool { return v.name == path[0] }); i >= 0 && !seen[path[0]] {
+			if value, ok := valueOf(path[0], known); ok {
+				if text, err := json.Marshal(value); err == nil {
 					say(path[0], string(text))
 				}
 			}
+			walk(f.variables[i].tree, visit) // and what the variable read
 			return
 		}
 		if path[0] == "now" {
@@ -153,6 +156,19 @@ func (f *File) values(e *expression, in guard.Input, known map[string]any) []str
 				say(path[0]+"."+path[1], string(text))
 			}
 		}
-	})
+	}
+	walk(e.tree, visit)
 	return all
+}
+
+// valueOf is the value of a variable, if it has one. The language keeps it once it was read.
+func valueOf(name string, known map[string]any) (any, bool) {
+	value := known[name]
+	if lazy, ok := value.(func() any); ok {
+		value = lazy()
+	}
+	if value, ok := value.(ref.Val); ok && !types.IsError(value) {
+		return value.Value(), true
+	}
+	return nil, false
 }

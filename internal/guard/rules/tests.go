@@ -24,19 +24,22 @@ func (c *compiler) test(v strictyaml.Value) {
 	field := v.Fields("name", "given", "refuse", "warn")
 	t := Test{Name: field("name").Required(v, "name").Text(), Line: v.Line(), Column: v.Column()}
 	given := field("given").Required(v, "given")
-	t.Given = inputOf(given)
-	if given.Present() && t.Given.Now.IsZero() && slices.ContainsFunc(c.file.Rules, Rule.Timed) {
+	in, timed := inputOf(given)
+	t.Given = in
+	if given.Present() && !timed && slices.ContainsFunc(c.file.Rules, Rule.Timed) {
 		given.Problem("now is missing: a rule reads the clock, and the test would depend on the day")
 	}
 	t.Refuse, t.Warn = c.ruleNames(field("refuse")), c.ruleNames(field("warn"))
 	c.file.Tests = append(c.file.Tests, t)
 }
 
-// inputOf reads what a test gives. Each value is tried by itself, so that every mistake is reported, at its line.
-func inputOf(given strictyaml.Value) guard.Input {
+// inputOf reads what a test gives, and reports whether it gives a time. Each value is tried by itself, so that every mistake is reported,
+// at its line.
+func inputOf(given strictyaml.Value) (in guard.Input, timed bool) {
 	sections := []string{"claims", "request", "env", "pipeline", "credential"}
 	field := given.Fields(append([]string{"now"}, sections...)...)
-	if now := field("now"); now.Present() {
+	now := field("now")
+	if now.Present() {
 		try(now, "now", map[string]any{"now": now.Any()})
 	}
 	for _, section := range sections {
@@ -47,13 +50,12 @@ func inputOf(given strictyaml.Value) guard.Input {
 	data, err := json.Marshal(given.Any())
 	if err != nil {
 		given.Problem("expected what a rule sees")
-		return guard.Input{}
+		return guard.Input{}, now.Present()
 	}
-	in, err := guard.ParseInput(data)
-	if err != nil {
-		return guard.Input{} // reported above
+	if in, err = guard.ParseInput(data); err != nil {
+		return guard.Input{}, now.Present() // reported above
 	}
-	return in
+	return in, now.Present()
 }
 
 // try reports a value that is none of an input.
