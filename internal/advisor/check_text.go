@@ -105,7 +105,9 @@ func decided(res trust.Result, id bitbucket.Identity) (t report.Text) {
 	case found:
 		obstacle(&t, res.Verdict, step, condition)
 	case res.Verdict == trust.Deny && len(res.Findings) == 0:
-		t.Paste(2, "change to: "+strings.ReplaceAll(judge.Wanted(res.Kind, id), "\n", "\n  "))
+		if wanted := judge.Wanted(res, id); wanted != "" {
+			t.Paste(2, "change to: "+strings.ReplaceAll(wanted, "\n", "\n  "))
+		}
 	}
 	return t
 }

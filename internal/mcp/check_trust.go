@@ -180,7 +180,7 @@ func change(r trust.Result, id bitbucket.Identity) (condition, to string) {
 			to = c.Change
 		}
 	case r.Verdict == trust.Deny && len(r.Findings) == 0:
-		to = judge.Wanted(r.Kind, id)
+		to = judge.Wanted(r, id)
 	}
 	return short(condition, mostOfMessage), short(to, mostOfFix)
 }

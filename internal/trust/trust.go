@@ -79,6 +79,10 @@ type Result struct {
 	Steps    []Step            `json:"steps"`  // empty for kinds other than roles
 	Findings []finding.Finding `json:"findings"`
 
+	// Wanted is what the policy of a service account or the role of Vault must contain instead, if that is why the identity does not get in.
+	// Other kinds leave it empty.
+	Wanted string `json:"-"`
+
 	ARN string `json:"-"` // of a role, if the file says it: roles of several accounts can share a name
 }
 

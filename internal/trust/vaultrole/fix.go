@@ -31,6 +31,16 @@ func (v *judgement) bind(empty ...string) finding.Fix {
 	return v.write(change)
 }
 
+// explained are the members of the role that `explain` prints which decide who gets in.
+func (v *judgement) explained() any {
+	role := setup.VaultRoleFor(v.id.Claims)
+	return struct {
+		BoundAudiences  []string          `json:"bound_audiences"`
+		BoundClaimsType string            `json:"bound_claims_type,omitempty"`
+		BoundClaims     map[string]string `json:"bound_claims"`
+	}{role.BoundAudiences, role.BoundClaimsType, role.BoundClaims}
+}
+
 // write is the command that changes fields of the role. Vault keeps the fields that the command does not name, except two: it would set
 // role_type to oidc and bound_claims_type to string. Source: hashicorp/vault-plugin-auth-jwt, path_role.go, pathRoleCreateUpdate.
 func (v *judgement) write(change map[string]any) finding.Fix {

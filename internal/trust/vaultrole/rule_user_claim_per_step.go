@@ -25,19 +25,20 @@ func (v *judgement) user() {
 		v.Undecide("Undecided: the file does not contain user_claim, and Vault keeps no role without it.")
 		return
 	}
+	stable := map[string]any{"user_claim": setup.VaultRoleFor(v.id.Claims).UserClaim}
 	value, there := lookup(v.id.All, name, v.role.UserClaimPointer && strings.HasPrefix(name, "/"))
 	switch {
 	case !there && !v.id.Knows(strings.TrimPrefix(name, "/")):
 		v.Undecide(fmt.Sprintf("Undecided: the role's user_claim is %s, and it is not known here whether the token has that claim.", name))
 	case !there:
-		v.Deny(fmt.Sprintf("The role's user_claim is %s, which the token does not have.", name))
+		v.refuse(stable, "The role's user_claim is %s, which the token does not have.", name)
 	case !isText(value):
-		v.Deny(fmt.Sprintf("The role's user_claim is %s, which is not a text in this token.", name))
+		v.refuse(stable, "The role's user_claim is %s, which is not a text in this token.", name)
 	}
 	// pipelineUuid stays for one pipeline run, so that each run is a new entity as well.
 	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
 		v.Find(finding.Warning, "vault-user-claim-per-step", "user_claim",
 			"The user_claim "+name+" changes in every run, so each run is a new entity in Vault.",
-			v.write(map[string]any{"user_claim": setup.VaultRoleFor(v.id.Claims).UserClaim}))
+			v.write(stable))
 	}
 }

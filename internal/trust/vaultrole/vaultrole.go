@@ -78,7 +78,11 @@ func (r *Role) Judge(id bitbucket.Identity, _ trust.Options) trust.Result {
 	if result := v.Result(trust.VaultRole, "", ""); result.Verdict == trust.Allow {
 		v.others()
 	}
-	return r.Place(v.Result(trust.VaultRole, "", "The role lets this token in: audience and bound claims fit."))
+	result := v.Result(trust.VaultRole, "", "The role lets this token in: audience and bound claims fit.")
+	if v.wanted != nil {
+		result.Wanted = document.Indented(v.wanted)
+	}
+	return r.Place(result)
 }
 
 // A judgement is the judgement of a role for one identity.
@@ -87,6 +91,15 @@ type judgement struct {
 	trust.Ruling
 	id     bitbucket.Identity
 	chosen bool // what the author of a pipeline chooses is taken to be unknown: the branch
+	wanted any  // the members of the role that would end the first refusal; nil if no check refused
+}
+
+// refuse denies. wanted is what the role must have instead.
+func (v *judgement) refuse(wanted any, format string, args ...any) {
+	if v.wanted == nil {
+		v.wanted = wanted
+	}
+	v.Deny(fmt.Sprintf(format, args...))
 }
 
 // judge judges the role, in the order in which Vault looks at it: the first refusal is then the one that Vault's answer names.
@@ -107,7 +120,8 @@ func (r *Role) judge(id bitbucket.Identity, chosen bool) *judgement {
 
 func (v *judgement) kind() {
 	if v.role.RoleType != "" && v.role.RoleType != "jwt" {
-		v.Deny(fmt.Sprintf("The role's role_type is %q, which is for people with a browser: a token logs in with jwt.", v.role.RoleType))
+		v.refuse(map[string]any{"role_type": "jwt"},
+			"The role's role_type is %q, which is for people with a browser: a token logs in with jwt.", v.role.RoleType)
 	}
 }
 
@@ -122,7 +136,9 @@ func (v *judgement) addresses() {
 func (v *judgement) metadata() {
 	for _, name := range slices.Sorted(maps.Keys(v.role.ClaimMappings)) {
 		if value, there := v.claim(name); there && !isText(value) {
-			v.Deny(fmt.Sprintf("The role's claim_mappings has %s, which is not a text in this token.", name))
+			rest := maps.Clone(v.role.ClaimMappings)
+			delete(rest, name)
+			v.refuse(map[string]any{"claim_mappings": rest}, "The role's claim_mappings has %s, which is not a text in this token.", name)
 		}
 	}
 }
@@ -133,12 +149,13 @@ func (v *judgement) groups() {
 	if name == "" {
 		return
 	}
+	none := map[string]any{"groups_claim": ""}
 	groups, there := v.claim(name)
 	switch {
 	case !there:
-		v.Deny(fmt.Sprintf("The role's groups_claim is %s, which the token does not have.", name))
+		v.refuse(none, "The role's groups_claim is %s, which the token does not have.", name)
 	case len(texts(groups)) < len(items(groups)):
-		v.Deny(fmt.Sprintf("The role's groups_claim is %s, which is not a list of texts in this token.", name))
+		v.refuse(none, "The role's groups_claim is %s, which is not a list of texts in this token.", name)
 	}
 }
 
@@ -153,13 +170,13 @@ func (v *judgement) claims() {
 				v.Undecide(fmt.Sprintf("Undecided: the role binds the claim %s, and its value is not known here.", name))
 			}
 		case !there:
-			v.Deny(fmt.Sprintf("The role binds the claim %s, which the token does not have.", name))
+			v.refuse(v.explained(), "The role binds the claim %s, which the token does not have.", name)
 		case len(items(want)) == 0:
-			v.Deny(fmt.Sprintf("The role binds the claim %s to an empty list, which no value fits.", name))
+			v.refuse(v.explained(), "The role binds the claim %s to an empty list, which no value fits.", name)
 		case v.chosen && strings.TrimPrefix(name, "/") == "branchName":
 			v.Undecide("Undecided: the branch is not known.")
 		case !v.fits(want, has):
-			v.Deny(fmt.Sprintf("The role wants %s %s and the token has %s.", name, shown(want), shown(has)))
+			v.refuse(v.explained(), "The role wants %s %s and the token has %s.", name, shown(want), shown(has))
 		}
 		v.boundToStep(name, want)
 	}

@@ -123,7 +123,19 @@ func (p *Policy) Judge(id bitbucket.Identity, o trust.Options) trust.Result {
 	if r := j.Result(trust.GCPPolicy, "", ""); r.Verdict == trust.Allow {
 		j.others(o)
 	}
-	return p.Place(j.Result(trust.GCPPolicy, "", fmt.Sprintf("%s is this identity, and the provider accepts its token.", j.granted)))
+	r := j.Result(trust.GCPPolicy, "", fmt.Sprintf("%s is this identity, and the provider accepts its token.", j.granted))
+	if r.Verdict == trust.Deny && j.granted == "" {
+		r.Wanted = j.wanted()
+	}
+	return p.Place(r)
+}
+
+// wanted is the member that is missing, or the commands if the provider does not map an attribute for it.
+func (p *policyJudgement) wanted() string {
+	if member, mapped := p.through.repositoryMember(p.id.Claims); mapped {
+		return "the member " + member
+	}
+	return p.fix(member{})
 }
 
 // judgeAs judges the policy and its provider.
@@ -150,7 +162,7 @@ func (p *policyJudgement) decide() {
 	case verdict == trust.Deny:
 		p.Deny("The provider refuses the token: " + reason)
 	case p.granted == "" && p.unsure == "":
-		p.Deny("Not granted here, whatever the project, folder or organisation grants: no member with " +
+		p.Deny("This policy does not let the identity in, although the project, the folder or the organisation may: no member with " +
 			setup.WorkloadIdentityUser + " or " + setup.TokenCreator + " is this identity" + p.nearest + ".")
 	case verdict == trust.Undecided:
 		p.Undecide("The provider is undecided: " + reason)
