@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"bitbucket-oidc/internal/advisor"
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/drift"
@@ -62,7 +63,7 @@ func variableTable(all []config.Variable) string {
 
 // TestStaleVariables: each table below a marker has the group's variables.
 func TestStaleVariables(t *testing.T) {
-	for _, g := range backends.Variables() {
+	for _, g := range append(backends.Variables(), advisor.LiveVariables()) {
 		generated(t, "docs/variables.md", "<!-- variables of "+g.Name+": written by make docs -->", "<!-- end -->", variableTable(g.Variables))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// Expired is about an entry whose last day is over.
+// Expired is about an entry after its last day.
 func Expired() finding.Rule {
 	return finding.Rule{
 		Name: "accept-expired", Severity: finding.Warning,

@@ -18,7 +18,7 @@ type Provider struct {
 	OIDC               ProviderOIDC      `json:"oidc"`
 }
 
-// ProviderOIDC is whom a provider trusts.
+// ProviderOIDC is the issuer and the audiences that a provider trusts.
 type ProviderOIDC struct {
 	IssuerURI        string   `json:"issuerUri"`
 	AllowedAudiences []string `json:"allowedAudiences"`

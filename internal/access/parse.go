@@ -68,7 +68,7 @@ func (p *parser) slug(v strictyaml.Value) string {
 	return text
 }
 
-// uuid reads a UUID, with or without its braces. Each may stand in the file once: two names of one thing would hide one of the two.
+// uuid reads a UUID, with or without its braces. Each may occur in the file once: two names of one thing would hide one of the two.
 func (p *parser) uuid(v strictyaml.Value) string {
 	if !v.Present() {
 		return ""

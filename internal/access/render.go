@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/document"
 )
 
-// A Policy is the document that lets in exactly whom the map grants one target.
+// A Policy is the document that lets in exactly the steps to which the map grants one target.
 type Policy struct {
 	Target Target
 	Body   any // as the cloud stores it: marshals to JSON

@@ -19,7 +19,7 @@ const (
 	OktaConnection Kind = "okta-connection"
 )
 
-// A Target is what a step may become. Its form tells its kind.
+// A Target is what a step may become. Its form shows its kind.
 type Target struct {
 	Name string // as the file has it
 	Kind Kind

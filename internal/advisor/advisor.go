@@ -11,7 +11,7 @@ import (
 
 // Main runs the command that is asked for and returns the exit status.
 func Main(ctx context.Context, s cli.Start) int {
-	return cli.Program{Name: cli.Advisor, Commands: Commands(s.Version), Variables: append(config.General(), config.Standard(), liveVariables())}.Main(ctx, s)
+	return cli.Program{Name: cli.Advisor, Commands: Commands(s.Version), Variables: append(config.General(), config.Standard(), LiveVariables())}.Main(ctx, s)
 }
 
 // Commands are what bitbucket-oidc has. A new command is a file of this package and a line here, and a line in

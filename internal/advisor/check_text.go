@@ -112,7 +112,7 @@ func decided(res trust.Result, id bitbucket.Identity) (t report.Text) {
 	return t
 }
 
-// whose says for whom all this was judged.
+// whose says which identity was judged.
 func whose(id bitbucket.Identity, now time.Time) (t report.Text) {
 	t.Paste(2, "issuer    "+id.Claims.Issuer)
 	for _, a := range id.Claims.Audience {

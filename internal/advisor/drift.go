@@ -31,8 +31,8 @@ func driftOptions() []cli.Option {
 		{Name: "role-name", Value: "NAME", Pattern: `[\w+=,.@-]{1,64}`, Expected: "the name of a role, without its path", Usage: "with --live: the role to assume in each of --accounts"},
 		{Name: "accounts", Value: "FILE", File: true, Usage: "with --role-name: a file with one account number a line; default: read.aws of the map"},
 		{Name: "asset-scope", Value: "SCOPE", Pattern: `(organizations|folders)/\d+|projects/[a-z0-9:.-]+`, Expected: "organizations/NUMBER, folders/NUMBER or projects/PROJECT",
-			Usage: "with --live: search Cloud Asset Inventory there in place of each service account"},
-		{Name: "now", Value: "TIME", Usage: "the time at which grants are looked at; default: now"},
+			Usage: "with --live: search Cloud Asset Inventory there instead of each service account"},
+		{Name: "now", Value: "TIME", Usage: "the time to judge at, such as 2026-11-22T23:00:00Z; default: now"},
 	}, outputOptions()...)
 }
 
@@ -48,7 +48,7 @@ Flags:
 Exit status: 0 no difference of severity error; 1 otherwise; 2 the map or a file has a mistake or cannot be read, or the
 command line is wrong. (terraform plan -detailed-exitcode has 1 and 2 the other way round.) Only --live sends anything.
 
-` + cli.DescribeVariables([]config.Group{liveVariables()}) + "Each has what login left in OUTPUT_DIR for its default.\n"
+` + cli.DescribeVariables([]config.Group{LiveVariables()}) + "Each has what login left in OUTPUT_DIR for its default.\n"
 }
 
 func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {

@@ -19,9 +19,9 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-// liveVariables are what names the credentials that login left, where it is not in OUTPUT_DIR, and the services to ask. All but the
-// endpoints of Google are names that the clouds' own tools read.
-func liveVariables() config.Group {
+// LiveVariables name the credentials to read with, where they are not in OUTPUT_DIR, and the services to ask. The clouds' own tools
+// read the same names, except for the endpoints of Google.
+func LiveVariables() config.Group {
 	return config.Group{Name: "live", Title: "Live reading (--live)", Variables: []config.Variable{
 		{Name: "AWS_ACCESS_KEY_ID", Means: "With `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`: the keys to read AWS with."},
 		{Name: "AWS_SECRET_ACCESS_KEY", Secret: true, Means: "See `AWS_ACCESS_KEY_ID`."},
@@ -30,17 +30,17 @@ func liveVariables() config.Group {
 		{Name: "AWS_CONFIG_FILE", Means: "File with the settings of `AWS_PROFILE`."},
 		{Name: "AWS_PROFILE", Means: "Profile to read with."},
 		{Name: "AWS_REGION", Means: "Region, which decides the partition."},
-		{Name: "AWS_ENDPOINT_URL_IAM", Means: "Base URL of AWS IAM; wins over `AWS_ENDPOINT_URL`."},
-		{Name: "AWS_ENDPOINT_URL_STS", Means: "Base URL of AWS STS, for `--role-name`; wins over `AWS_ENDPOINT_URL`."},
+		{Name: "AWS_ENDPOINT_URL_IAM", Means: "Base URL of AWS IAM; it takes precedence over `AWS_ENDPOINT_URL`."},
+		{Name: "AWS_ENDPOINT_URL_STS", Means: "Base URL of AWS STS, for `--role-name`; it takes precedence over `AWS_ENDPOINT_URL`."},
 		{Name: "AWS_ENDPOINT_URL", Means: "Base URL of every AWS service."},
-		{Name: "AWS_CA_BUNDLE", Means: "PEM file of the certificate authorities to trust for AWS in place of the public ones."},
+		{Name: "AWS_CA_BUNDLE", Means: "PEM file of the certificate authorities to trust for AWS instead of the public ones."},
 		{Name: "GOOGLE_OAUTH_ACCESS_TOKEN", Secret: true, Means: "Access token to read Google Cloud with."},
 		{Name: "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", Means: "File with that access token."},
-		{Name: "GCP_IAM_ENDPOINT", Means: "Base URL in place of `https://iam.googleapis.com`."},
-		{Name: "GCP_CLOUDASSET_ENDPOINT", Means: "Base URL in place of `https://cloudasset.googleapis.com`."},
+		{Name: "GCP_IAM_ENDPOINT", Means: "Base URL to use instead of `https://iam.googleapis.com`."},
+		{Name: "GCP_CLOUDASSET_ENDPOINT", Means: "Base URL to use instead of `https://cloudasset.googleapis.com`."},
 		{Name: "VAULT_ADDR", Means: "Base URL of the one Vault that gets the token."},
 		{Name: "VAULT_TOKEN", Secret: true, Means: "Token to read Vault with."},
-		{Name: "VAULT_CACERT", Means: "PEM file of the certificate authorities to trust for Vault in place of the public ones."},
+		{Name: "VAULT_CACERT", Means: "PEM file of the certificate authorities to trust for Vault instead of the public ones."},
 	}}
 }
 
@@ -140,7 +140,7 @@ func (l left) aws(m *access.Map) live.AWS {
 
 var accountNumber = pattern.New(`^\d{12}$`)
 
-// accounts are those of a file: a number a line, with # before remarks.
+// accounts are the account numbers of a file: one a line, with # before remarks.
 func (l left) accounts(name string) []string {
 	data, err := cli.ReadFile(l.ctx, name)
 	if err != nil {

@@ -47,7 +47,7 @@ type Accepted struct {
 type Class struct {
 	Subject     string   `json:"subject"`
 	Environment *string  `json:"environment"`
-	Undecided   bool     `json:"-"` // whether it is open which subject the steps have
+	Undecided   bool     `json:"-"` // whether the subject of the steps is not known
 	Steps       []string `json:"steps"`
 	Asks        []Ask    `json:"asks"`
 }
@@ -266,7 +266,7 @@ func (r *run) result() Result {
 	return res
 }
 
-// classes are the identities that clouds can tell apart: each environment, all other steps, and those of which it is open.
+// classes are the identities that clouds can tell apart: each environment, all other steps, and the steps for which the subject is not known.
 func (r *run) classes() []Class {
 	all := []Class{}
 	index := map[string]int{}

@@ -11,7 +11,7 @@ func agentBesideToken() finding.Rule {
 	return finding.Rule{
 		Name: "agent-beside-token", Severity: finding.Warning,
 		Finds: "an AI agent on a step with a token",
-		Why:   "What the agent reads can tell it what to do, and the agent holds the token.",
+		Why:   "Text that the agent reads can tell the agent what to do, and the agent has the token.",
 		Fix:   "Run the agent on a step without `oidc`.",
 	}
 }

@@ -12,7 +12,7 @@ func audienceLimit() finding.Rule {
 		Name: "audience-limit", Severity: finding.Error,
 		Finds: "more than 10 audiences, one of more than 150 characters, or an empty one",
 		Why:   "Bitbucket refuses the file.",
-		Fix:   "Remove or shorten the audience. The provider at the service must expect the shorter one.",
+		Fix:   "Remove or shorten the audience. The service must expect the shorter audience.",
 	}
 }
 

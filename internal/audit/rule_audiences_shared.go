@@ -10,7 +10,7 @@ func audiencesShared() finding.Rule {
 	return finding.Rule{
 		Name: "audiences-shared", Severity: finding.Warning, Milder: finding.Note,
 		Finds: "one token for several services",
-		Why:   "The step has one token with all audiences in it. A service that receives it can show it to the others. Whether AWS takes a token with several audiences is not confirmed.",
+		Why:   "The step has one token with all audiences. A service that receives the token can use it at the other services. Whether AWS takes a token with several audiences is not confirmed.",
 		Fix:   "Give each service a step of its own, with its audience only.",
 	}
 }

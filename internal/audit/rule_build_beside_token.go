@@ -11,7 +11,7 @@ func buildBesideToken() finding.Rule {
 	return finding.Rule{
 		Name: "build-beside-token", Severity: finding.Note,
 		Finds: "an installation of dependencies, or their tests, on a step with a token",
-		Why:   "The scripts of every dependency run with the token within reach.",
+		Why:   "The scripts of every dependency can read the token.",
 		Fix:   "Build on a step without a token, and pass the result on as an artifact.",
 	}
 }

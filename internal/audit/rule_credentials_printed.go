@@ -5,8 +5,8 @@ import "bitbucket-oidc/internal/finding"
 func credentialsPrinted() finding.Rule {
 	return finding.Rule{
 		Name: "credentials-printed", Severity: finding.Error,
-		Finds: "a cloud's keys, tokens or secrets in the log",
-		Why:   "Bitbucket does not know them, so that nobody masks them.",
+		Finds: "a command that prints keys, tokens or secrets of a cloud into the log",
+		Why:   "Bitbucket does not know these values and does not mask them.",
 		Fix:   "Capture the answer in a variable, or write it to a file outside of the checkout.",
 	}
 }

@@ -5,8 +5,8 @@ import "bitbucket-oidc/internal/finding"
 func deploymentMissing() finding.Rule {
 	return finding.Rule{
 		Name: "deployment-missing", Severity: finding.Warning,
-		Finds: "a step that changes something with the identity of every other step",
-		Why:   "Without `deployment:` the token's subject is `{repository}:{step}`: on AWS no trust policy can tell the step from a pull request's.",
+		Finds: "a step that changes something and has the same identity as every other step without an environment",
+		Why:   "Without `deployment:` the token's subject is `{repository}:{step}`: on AWS no trust policy can distinguish the step from a step of a pull request.",
 		Fix:   "Add `deployment:` with the environment's name, and bind the trust policy to the environment's UUID.",
 	}
 }

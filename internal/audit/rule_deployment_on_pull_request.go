@@ -11,7 +11,7 @@ func deploymentOnPullRequest() finding.Rule {
 	return finding.Rule{
 		Name: "deployment-on-pull-request", Severity: finding.Error, Milder: finding.Warning,
 		Finds: "an environment's identity on a pull request; a warning where the environment is not production",
-		Why:   "Unreviewed code becomes what the cloud trusts as the environment.",
+		Why:   "Unreviewed code gets the identity that the cloud trusts as the environment.",
 		Fix:   "Remove `deployment:` from the step, or make an environment for pull requests only.",
 	}
 }

@@ -11,8 +11,8 @@ func fileUnreadable() finding.Rule {
 	return finding.Rule{
 		Name: "file-unreadable", Severity: finding.Error, Milder: finding.Warning,
 		Finds: "a file that is not YAML, names an anchor that it does not have, or has no pipelines",
-		Why:   "Bitbucket refuses it, and nothing runs. A second YAML document in the file, of which Bitbucket reads the first, is a warning.",
-		Fix:   "Mend the line.",
+		Why:   "Bitbucket refuses the file, and nothing runs. A second YAML document in the file is a warning: Bitbucket reads only the first one.",
+		Fix:   "Correct the line.",
 	}
 }
 

@@ -12,7 +12,7 @@ func imageUnpinned() finding.Rule {
 	return finding.Rule{
 		Name: "image-unpinned", Severity: finding.Warning,
 		Finds: "a build image without a version on a step with a token",
-		Why:   "What runs with the token changes without a change of this file.",
+		Why:   "The code that runs with the token can change without a change of this file.",
 		Fix:   "Name a version or a digest.",
 	}
 }

@@ -6,7 +6,7 @@ func keysBesideToken() finding.Rule {
 	return finding.Rule{
 		Name: "keys-beside-token", Severity: finding.Error,
 		Finds: "stored keys on a step that signs in with its token",
-		Why:   "In the order in which the SDKs look, keys come first: the sign-in by token never happens.",
+		Why:   "The SDKs look for keys first: the step never signs in with its token.",
 		Fix:   "Remove the keys.",
 	}
 }
@@ -16,7 +16,7 @@ func (r *run) keysBesideToken() {
 		if s.Token && s.keys != nil && s.signsIn(s.keys.cloud) && (!s.keys.pipe || s.bothInOnePipe()) {
 			r.report(report{
 				rule: keysBesideToken(), at: s.keys.place, about: s.keys.cloud, steps: []*step{s},
-				message: "The step has stored keys beside its token, and the keys win.",
+				message: "The step has stored keys and a token, and the SDKs use the keys.",
 			})
 		}
 	}

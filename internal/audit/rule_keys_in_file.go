@@ -11,8 +11,8 @@ func keysInFile() finding.Rule {
 	return finding.Rule{
 		Name: "keys-in-file", Severity: finding.Error,
 		Finds: "a key or a password in the file",
-		Why:   "Everybody who can read the repository, its forks and its backups has it.",
-		Fix:   "Revoke it, and sign in with the step's token in its place.",
+		Why:   "Everybody who can read the repository, its forks and its backups has the secret.",
+		Fix:   "Revoke it, and sign in with the step's token instead.",
 	}
 }
 
@@ -27,10 +27,10 @@ func (r *run) keysInFile() {
 			continue
 		}
 		if m := keyID.FindStringIndex(line); m != nil && !strings.HasSuffix(line[m[0]:m[1]], "EXAMPLE") {
-			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "key id", nil, "An AWS access key stands in the file.")
+			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "key id", nil, "The file contains an AWS access key.")
 		}
 		if m := privateKey.FindStringIndex(line); m != nil {
-			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "private key", nil, "A private key stands in the file.")
+			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "private key", nil, "The file contains a private key.")
 		}
 	}
 	for _, s := range r.steps {
@@ -51,11 +51,11 @@ func (r *run) keysInFile() {
 				password = flag(c.Words, "-p")
 			}
 			if literal.MatchString(password) && !filler.MatchString(password) {
-				add(c.at, c.Name()+" login", []*step{s}, "A password stands on the command line of "+c.Name()+".")
+				add(c.at, c.Name()+" login", []*step{s}, "The command line of "+c.Name()+" contains a password.")
 			}
 			for _, w := range append(c.Assign, c.Words...) {
 				if name, value, ok := strings.Cut(w.Text, "="); ok && name == "AWS_SECRET_ACCESS_KEY" && literal.MatchString(value) && !filler.MatchString(value) {
-					add(c.at, name, []*step{s}, "An AWS secret access key stands in the file.")
+					add(c.at, name, []*step{s}, "The file contains an AWS secret access key.")
 				}
 			}
 		}

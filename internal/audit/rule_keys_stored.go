@@ -5,8 +5,8 @@ import "bitbucket-oidc/internal/finding"
 func keysStored() finding.Rule {
 	return finding.Rule{
 		Name: "keys-stored", Severity: finding.Warning,
-		Finds: "a cloud's keys from a variable of the repository",
-		Why:   "They do not end. Whoever copies them once has them for good.",
+		Finds: "keys of a cloud that are stored in a variable",
+		Why:   "Stored keys do not expire. Whoever copies them can use them until somebody revokes them.",
 		Fix:   "Give the step `oidc: true` and a role: Atlassian's pipes take `AWS_OIDC_ROLE_ARN`.",
 	}
 }
@@ -16,7 +16,7 @@ func (r *run) keysStored() {
 		if s.keys != nil {
 			r.report(report{
 				rule: keysStored(), at: s.keys.place, about: s.keys.cloud, steps: []*step{s},
-				message: "The step signs in to " + cloudName(s.keys.cloud) + " with keys that are stored and do not end.",
+				message: "The step signs in to " + cloudName(s.keys.cloud) + " with stored keys, which do not expire.",
 			})
 		}
 	}

@@ -11,9 +11,9 @@ import (
 func maxTimeOverSession() finding.Rule {
 	return finding.Rule{
 		Name: "max-time-over-session", Severity: finding.Warning,
-		Finds: "keys that end before the step has to",
-		Why:   "Keys that were exported once are not renewed: a long deployment dies half way.",
-		Fix:   "Raise `--duration-seconds` up to the role's maximum, lower `max-time`, or use a token file, which the SDKs renew from.",
+		Finds: "keys that can expire before the step ends",
+		Why:   "Exported keys are not renewed: a long deployment fails halfway.",
+		Fix:   "Raise `--duration-seconds` up to the role's maximum, lower `max-time`, or use a token file, with which the SDKs renew the keys.",
 	}
 }
 
@@ -34,7 +34,7 @@ func (r *run) maxTimeOverSession() {
 			}
 			if seconds > 0 && (said || given != "") && seconds < limit*60 {
 				r.report(report{rule: maxTimeOverSession(), at: c.at, about: c.Text(), steps: []*step{s},
-					message: fmt.Sprintf("The keys end after %d minutes, and the step may run for %d.", seconds/60, limit)})
+					message: fmt.Sprintf("The keys expire after %d minutes, and the step may run for %d minutes.", seconds/60, limit)})
 			}
 		}
 	}

@@ -10,7 +10,7 @@ func oidcForAll() finding.Rule {
 	return finding.Rule{
 		Name: "oidc-for-all", Severity: finding.Warning,
 		Finds: "`oidc` in the options of the file",
-		Why:   "Every step has a token then: tests, third-party pipes, and what they install.",
+		Why:   "Then every step has a token, also tests, third-party pipes and whatever they install.",
 		Fix:   "Remove `oidc` from `options`, and set it on the steps that sign in.",
 	}
 }

@@ -13,7 +13,7 @@ func oidcMissing() finding.Rule {
 	return finding.Rule{
 		Name: "oidc-missing", Severity: finding.Error,
 		Finds: "a sign-in by token on a step without a token",
-		Why:   "The token's variable is empty. The clouds' messages then look like a wrong role; Atlassian's pipes fall back to stored keys with a warning only.",
+		Why:   "The variable with the token is empty. The error messages of the clouds then look as if the role were wrong, and Atlassian's pipes use stored keys with no more than a warning.",
 		Fix:   "oidc: true",
 	}
 }

@@ -5,9 +5,9 @@ import "bitbucket-oidc/internal/finding"
 func oidcOnSelfHosted() finding.Rule {
 	return finding.Rule{
 		Name: "oidc-on-self-hosted", Severity: finding.Note,
-		Finds: "a token on a runner of one's own",
-		Why:   "Files stay on shell runners after the step, and so do tokens and credentials that were written.",
-		Fix:   "Use a runner that is made new for each step, and write nothing outside of the build directory.",
+		Finds: "a token on a self-hosted runner",
+		Why:   "On shell runners files remain after the step, also files with tokens and credentials.",
+		Fix:   "Use a runner that is created anew for each step, and write nothing outside of the build directory.",
 	}
 }
 

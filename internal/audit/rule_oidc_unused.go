@@ -10,7 +10,7 @@ import (
 func oidcUnused() finding.Rule {
 	return finding.Rule{
 		Name: "oidc-unused", Severity: finding.Warning,
-		Finds: "a token that the step does nothing with",
+		Finds: "a token that the step does not use",
 		Why:   "Every command of the step, and everything that it installs, could use the token.",
 		Fix:   "Remove `oidc` from the step.",
 	}

@@ -11,8 +11,8 @@ import (
 func pipeCredentialsLost() finding.Rule {
 	return finding.Rule{
 		Name: "pipe-credentials-lost", Severity: finding.Error,
-		Finds: "a cloud's client behind a pipe that signed in for itself only",
-		Why:   "A pipe's credentials die with its container. The client finds none.",
+		Finds: "a client of a cloud after a pipe that signed in only for itself",
+		Why:   "The credentials of a pipe are lost when its container ends. The client finds none.",
 		Fix:   "Sign in with this pipe, which leaves files for later commands, or call the client inside the pipe.",
 	}
 }
@@ -34,6 +34,6 @@ func (r *run) pipeCredentialsLost() {
 		}
 		c := s.commands[i]
 		r.report(report{rule: pipeCredentialsLost(), at: c.at, about: c.Text(), steps: []*step{s},
-			message: fmt.Sprintf("%s has no credentials: those of the pipe ended with the pipe's container.", c.Name())})
+			message: fmt.Sprintf("%s has no credentials: the credentials of the pipe were lost with its container.", c.Name())})
 	}
 }

@@ -11,8 +11,8 @@ import (
 func pipeUnknown() finding.Rule {
 	return finding.Rule{
 		Name: "pipe-unknown", Severity: finding.Warning,
-		Finds: "a pipe of Atlassian's that is not known",
-		Why:   "Machine-written guides recommend sign-in pipes that do not exist. The list of pipes may be behind: look it up.",
+		Finds: "a pipe of Atlassian that is not in the list of known pipes",
+		Why:   "Machine-written guides recommend sign-in pipes that do not exist. The list of known pipes may be out of date: look the pipe up.",
 		Fix:   "Use one of Atlassian's pipes with `AWS_OIDC_ROLE_ARN`, or this pipe to sign in.",
 	}
 }

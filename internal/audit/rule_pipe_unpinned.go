@@ -12,7 +12,7 @@ func pipeUnpinned() finding.Rule {
 	return finding.Rule{
 		Name: "pipe-unpinned", Severity: finding.Warning,
 		Finds: "a pipe without a whole version on a step with a token",
-		Why:   "What runs with the token changes without a change of this file.",
+		Why:   "The code that runs with the token can change without a change of this file.",
 		Fix:   "Name a version of three numbers, or a digest.",
 	}
 }

@@ -8,8 +8,8 @@ import (
 func pipelineRefused() finding.Rule {
 	return finding.Rule{
 		Name: "pipeline-refused", Severity: finding.Error,
-		Finds: "what makes Bitbucket refuse the whole file",
-		Why:   "A pipeline must not begin with a manual step, an environment stands once in a pipeline, a step of a stage has neither condition nor trigger nor deployment, and variables belong to custom pipelines.",
+		Finds: "a key that makes Bitbucket refuse the whole file",
+		Why:   "A pipeline cannot begin with a manual step. A pipeline can use an environment once. A step of a stage cannot have a condition, a trigger or a deployment. Only custom pipelines can have variables.",
 		Fix:   "Move or remove the key.",
 	}
 }

@@ -44,7 +44,7 @@ func (r *run) remoteScript() {
 					continue // the program is in the file; the network's answer is its input
 				}
 			}
-			r.report(report{rule: remoteScript(), at: c.at, about: c.Text(), steps: []*step{s}, message: "What the server answers runs in a shell, on a step with a token."})
+			r.report(report{rule: remoteScript(), at: c.at, about: c.Text(), steps: []*step{s}, message: "A shell runs what the server answers, on a step with a token."})
 		}
 	}
 }

@@ -13,7 +13,7 @@ func roleChosenByCaller() finding.Rule {
 	return finding.Rule{
 		Name: "role-chosen-by-caller", Severity: finding.Warning, Milder: finding.Note,
 		Finds: "a variable of a custom pipeline that names the role or the environment; a note where the values are fixed",
-		Why:   "Whoever may run the pipeline picks the identity.",
+		Why:   "Whoever can run the pipeline chooses the identity.",
 		Fix:   "Make a pipeline for each role, or fix the values with `allowed-values`.",
 	}
 }

@@ -12,7 +12,7 @@ func roleShared() finding.Rule {
 	return finding.Rule{
 		Name: "role-shared", Severity: finding.Warning,
 		Finds: "one role for steps that deserve different trust",
-		Why:   "The trust policy must let the weakest of them in: a pull request beside a branch, any branch beside one, a step with an environment beside one without, one environment beside another.",
+		Why:   "The trust policy must let in the least trusted of these steps, such as a step of a pull request, a step of any branch, a step without an environment, or a step of another environment.",
 		Fix:   "Make a role for each: a read-only one for pull requests and plans, and one for each environment.",
 	}
 }
@@ -61,13 +61,13 @@ func differ(a, b *step, variable bool) string {
 	case x != y && variable:
 		return ""
 	case a.src.PullRequest != b.src.PullRequest:
-		return "a pull request's step and one that runs after review"
+		return "a step of a pull request and a step that runs after review"
 	case x != y && (x == "" || y == ""):
-		return "a step with an environment and one without"
+		return "a step with an environment and a step without one"
 	case x != y:
 		return fmt.Sprintf("the environments %s and %s", str(a.Environment), str(b.Environment))
 	case x == "" && everyBranch(a) != everyBranch(b) && (oneBranch(a) || oneBranch(b)):
-		return "a step of every branch and one of a single branch"
+		return "a step of every branch and a step of a single branch"
 	}
 	return ""
 }

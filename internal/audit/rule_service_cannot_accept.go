@@ -9,8 +9,8 @@ import (
 func serviceCannotAccept() finding.Rule {
 	return finding.Rule{
 		Name: "service-cannot-accept", Severity: finding.Error,
-		Finds: "the token for a service that cannot accept it",
-		Why:   "Bitbucket's own API does not take it, by design. Entra ID wants an exact subject, and Bitbucket's ends in the step's UUID, which changes with every step.",
+		Finds: "a token that goes to a service which cannot accept it",
+		Why:   "Bitbucket's own API does not accept the token, by design. Entra ID compares the whole subject, and the subject ends in the step's UUID, which is new in every step.",
 		Fix:   "For Bitbucket's API use a repository access token. For Azure go through a broker, such as Vault's Azure engine.",
 	}
 }

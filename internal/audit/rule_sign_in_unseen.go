@@ -12,7 +12,7 @@ func signInUnseen() finding.Rule {
 	return finding.Rule{
 		Name: "sign-in-unseen", Severity: finding.Note,
 		Finds: "a sign-in that the file does not show",
-		Why:   "It is in a script of the repository, in a program of the image, in another file, or in the repository's settings. Nothing was judged of it.",
+		Why:   "The sign-in is in a script of the repository, in a program of the image, in another file, or in the settings of the repository. It was not judged.",
 		Fix:   "Read what is named, or sign in with a pipe that shows the role in the file.",
 	}
 }
@@ -37,7 +37,7 @@ func (s *step) unseenSignIn() (p report, found bool) {
 	if u := s.unseen; u != nil {
 		p.at, p.about, p.message = u.at, u.what, fmt.Sprintf("The step's sign-in is not in this file; it may be in %s, which was not judged.", u.what)
 		if strings.HasSuffix(u.how, "-pipe") {
-			p.message = "The pipe gets the token, and the file does not say whom it becomes."
+			p.message = "The pipe gets the token, and the file does not say which identity it gets."
 		}
 		return p, true
 	}
@@ -45,7 +45,7 @@ func (s *step) unseenSignIn() (p report, found bool) {
 	if i := slices.IndexFunc(federated, func(c Cloud) bool { return c.Who == nil }); i >= 0 {
 		c := federated[i]
 		p.at, p.about = place{Line: c.Line, Column: c.column}, c.Cloud+" "+c.How
-		p.message = fmt.Sprintf("The step signs in with %s, and the file does not say as whom.", c.How)
+		p.message = fmt.Sprintf("The step signs in with %s, and the file does not say as which identity.", c.How)
 		return p, true
 	}
 	i := slices.IndexFunc(s.commands, func(c command) bool {
@@ -56,6 +56,6 @@ func (s *step) unseenSignIn() (p report, found bool) {
 	}
 	c := s.commands[i]
 	name := unwrapped(c.Command).Name()
-	p.at, p.about, p.message = c.at, name, fmt.Sprintf("The file does not show as whom %s signs in.", name)
+	p.at, p.about, p.message = c.at, name, fmt.Sprintf("The file does not show which identity %s signs in as.", name)
 	return p, true
 }

@@ -9,7 +9,7 @@ func stepKeyUnknown() finding.Rule {
 	return finding.Rule{
 		Name: "step-key-unknown", Severity: finding.Warning,
 		Finds: "a key of a step that Bitbucket does not know",
-		Why:   "It is ignored. A role that it would set is empty, and a slip of `oidc` gives no token.",
+		Why:   "Bitbucket ignores the key. A role that it should set stays empty, and a misspelt `oidc` gives no token.",
 		Fix:   "Set variables with `export` in the script, or in the repository's settings; correct the key's name.",
 	}
 }

@@ -9,7 +9,7 @@ func stepMisplaced() finding.Rule {
 	return finding.Rule{
 		Name: "step-misplaced", Severity: finding.Error,
 		Finds: "a step where no pipeline runs it",
-		Why:   "Keys beside `step:` in place of below it make an empty step; a step inside a step and steps below a name that is no kind of pipeline never run.",
+		Why:   "If the keys are beside `step:` instead of below it, the step is empty. A step inside a step never runs, and neither do steps below a name that is no kind of pipeline.",
 		Fix:   "Indent the keys below `step:`, or move the step below `default`, `branches`, `tags`, `pull-requests` or `custom`.",
 	}
 }

@@ -11,7 +11,7 @@ import (
 func tokenAsArgument() finding.Rule {
 	return finding.Rule{
 		Name: "token-as-argument", Severity: finding.Note,
-		Finds: "the token as a word of a command",
+		Finds: "the token on a command line",
 		Why:   "Every process of the step can read command lines, and `set -x` prints them.",
 		Fix:   "Give the program a file with the token, such as `file://` or `@` with a path below /tmp.",
 	}
@@ -27,10 +27,10 @@ func (r *run) tokenAsArgument() {
 				continue
 			}
 			for i, w := range c.Words[1:] {
-				// Of some clients a flag is the only way in.
+				// Some clients take the token only by a flag.
 				before := c.Words[i].Text
 				if s.holdsToken(w.Vars) && !strings.Contains(before, "jwt") && !strings.HasPrefix(w.Text, "--jwt") && !strings.HasPrefix(w.Text, "--oidc-jwt") {
-					r.report(report{rule: tokenAsArgument(), at: c.at, about: c.Text(), steps: []*step{s}, message: fmt.Sprintf("The token stands on the command line of %s.", c.Name())})
+					r.report(report{rule: tokenAsArgument(), at: c.at, about: c.Text(), steps: []*step{s}, message: fmt.Sprintf("The command line of %s contains the token.", c.Name())})
 					break
 				}
 			}
@@ -38,7 +38,7 @@ func (r *run) tokenAsArgument() {
 	}
 }
 
-// builtIn are words of the shell itself: their arguments are on no command line.
+// builtIn reports whether the shell itself runs the command: its arguments are on no command line.
 func builtIn(name string) bool {
 	return slices.Contains([]string{"echo", "printf", "export", "declare", "local", "readonly", "typeset", "test", "[", "[[", "read", "set", "eval", ":", "return", "case", "for", "if", "unset", "Write-Host", "Write-Output", ""}, name)
 }

@@ -12,7 +12,7 @@ func tokenInClone() finding.Rule {
 	return finding.Rule{
 		Name: "token-in-clone", Severity: finding.Note,
 		Finds: "the token or credentials in a file of the checkout; a warning where the checkout is packed",
-		Why:   "`docker build .`, `git add`, `zip -r .` and an upload of the folder take the file along.",
+		Why:   "`docker build .`, `git add`, `zip -r .` and an upload of the folder include the file.",
 		Fix:   "Write the file to /tmp, or sign in with this pipe, whose folder git ignores.",
 	}
 }
@@ -29,9 +29,9 @@ func (r *run) tokenInClone() {
 			if !inClone(f.path) {
 				continue
 			}
-			p := report{rule: tokenInClone(), at: f.at, about: f.path, steps: []*step{s}, message: fmt.Sprintf("The file %s lies in the checkout.", path.Base(f.path))}
+			p := report{rule: tokenInClone(), at: f.at, about: f.path, steps: []*step{s}, message: fmt.Sprintf("The file %s is in the checkout.", path.Base(f.path))}
 			if packed >= f.at.Line {
-				p.severity, p.message = finding.Warning, fmt.Sprintf("The file %s lies in the checkout, which a later command packs.", path.Base(f.path))
+				p.severity, p.message = finding.Warning, fmt.Sprintf("The file %s is in the checkout, which a later command packs.", path.Base(f.path))
 			}
 			r.report(p)
 		}

@@ -14,7 +14,7 @@ func tokenKept() finding.Rule {
 		Name: "token-kept", Severity: finding.Error,
 		Finds: "an artifact, a cache or an output variable with the token or credentials in it",
 		Why:   "Artifacts can be downloaded for 14 days, by everybody who can read the repository.",
-		Fix:   "Write the file to /tmp, or name the artifacts so that they do not cover it.",
+		Fix:   "Write the file to /tmp, or choose paths of artifacts that do not include it.",
 	}
 }
 
@@ -40,7 +40,7 @@ func (r *run) tokenKept() {
 					if f.token {
 						what = "the step's token"
 					}
-					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s keeps %s, with %s in it.", kind.name, g.Text, f.path, what)})
+					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s includes %s, which holds %s.", kind.name, g.Text, f.path, what)})
 				}
 			}
 		}

@@ -6,8 +6,8 @@ func tokenOfAnotherStep() finding.Rule {
 	return finding.Rule{
 		Name: "token-of-another-step", Severity: finding.Error,
 		Finds: "a step that signs in with a file of an earlier step",
-		Why:   "The token may have ended, it names the other step's environment, and the file had to be kept as an artifact to get there.",
-		Fix:   "Give the step `oidc: true`, and let it sign in by itself.",
+		Why:   "The token may have expired, it names the environment of the other step, and it was stored as an artifact in between.",
+		Fix:   "Give the step `oidc: true`, and sign in on the step itself.",
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 func tokenPrinted() finding.Rule {
 	return finding.Rule{
 		Name: "token-printed", Severity: finding.Error,
-		Finds: "the token in the log",
-		Why:   "Whoever reads the log can use it while it is valid. That Bitbucket masks the token is not confirmed.",
+		Finds: "a command that prints the token into the log",
+		Why:   "Whoever reads the log can use the token while it is valid. That Bitbucket masks the token is not confirmed.",
 		Fix:   "Remove the command. `pipe explain` prints the token's claims, which are no secret.",
 	}
 }

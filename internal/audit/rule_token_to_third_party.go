@@ -11,8 +11,8 @@ import (
 func tokenToThirdParty() finding.Rule {
 	return finding.Rule{
 		Name: "token-to-third-party", Severity: finding.Warning,
-		Finds: "the token in the hands of somebody else's code or server",
-		Why:   "Whoever holds the token can become the step while the token is valid. A pipe on the step gets it without asking.",
+		Finds: "somebody else's code or server that gets the token",
+		Why:   "Whoever holds the token can become the step while the token is valid. A pipe on the step gets the token without asking.",
 		Fix:   "Call the pipe on a step without `oidc`, or pass it the credentials that it needs and no token.",
 	}
 }

@@ -54,7 +54,7 @@ func (s *step) guess() {
 	}
 }
 
-// pipeCloud is the cloud that the name of a pipe tells of.
+// pipeCloud is the cloud that the name of a pipe names.
 func pipeCloud(name string) string {
 	for _, cloud := range [][2]string{{"aws", "aws"}, {"gcp", "gcp"}, {"google", "gcp"}, {"gke", "gcp"}, {"firebase", "gcp"}, {"vault", "vault"}, {"azure", "azure"}} {
 		if strings.Contains(name, cloud[0]) {
@@ -245,7 +245,7 @@ func isOurs(p pipe, ours []string) bool {
 	return p.name == "bitbucket-oidc" || slices.Contains(ours, full) || slices.Contains(ours, p.name)
 }
 
-// ourClouds are the variables of this pipe that name whom the step becomes.
+// ourClouds are the variables of this pipe that name the identity of the step.
 func ourClouds() [][2]string {
 	return [][2]string{
 		{"AWS_OIDC_ROLE_ARN", "aws"}, {"AWS_OIDC_ROLES", "aws"}, {"GCP_SERVICE_ACCOUNT", "gcp"}, {"GCP_WORKLOAD_IDENTITY_PROVIDER", "gcp"}, {"VAULT_ROLE", "vault"},
@@ -372,7 +372,7 @@ func (s *step) opaques() {
 	}
 }
 
-// hidden is what a command runs whose doing the file does not show. Both are empty where the file does.
+// hidden is what a command runs where the file does not show what that does. Both results are empty where the file shows it.
 func hidden(c script.Command) (how, what string) {
 	if len(c.Words) == 0 {
 		return "", ""
@@ -410,7 +410,7 @@ func hidden(c script.Command) (how, what string) {
 	return "", ""
 }
 
-// inline matches an interpreter whose program stands on its command line, or in a module.
+// inline matches an interpreter with its program on the command line, or in a module.
 var inline = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
 
 // unwrapped is the command that a command runs: behind npx, sudo and their like, the one of its arguments, without a version.

@@ -71,7 +71,7 @@ type written struct {
 	token bool
 }
 
-// opaque is a command whose doing the file does not show.
+// opaque is a command for which the file does not show what it does.
 type opaque struct {
 	how  string
 	what string
@@ -302,13 +302,13 @@ func (s *step) tells(i int) bool {
 	return false
 }
 
-// isFile reports whether a path is that of a file that the step has written the token, or credentials, to.
+// isFile reports whether the step has written the token, or credentials, to the file of this path.
 func (s *step) isFile(path string, token bool) bool {
 	path = clean(s.resolve(path))
 	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == path })
 }
 
-// resolve puts the value of a variable, which the step sets, in the place of the variable at the beginning of a path.
+// resolve replaces a variable at the beginning of a path with its value, if the step sets it.
 func (s *step) resolve(path string) string {
 	if !strings.HasPrefix(path, "$") || strings.HasPrefix(path, "$()") {
 		return path
@@ -324,7 +324,7 @@ func (s *step) resolve(path string) string {
 	return value
 }
 
-// clean makes two ways to write a path of the clone directory one.
+// clean removes the clone directory from the beginning of a path.
 func clean(p string) string {
 	for _, prefix := range []string{"${BITBUCKET_CLONE_DIR}/", "$BITBUCKET_CLONE_DIR/", "$()/", "$PWD/", "${PWD}/", "./"} {
 		p = strings.TrimPrefix(p, prefix)
@@ -332,7 +332,7 @@ func clean(p string) string {
 	return p
 }
 
-// inClone reports whether a path lies in the clone directory, as far as one can see.
+// inClone reports whether a path is in the clone directory, as far as the text shows.
 func inClone(p string) bool {
 	p = clean(p)
 	return p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "$") && !strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "%")

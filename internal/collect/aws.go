@@ -83,7 +83,7 @@ func (t *taker) config(f *document.File, results []*document.Node) error {
 	return nil
 }
 
-// item is a configuration item. Those of roles have keys in camelCase and the policy URL-encoded, those of providers have keys in
+// item is a configuration item. Items of roles have keys in camelCase and the policy URL-encoded, items of providers have keys in
 // PascalCase (awslabs/aws-config-resource-schema). A query that selects single properties has them flat or nested.
 func (t *taker) item(f *document.File, n *document.Node) error {
 	c := n.Get("configuration")
@@ -143,7 +143,7 @@ func (t *taker) provider(f *document.File, n, arn, url, clients *document.Node) 
 	))})
 }
 
-// rows are those of steampipe query --output json.
+// rows are the rows of steampipe query --output json.
 func (t *taker) rows(f *document.File, rows *document.Node) error {
 	if len(rows.Items) == 0 {
 		return errEmpty

@@ -18,7 +18,7 @@ type Document struct {
 	*document.File
 
 	// Target is what the document is of, in the form of an access map, where only what stood around it says so: a service account, a
-	// role of Vault, a mount. A role of Vault whose server is not known is auth/MOUNT/role/NAME.
+	// role of Vault, a mount. A role of Vault without a known server is auth/MOUNT/role/NAME.
 	Target string
 
 	// Names are the ARNs of roles that name no provider of Bitbucket's, of which the document has nothing else: nobody of Bitbucket becomes
@@ -28,7 +28,7 @@ type Document struct {
 	// Unknown is why the document has not all that it would have. It is empty for a document that is whole.
 	Unknown string
 
-	// Kind is that of Unknown documents, and of those that are about no single target; empty where the document itself tells.
+	// Kind is the kind of Unknown documents, and of documents about no single target; it is empty where the document itself shows its kind.
 	Kind Kind
 
 	// Whole reports that the file has all that its account has of this kind: nothing was filtered, and no page is missing.
@@ -38,7 +38,7 @@ type Document struct {
 	Cut bool
 }
 
-// A Kind is a kind of document that only stands beside others, or that is not known.
+// A Kind is a kind of document that only counts together with others, or that is not known.
 type Kind string
 
 // The kinds.
@@ -164,7 +164,7 @@ var aLine = pattern.New(`^line \d+: `)
 // withoutLine drops a line that counts in a string and not in the file.
 func withoutLine(err error) error { return errors.New(aLine.ReplaceAllString(err.Error(), "")) }
 
-// policyText is a policy as a string: an object that was read from a string has no text of its own in the file, which its size is told by.
+// policyText is a policy as a string: an object that was read from a string has no text of its own in the file, so its size is not known from there.
 func policyText(n *document.Node) *document.Node {
 	if n.Is(document.Object) {
 		return n.String(document.Tight(n.Any()))

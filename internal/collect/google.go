@@ -49,7 +49,7 @@ func (t *taker) each(f *document.File, list *document.Node) error {
 }
 
 // policy is what is granted on a resource. That of a service account says who may become it. Members of a pool can have roles on other
-// resources as well, without becoming anybody: the resource's own name tells those.
+// resources as well, without becoming anybody: the name of the resource shows that.
 func (t *taker) policy(f *document.File, resource string, policy *document.Node) {
 	d := Document{File: f.With(policy), Target: resource, Kind: Direct}
 	if m := accountName.FindStringSubmatch(resource); m != nil {

@@ -1,6 +1,6 @@
 // Package diagnosis turns the text of a failed login into causes: what was refused, which condition does not hold, and what to paste.
 // It reads the lines that login prints after ✖, and else what a cloud or its tools say. Of the text only codes that the tables have
-// and names of a known form come into an answer; the tables are those of the backends.
+// and names of a known form come into an answer; the tables come from the backends.
 package diagnosis
 
 import (
@@ -48,7 +48,7 @@ func Read(text string, claims *oidc.Claims) (causes []Cause, unexplained int, er
 		causes = append(causes, c)
 	}
 	if len(failures) == 0 {
-		if c, ok := r.words(); ok {
+		if c, ok := r.recognised(); ok {
 			causes = append(causes, c)
 		}
 	}
@@ -103,7 +103,7 @@ func (r reader) line(line string) (Cause, bool) {
 	return c, true
 }
 
-// tablesOf are the tables in which the messages of a backend stand. Services that are only data share one.
+// tablesOf are the tables with the messages of a backend. Services that are only data share one.
 func tablesOf(service string) []string {
 	switch service {
 	case "aws":
@@ -114,7 +114,7 @@ func tablesOf(service string) []string {
 	return []string{"oauth"}
 }
 
-// guarded is a refusal by a guardrail. Its name and its message are those of whoever wrote the rules.
+// guarded is a refusal by a guardrail. The author of the rules chose its name and its message.
 func guarded(rest string) Cause {
 	name, says, _ := strings.Cut(rest, ": ")
 	return Cause{
@@ -124,8 +124,8 @@ func guarded(rest string) Cause {
 	}
 }
 
-// words finds the cause in a text that is not login's.
-func (r reader) words() (Cause, bool) {
+// recognised finds the cause in a text that login did not print.
+func (r reader) recognised() (Cause, bool) {
 	for _, name := range r.services() {
 		for _, strict := range []bool{true, false} {
 			if row, ok := r.find(r.tables[name], strict); ok {
@@ -156,7 +156,7 @@ func clues() []clue {
 	}
 }
 
-// services are the tables to look in: that of a service which the text shows, or else those whose codes are few enough to be
+// services are the tables to look in: the table of a service that the text names, or else the tables with codes that are few enough to be
 // known by themselves.
 func (r reader) services() []string {
 	for _, c := range clues() {
@@ -187,7 +187,7 @@ func (r reader) find(t Table, strict bool) (Row, bool) {
 	return Row{}, false
 }
 
-// says reports whether the text has a code, or the words that the services' tools print in its place.
+// says reports whether the text has a code, or the phrase that the tools of the services print instead.
 func (r reader) says(code string) bool {
 	if refusal.Says(r.text, code) {
 		return true
@@ -203,7 +203,7 @@ func (r reader) says(code string) bool {
 	return false
 }
 
-// cause puts together what a row says. about is the text whose names the advice is about.
+// cause puts together what a row says. about is the text with the names for the advice.
 func (r reader) cause(table string, row Row, about string) Cause {
 	says := r.tables[table].Says[row.Says]
 	advice := says.Advice
@@ -251,7 +251,7 @@ func (c *Cause) choose() {
 	}
 }
 
-// names puts what a text names in the place of the tables' placeholders. Only names of a form that cannot be anything else, in a
+// names replaces the placeholders of the tables with what a text names. Only names of a form that cannot be anything else, in a
 // shell or in a policy, are taken.
 func names(text string) *strings.Replacer {
 	var pairs []string

@@ -7,7 +7,7 @@ import (
 	"bitbucket-oidc/internal/oidc"
 )
 
-// What stands for a step's claims in the advice of the tables. The braces are there so that a shell's words are quoted as they will be.
+// Values that represent a step's claims in the advice of the tables. The braces are there so that a shell's words are quoted as they will be.
 const (
 	issuerHost    = "api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
 	workspaceUUID = "WORKSPACE_UUID"
@@ -16,7 +16,7 @@ const (
 	step          = "{STEP_UUID}"
 )
 
-// Specimen are the claims that stand for a step's, one of a deployment or one without.
+// Specimen are claims that represent the claims of a step, with or without a deployment.
 func Specimen(deployed bool) oidc.Claims {
 	c := oidc.Claims{
 		Issuer: "https://" + issuerHost, Audience: []string{bitbucket.WorkspaceARI + workspaceUUID},
@@ -29,7 +29,7 @@ func Specimen(deployed bool) oidc.Claims {
 	return c
 }
 
-// instead puts a step's claims in the place of the specimen's.
+// instead replaces the specimen's claims with the claims of a step.
 func instead(c oidc.Claims) *strings.Replacer {
 	c = c.Pasteable()
 	_, last, _ := bitbucket.CutLast(c.Subject)

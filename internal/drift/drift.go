@@ -120,7 +120,7 @@ type Difference struct {
 	Grant    string `json:"grant,omitempty"` // such as grants[0]
 }
 
-// Compare returns every difference, in an order that does not depend on that of the documents.
+// Compare returns every difference, in an order that does not depend on the order of the documents.
 func Compare(m *access.Map, s State, now time.Time) []Difference {
 	c := comparison{m: m, universe: Universe(m, now).Normal(), state: s, deployed: map[string]int{}, now: now}
 	for i, d := range s.Targets {

@@ -65,7 +65,7 @@ type firstMap struct {
 	environments map[string][]string // of a repository
 }
 
-// who says in a map's words who gets in, and what is left.
+// who says in the terms of a map who gets in, and what is left.
 func (f *firstMap) who(cells []trust.Cell) (who []string, left string) {
 	of := map[string][]trust.Cell{}
 	var repositories []string

@@ -1,5 +1,5 @@
 // Package insights publishes a report with annotations on a commit: Bitbucket's Code Insights. Its requests go through the proxy that
-// Bitbucket runs beside every step, which adds the credential: there is none here.
+// Bitbucket runs beside every step. The proxy adds the credential: there is none here.
 package insights
 
 import (
@@ -22,7 +22,7 @@ import (
 // host is asked over plain http: the proxy takes it from there.
 const host = "api.bitbucket.org"
 
-// Limits of Bitbucket. Its errors name those of annotations and of summaries; the others are those of Bitbucket Data Center, and not
+// Limits of Bitbucket. Its errors name the limits of annotations and of summaries; the others are limits of Bitbucket Data Center, and not
 // confirmed.
 const (
 	MostAnnotations = 1000
@@ -42,7 +42,7 @@ type Config struct {
 	Trace func(line string) // see [transport.Config]
 }
 
-// A Report is what stands above the annotations.
+// A Report is shown above the annotations.
 type Report struct {
 	ID      string // of the report on the commit, such as bitbucket-oidc-audit
 	Title   string

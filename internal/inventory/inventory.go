@@ -329,7 +329,7 @@ func (x *inventory) sourceOf(name string, from thing) string {
 	return from.source
 }
 
-// resolved is a target's name in full: of a role of Vault whose server is not known, the one of the map that ends so.
+// resolved is a target's name in full: for a role of Vault without a known server, the target of the map that ends in the name.
 func (x *inventory) resolved(name string) string {
 	if !strings.HasPrefix(name, "auth/") {
 		return name

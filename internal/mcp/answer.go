@@ -28,7 +28,7 @@ type answer interface {
 	keep(parts int)
 }
 
-// add adds a tool. Its schemas are those of the types: closed for the arguments.
+// add adds a tool. Its schemas come from the types, and are closed for the arguments.
 func add[In, Out any, P interface {
 	*Out
 	answer

@@ -188,7 +188,7 @@ func repositoryOf(i *identity) (judges.Repository, error) {
 	return r, nil
 }
 
-// mostOfStep bounds the sign-ins and the verdicts of a step that are told.
+// mostOfStep bounds the sign-ins and the verdicts of a step in an answer.
 const mostOfStep = 8
 
 func stepOf(s audit.Step) step {

@@ -43,7 +43,7 @@ type difference struct {
 	Witness map[string]any `json:"witness" jsonschema:"claims that check_trust confirms; empty where nobody shows the difference"`
 }
 
-// mostSources bounds the sources that are told.
+// mostSources bounds the sources in an answer.
 const mostSources = 20
 
 func (a *drifted) parts() int { return len(a.Differences) }

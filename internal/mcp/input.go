@@ -31,15 +31,15 @@ const (
 	mostClaims = 4096
 )
 
-// An identity is whose trust a call is about.
+// An identity is the step that a call is about.
 type identity struct {
 	Claims          map[string]any `json:"claims,omitempty" jsonschema:"the claims of a token, decoded; never the token itself"`
-	Workspace       string         `json:"workspace,omitempty" jsonschema:"in place of claims: the workspace as in bitbucket.org/WORKSPACE"`
+	Workspace       string         `json:"workspace,omitempty" jsonschema:"instead of claims: the workspace as in bitbucket.org/WORKSPACE"`
 	WorkspaceUUID   string         `json:"workspace_uuid,omitempty" jsonschema:"the UUID of the workspace, with or without braces"`
 	RepositoryUUID  string         `json:"repository_uuid,omitempty" jsonschema:"the UUID of the repository, with or without braces"`
 	EnvironmentUUID string         `json:"environment_uuid,omitempty" jsonschema:"the UUID of the step's deployment environment, if it has one"`
 	Branch          string         `json:"branch,omitempty" jsonschema:"the branch that the pipeline runs on"`
-	Audiences       []string       `json:"audiences,omitempty" jsonschema:"audiences that the step asks for beside the workspace's own"`
+	Audiences       []string       `json:"audiences,omitempty" jsonschema:"audiences that the step asks for in addition to the audience of the workspace"`
 }
 
 // given reports whether a call has an identity.
@@ -52,7 +52,7 @@ var (
 	slug = pattern.New(`^[0-9A-Za-z._-]+$`)
 )
 
-// read is the identity. It is never that of a token in the environment.
+// read is the identity. It never comes from a token in the environment.
 func (i *identity) read(now time.Time) (bitbucket.Identity, error) {
 	const ask = "give identity: either claims, or workspace, workspace_uuid and repository_uuid"
 	if !i.given() {
@@ -108,7 +108,7 @@ type document struct {
 	Target  string `json:"target,omitempty" jsonschema:"what the document is of, where it does not say so: a service account's e-mail, or auth/MOUNT/role/NAME"`
 }
 
-// documents reads what a call gives: contents, and then files below the root. Every problem is told at once.
+// documents reads what a call gives: contents, and then files below the root. Every problem is reported at once.
 func (s server) documents(given []document, paths []string) ([]trust.File, error) {
 	if n := len(given) + len(paths); n > mostDocuments {
 		return nil, hint.New(fmt.Sprintf("%d documents: at most %d", n, mostDocuments), "ask about fewer")
@@ -174,7 +174,7 @@ func (s server) either(name, text string) (file string, data []byte, err error) 
 	return name, data, err
 }
 
-// asked is what check_trust judges against whom. What is wrong with both is told at once.
+// asked is the documents and the identity of check_trust. What is wrong with either is reported at once.
 func (s server) asked(in checkTrust, now time.Time) ([]trust.File, bitbucket.Identity, error) {
 	id, err := in.Identity.read(now)
 	files, err2 := s.documents(in.Documents, in.Paths)

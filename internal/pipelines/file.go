@@ -29,7 +29,7 @@ const (
 	maxNodes = 100_000
 )
 
-// A Place is where something stands in the file. Lines and columns count from 1, columns in characters.
+// A Place is a position in the file. Lines and columns count from 1, columns in characters.
 type Place struct{ Line, Column int }
 
 // A File is a bitbucket-pipelines.yml that was read.
@@ -43,7 +43,7 @@ type File struct {
 	Second  Place         // where a second YAML document begins, which Bitbucket does not read
 }
 
-// An Import is a pipeline that stands in another file.
+// An Import is a pipeline in another file.
 type Import struct {
 	Place
 	Path   string

@@ -18,7 +18,7 @@ func (w *walk) unknownKeys(fields *Fields, path string) {
 		switch {
 		case slices.Contains(keys, name):
 		case slices.Contains([]string{"variables", "env", "environment-variables", "permissions", "id-token", "entrypoint"}, name):
-			w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it and what stands below it.", name))
+			w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it and everything below it.", name))
 		default:
 			if meant := nearest(name); meant != "" {
 				w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it. It looks like `%s`.", name, meant))

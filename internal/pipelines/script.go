@@ -17,7 +17,7 @@ type Item struct {
 	Agent bool
 }
 
-// LineOf is the file's line on which the line of Text with that index, from 0, stands.
+// LineOf is the line of the file that has the line of Text with this index, from 0.
 func (i Item) LineOf(index int) int {
 	if index < len(i.lines) {
 		return i.lines[index]

@@ -6,13 +6,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Field is a member of a mapping. Where a merge brings it, Key stands in the anchor.
+// A Field is a member of a mapping. If it comes from a merge, Key is in the anchor.
 type Field struct{ Key, Value *yaml.Node }
 
-// Place is where the key stands.
+// Place is the position of the key.
 func (f Field) Place() Place { return placeOf(f.Key) }
 
-// Fields are the members of a mapping in their order, with those of the mappings that it merges.
+// Fields are the members of a mapping in their order, with the members of the mappings that it merges.
 type Fields struct {
 	all   []Field
 	index map[string]int
@@ -39,7 +39,7 @@ func (f *Fields) has(names ...string) bool {
 	return false
 }
 
-// add adds a member. Of a key that stands twice, the later one counts.
+// add adds a member. If a key occurs twice, the later one counts.
 func (f *Fields) add(field Field, over bool) {
 	name := field.Key.Value
 	if i, ok := f.index[name]; !ok {
@@ -112,7 +112,7 @@ func (w *walk) fail(at Place, format string, args ...any) {
 	}
 }
 
-// items are the entries of a list, those of lists inside it included: a list that is shared by an anchor is written as one
+// items are the entries of a list, with the entries of lists inside it: a list that is shared by an anchor is written as one
 // entry of another.
 func (w *walk) items(node *yaml.Node) []*yaml.Node {
 	list := target(node)
@@ -139,7 +139,7 @@ func (w *walk) items(node *yaml.Node) []*yaml.Node {
 	return all
 }
 
-// target is what an alias stands for, or the node itself.
+// target is the node that an alias refers to, or the node itself.
 func target(node *yaml.Node) *yaml.Node {
 	for hops := 0; node != nil && node.Kind == yaml.AliasNode && hops < 8; hops++ {
 		node = node.Alias
@@ -181,7 +181,7 @@ func scalar(node *yaml.Node, into any) bool {
 	return node != nil && node.Kind == yaml.ScalarNode && node.Decode(into) == nil
 }
 
-// alternatives are the patterns that {a,b} in a pattern stands for.
+// alternatives are the patterns that a pattern with {a,b} means.
 func alternatives(pattern string) []string {
 	open := strings.IndexByte(pattern, '{')
 	end := strings.IndexByte(pattern, '}')

@@ -152,13 +152,13 @@ func (w *walk) holdsSteps(node *yaml.Node, depth int) bool {
 	return false
 }
 
-// pipeline walks one pipeline: a list, or an import in place of it.
+// pipeline walks one pipeline: a list, or an import instead of it.
 func (w *walk) pipeline(field Field, p pipeline) {
 	if f := w.fields(field.Value); f != nil {
 		if from := f.get("import"); from.Key != nil {
 			w.imported(from, p.path)
 		} else if f.has("step", "parallel", "stage") {
-			w.fault(Refused, field.Place(), p.path, "The pipeline is a mapping: Bitbucket wants a list of steps.")
+			w.fault(Refused, field.Place(), p.path, "The pipeline is a mapping: Bitbucket expects a list of steps.")
 		}
 		return
 	}
@@ -213,7 +213,7 @@ func (w *walk) item(p *pipeline, node *yaml.Node, path string) {
 	case f.has("import"):
 		w.imported(f.get("import"), path)
 	case f.has("script", "oidc"):
-		w.fault(Misplaced, s.Place, path, "The keys of a step stand in the list without `step:` above them: no step runs.")
+		w.fault(Misplaced, s.Place, path, "The list has the keys of a step without `step:` above them: no step runs.")
 	}
 	if first && p.kind != Custom && p.kind != Definition {
 		w.manualFirst(p, f, path)
@@ -237,7 +237,7 @@ func (w *walk) one(p *pipeline, item *Fields, s Step) {
 	fields := w.fields(field.Value)
 	if fields == nil {
 		if item.has("script", "oidc", "name", "image", "deployment") {
-			w.fault(Misplaced, s.Place, s.Path, "The step is empty: its keys stand beside `step:` in place of below it.")
+			w.fault(Misplaced, s.Place, s.Path, "The step is empty: its keys are beside `step:` instead of below it.")
 		}
 		return
 	}
@@ -262,9 +262,9 @@ func (w *walk) inner(p *pipeline, list *yaml.Node, path string, s Step) {
 		case f.has("step"):
 			w.one(p, f, s)
 		case f.has("parallel", "stage"):
-			w.fault(Refused, s.Place, s.Path, "A group of steps stands inside a group: Bitbucket takes steps only.")
+			w.fault(Refused, s.Place, s.Path, "A group of steps is inside another group: Bitbucket accepts only steps there.")
 		case f.has("script", "oidc"):
-			w.fault(Misplaced, s.Place, s.Path, "The keys of a step stand in the list without `step:` above them: no step runs.")
+			w.fault(Misplaced, s.Place, s.Path, "The list has the keys of a step without `step:` above them: no step runs.")
 		}
 		if w.err != nil {
 			return
@@ -272,7 +272,7 @@ func (w *walk) inner(p *pipeline, list *yaml.Node, path string, s Step) {
 	}
 }
 
-// stage walks a stage, whose deployment is its steps'.
+// stage walks a stage. Its deployment applies to its steps.
 func (w *walk) stage(p *pipeline, field Field, path string, s Step) {
 	f := w.fields(field.Value)
 	if f == nil {
@@ -286,11 +286,11 @@ func (w *walk) stage(p *pipeline, field Field, path string, s Step) {
 	w.inner(p, f.get("steps").Value, path+".steps", s)
 }
 
-// environment finds an environment that stands twice in a pipeline.
+// environment finds an environment that a pipeline uses twice.
 func (w *walk) environment(p *pipeline, s Step, path string) {
 	name := strings.ToLower(s.Environment)
 	if other, twice := p.environments[name]; twice && other != path {
-		w.fault(Refused, s.EnvironAt, path, fmt.Sprintf("The environment %s stands twice in one pipeline, here and at %s: Bitbucket refuses the file.", s.Environment, other))
+		w.fault(Refused, s.EnvironAt, path, fmt.Sprintf("The pipeline uses the environment %s twice, here and at %s: Bitbucket refuses the file.", s.Environment, other))
 		return
 	}
 	p.environments[name] = path
@@ -310,7 +310,7 @@ func (w *walk) add(p *pipeline, s Step, fields *Fields) {
 		w.environment(p, s, s.Path)
 	}
 	if inner := fields.get("step"); inner.Key != nil {
-		w.fault(Misplaced, inner.Place(), s.Path, "A step stands inside a step: nothing runs the inner one.")
+		w.fault(Misplaced, inner.Place(), s.Path, "A step is inside another step: nothing runs the inner step.")
 	}
 	w.unknownKeys(fields, s.Path)
 	w.file.Steps = append(w.file.Steps, s)
@@ -320,15 +320,15 @@ func (w *walk) add(p *pipeline, s Step, fields *Fields) {
 func (w *walk) refuseKeys(fields *Fields, path, where string, names ...string) {
 	for _, name := range names {
 		if key := fields.get(name); key.Key != nil {
-			w.fault(Refused, key.Place(), path+"."+name, fmt.Sprintf("`%s` stands on %s: Bitbucket refuses the file.", name, where))
+			w.fault(Refused, key.Place(), path+"."+name, fmt.Sprintf("`%s` is set on %s: Bitbucket refuses the file.", name, where))
 		}
 	}
 }
 
-// variables reads those of a custom pipeline.
+// variables reads the variables of a custom pipeline.
 func (w *walk) variables(p *pipeline, field Field, path string) {
 	if p.kind != Custom && p.kind != Definition {
-		w.fault(Refused, field.Place(), path, "`variables` stands in a pipeline that is not custom: Bitbucket refuses the file.")
+		w.fault(Refused, field.Place(), path, "`variables` is in a pipeline that is not custom: Bitbucket refuses the file.")
 		return
 	}
 	for _, item := range w.items(field.Value) {

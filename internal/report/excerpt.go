@@ -84,7 +84,7 @@ func span(line []rune, f finding.Finding) (begin, end int) {
 	return begin, min(max(end, begin), len(line))
 }
 
-// middle cuts the middle of a text, whose ends say most: what it is, and its value.
+// middle cuts the middle of a text: its ends say what it is, and its value.
 func middle(text string, most int) string {
 	if columns(text) <= most {
 		return text

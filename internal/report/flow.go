@@ -40,7 +40,7 @@ type pathOf struct {
 	D string // the path, as SVG writes it
 }
 
-// columnNames says what stands in each layer.
+// columnNames says what each layer shows.
 func columnNames() [layers]string {
 	return [layers]string{Step: "Step", Token: "Token", Provider: "Provider", Role: "Role", Account: "Account"}
 }

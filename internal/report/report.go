@@ -98,7 +98,7 @@ type Edge struct {
 	Says     string // a few words about the edge, or empty
 }
 
-// Findings are those of all sections, in their order.
+// Findings are the findings of all sections, in their order.
 func (r *Report) Findings() []finding.Finding {
 	var all []finding.Finding
 	for _, s := range r.Sections {
@@ -131,7 +131,7 @@ func (r *Report) Failed() bool {
 		slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return counts(v.Counts, v.New) })
 }
 
-// Split divides findings, as a command has them, into those that stand, each with New where there is a baseline, and those that are
+// Split divides findings, as a command has them, into findings that count, each with New where there is a baseline, and findings that are
 // accepted, each of which JSON writes whole, with why and until.
 func Split[F any, P interface {
 	*F
@@ -160,7 +160,7 @@ type waived struct {
 	why, until string
 }
 
-// MarshalJSON adds two members to those of the finding.
+// MarshalJSON adds two members to the finding.
 func (w waived) MarshalJSON() ([]byte, error) {
 	whole, err := json.Marshal(w.finding)
 	if err != nil {

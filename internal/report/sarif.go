@@ -21,7 +21,7 @@ const sourceRoot = "SRCROOT"
 // object is a JSON object. SARIF has so many small ones, each used once, that types of their own would say less.
 type object = map[string]any
 
-// text is a SARIF message. Braces stand for themselves: they would be doubled only in a message with arguments. A link that others
+// text is a SARIF message. Braces mean themselves: they would be doubled only in a message with arguments. A link that others
 // wrote into it is taken apart, because viewers would show it as one.
 func text(s string) object { return object{"text": strings.ReplaceAll(s, "](", "] (")} }
 

@@ -124,8 +124,8 @@ type counted struct {
 	ID string `json:"id"`
 }
 
-// Compare marks the findings and verdicts that an earlier report of the same command in JSON does not have. An id that stands more
-// often than in the earlier report is new where it stands too often.
+// Compare marks the findings and verdicts that an earlier report of the same command in JSON does not have. If an id occurs more
+// often than in the earlier report, the additional ones are new.
 func (r *Report) Compare(baseline []byte) error {
 	var old earlier
 	if err := json.Unmarshal(baseline, &old); err != nil || old.Version != 1 || old.Findings == nil && old.Differences == nil && old.Results == nil {

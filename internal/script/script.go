@@ -48,7 +48,7 @@ func (c Command) Name() string {
 	return name[strings.LastIndexByte(name, '/')+1:]
 }
 
-// Text is the command's words in one line.
+// Text is the command in one line.
 func (c Command) Text() string {
 	all := make([]string, len(c.Words))
 	for i, w := range c.Words {
@@ -328,7 +328,8 @@ func (r *reader) substitute(command int, end byte) {
 	r.outer = outer
 }
 
-// variable is the name of the variable whose whole value text, which begins with $, stands for, and the length of the expression.
+// variable is the name of the variable in the expression with which text begins, $NAME or ${NAME}, and the length of the expression. The
+// name is empty where the expression is not the whole value of a variable.
 func variable(text string) (name string, length int) {
 	if strings.HasPrefix(text, "${") {
 		end := strings.IndexByte(text, '}')

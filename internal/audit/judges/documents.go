@@ -26,7 +26,7 @@ type ruling struct {
 	asked  bool // whether the step asks for what the document is about
 }
 
-// Rules are those of documents.
+// Rules are the rules about trust documents.
 func (d Documents) Rules() []finding.Rule {
 	return []finding.Rule{trustRefuses(), trustAdmitsOthers(), documentUnpaired()}
 }
@@ -152,7 +152,7 @@ func sentence(text string) string {
 	return text + "."
 }
 
-// Readable reports the documents whose kind is not known.
+// Readable reports the documents of unknown kinds.
 func (d Documents) Readable() error {
 	_, err := judge.Read(d.Files)
 	return err

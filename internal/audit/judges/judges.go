@@ -17,7 +17,7 @@ func Rules() []finding.Rule {
 	return slices.Concat(Documents{}.Rules(), AccessMap{}.Rules(), Guardrails{}.Rules())
 }
 
-// A Repository is whose steps they are. What is not known is empty.
+// A Repository is the repository with the steps. What is not known is empty.
 type Repository struct {
 	Workspace      string // the slug
 	WorkspaceUUID  string
@@ -38,7 +38,7 @@ type member struct {
 	madeUp      bool   // whether the environment's UUID is made up
 }
 
-// madeUpBranch stands for the branches that a pattern takes.
+// madeUpBranch represents the branches that a pattern matches.
 const madeUpBranch = "a-branch/that-nobody-has"
 
 // members are the identities of a step, one for each branch that is known, or one for all; certain is false where the step's

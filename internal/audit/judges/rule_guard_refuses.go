@@ -20,7 +20,7 @@ func guardRefuses() finding.Rule {
 	return finding.Rule{
 		Name: "guard-refuses", Severity: finding.Error,
 		Finds: "a step that a guardrail refuses at login",
-		Why:   "The login ends before anything is sent.",
+		Why:   "The login fails before anything is sent.",
 		Fix:   "Do what the guardrail's own fix says.",
 	}
 }
@@ -34,7 +34,7 @@ type Guardrails struct {
 
 var _ audit.Judge = Guardrails{}
 
-// Rules are those of guardrails.
+// Rules are the rules about guardrails.
 func (g Guardrails) Rules() []finding.Rule { return []finding.Rule{guardRefuses()} }
 
 // Judge finds the rules that refuse. A rule that reads what is not known here, and one that warns, finds nothing.

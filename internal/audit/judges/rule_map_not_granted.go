@@ -15,7 +15,7 @@ func mapNotGranted() finding.Rule {
 	return finding.Rule{
 		Name: "map-not-granted", Severity: finding.Error,
 		Finds: "a role that a step asks for, and that the access map does not grant to it",
-		Why:   "The map is what was agreed on. A trust policy that is rendered from it refuses the step.",
+		Why:   "The map says what was agreed. A trust policy that is rendered from it refuses the step.",
 		Fix:   "Add the grant to the map by a pull request, or ask for a role that is granted.",
 	}
 }
@@ -28,10 +28,10 @@ type AccessMap struct {
 
 var _ audit.Judge = AccessMap{}
 
-// Rules are those of a map.
+// Rules are the rules about a map.
 func (m AccessMap) Rules() []finding.Rule { return []finding.Rule{mapNotGranted()} }
 
-// Judge finds what the map does not grant. Targets that hold a variable, and those of kinds that the map does not know, are not
+// Judge finds what the map does not grant. Targets with a variable, and targets of kinds that the map does not know, are not
 // judged.
 func (m AccessMap) Judge(steps []*audit.Step) []audit.Judgement {
 	uuid := braced(m.RepositoryUUID)

@@ -12,7 +12,7 @@ func trustRefuses() finding.Rule {
 	return finding.Rule{
 		Name: "trust-refuses", Severity: finding.Error,
 		Finds: "a role that a step asks for, whose trust policy refuses the step",
-		Why:   "The login fails, and in production first: other steps of the same file may well be let in.",
+		Why:   "The login fails. It may fail in production first, because the policy can let in other steps of the same file.",
 		Fix:   "Change the condition that the reason names, or the step's environment. `check` prints the condition to paste.",
 	}
 }
