@@ -23,7 +23,7 @@ func (r *run) tokenAsArgument() {
 			continue
 		}
 		for _, c := range s.commands {
-			if builtIn(c.Name()) || azLogin.MatchString(c.Text()) {
+			if expression := strings.HasSuffix(c.Name(), ","); expression || builtIn(c.Name()) || azLogin.MatchString(c.Text()) { // of PowerShell
 				continue
 			}
 			for i, w := range c.Words[1:] {

@@ -90,6 +90,9 @@ func (s *step) assign() {
 		for _, w := range slices.Concat(c.Assign, c.Words) {
 			note(w.Text, c.at)
 		}
+		if len(c.Words) == 3 && c.Words[1].Text == "=" { // PowerShell has spaces around it
+			note(c.Words[0].Text+"="+c.Words[2].Text, c.at)
+		}
 		if c.Here == nil {
 			continue
 		}
@@ -238,11 +241,15 @@ var (
 	anyJWT    = pattern.New(`\b(?:login|auth|authenticate|exchange|token)\b`)
 )
 
-// isOurs reports whether a pipe is this one, which leaves credentials for later commands.
+// isOurs reports whether a pipe is this one, which leaves credentials for later commands. A name of ours may be written as a step
+// calls the pipe.
 func isOurs(p pipe, ours []string) bool {
-	full := strings.TrimPrefix(p.Name, "docker://")
-	full, _ = splitVersion(full)
-	return p.name == "bitbucket-oidc" || slices.Contains(ours, full) || slices.Contains(ours, p.name)
+	bare := func(name string) string {
+		name, _ = splitVersion(strings.TrimPrefix(name, "docker://"))
+		return name
+	}
+	full := bare(p.Name)
+	return p.name == "bitbucket-oidc" || slices.ContainsFunc(ours, func(name string) bool { return bare(name) == full || bare(name) == p.name })
 }
 
 // ourClouds are the variables of this pipe that name the identity of the step.
