@@ -65,6 +65,7 @@ authorities and a few pages; `+"`make image`"+` prints what all of it comes to.
 		}
 	}
 
+	b.WriteString(triedMarkdown())
 	fmt.Fprintf(&b, `
 ## How it is measured
 

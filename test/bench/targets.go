@@ -102,10 +102,9 @@ func (r report) find(subject id) (row, bool) {
 // reasons are why a target may be missed, by its key. They have no numbers, which would be those of another run.
 func reasons() map[string]string {
 	return map[string]string{
-		targetSize: "leaving out gRPC's web pages and package template, which keep every exported method of every library in a program, took 2.8 MB " +
-			"away; the rest is the SDKs of the clouds, CEL and the protocol of copilots",
+		targetSize:    "the SDKs of the clouds, CEL and the protocol of copilots take most of it, see [below](#what-was-tried)",
 		targetAWSWall: "what is over curl is for the most part the start of the program, see [below](#starting-a-program)",
 		targetVersion: "the start of Go and of the libraries that are linked in takes most of it, before main and whatever the command, see " +
-			"[below](#starting-a-program)",
+			"[below](#what-was-tried)",
 	}
 }
