@@ -12,7 +12,7 @@ import (
 	"bitbucket-oidc/internal/trust/trusttest"
 )
 
-// The change that is proposed for a condition that fails makes it hold, and with it the statement.
+// The proposed change makes a condition that fails hold, and the statement with it.
 func TestChangeMakesItHold(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	for range 8 {

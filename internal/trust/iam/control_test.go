@@ -88,7 +88,7 @@ func TestAWSControlsLimitTheVerdict(t *testing.T) {
 	}
 }
 
-// What only a resource control policy names is not granted: another repository that it leaves out of a Deny is an error, and not a note.
+// A resource control policy grants nothing: another repository that only its Deny leaves out is an error, not a note.
 func TestAWSControlsGrantNothing(t *testing.T) {
 	const arn = "arn:aws:iam::123456789012:role/deploy"
 	spare := func(values ...string) string {

@@ -7,10 +7,10 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// Each line is a rule of IAM's with the page of the IAM User Guide that states it: "operators" is "IAM JSON policy elements:
+// Each line is a rule of IAM with the page of the IAM User Guide that states it: "operators" is "IAM JSON policy elements:
 // Condition operators", "multi" is "Creating a condition with multiple keys or values", "variables" is "IAM policy elements:
 // Variables and tags", "keys" is "AWS global condition context keys", "checks" is "IAM Access Analyzer policy check
-// reference". A line with "silent" is one where the guide does not decide, or the file does not.
+// reference". A line with "silent" is a case that neither the guide nor the file decides.
 func TestAWSConditions(t *testing.T) {
 	const queue = "arn:aws:sqs:eu-west-1:1:x/y:z"
 	sub := awsRepo + ":" + awsEnv + ":" + awsStep
@@ -200,7 +200,7 @@ func TestAWSReasons(t *testing.T) {
 	}
 }
 
-// The order of numbers and dates, one line for each operator, and what is not a number or a date.
+// Comparisons of numbers, dates, booleans and addresses, and of texts that are none of these.
 func TestAWSOrder(t *testing.T) {
 	tests := []struct {
 		operator, have, want string

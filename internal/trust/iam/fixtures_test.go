@@ -13,7 +13,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// What the tests of the AWS half are about: a step of one repository of a workspace, on a deployment or off.
+// The tests are about a step of one repository of a workspace, on a deployment or off deployments.
 const (
 	awsWorkspace = "922e118c-f34f-4226-a897-0e0afbec553d"
 	awsRepo      = "{1de489be-ce6a-42a0-a8c8-eadbf1174ac7}"
@@ -48,7 +48,7 @@ func awsBuild(audiences ...string) bitbucket.Identity {
 	}}
 }
 
-// awsTrust is a statement that is right but for its condition.
+// awsTrust is a statement in which everything but the condition is right.
 func awsTrust(effect, condition string) string {
 	return fmt.Sprintf(`{"Effect": %q, "Principal": {"Federated": %q}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": %s}`,
 		effect, awsARN, expandIssuer(condition))
@@ -96,7 +96,7 @@ func awsOthers(principal, action, condition string) string {
 	return fmt.Sprintf(`{"Effect": "Allow", "Principal": %s, "Action": %q, "Condition": %s}`, principal, action, condition)
 }
 
-// forEveryone is a statement for everyone instead of the provider.
+// forEveryone replaces the provider in a statement by everyone.
 func forEveryone(statement string) string {
 	return strings.Replace(statement, `{"Federated": "`+awsARN+`"}`, `{"AWS": "*"}`, 1)
 }
@@ -143,7 +143,7 @@ func judgeAWS(t *testing.T, document string, id bitbucket.Identity) trust.Result
 	return trust.Whole(results[0])
 }
 
-// awsFindings lists the rules that a result's text breaks, without what was decided about others, which has a witness.
+// awsFindings lists the rules that the text of a document breaks. Findings about others are left out: they have a witness.
 func awsFindings(r trust.Result) []string {
 	rules := []string{}
 	for _, f := range r.Findings {

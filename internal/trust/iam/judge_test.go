@@ -62,7 +62,7 @@ func TestAWSDecision(t *testing.T) {
 	}
 }
 
-// Source: IAM User Guide, "IAM JSON policy elements: Action": names have no case, and wildcards.
+// Source: IAM User Guide, "IAM JSON policy elements: Action": names are not case-sensitive, and can have wildcards.
 func TestAWSActions(t *testing.T) {
 	for action, want := range map[string]trust.Verdict{
 		`"sts:AssumeRoleWithWebIdentity"`: trust.Allow, `"STS:assumerolewithwebidentity"`: trust.Allow,
@@ -109,7 +109,7 @@ func TestAWSPrincipals(t *testing.T) {
 	}
 }
 
-// The output has lists where there is nothing, and null only for what is unknown.
+// The output has empty lists, and null only for what is unknown.
 func TestAWSOutput(t *testing.T) {
 	open := awsTrust("Allow", `{"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", 5, true]}}`)
 	r := judgeAWS(t, awsPolicy(open, awsOthers(`{"AWS": "1"}`, "sts:AssumeRole", `{}`)), awsBuild())

@@ -17,7 +17,7 @@ func passes(r trust.Result) bool {
 	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
 }
 
-// strangers are somebody of each kind who is not of the identity's repository.
+// strangers are one step of each kind from another repository.
 func strangers(audiences ...string) []bitbucket.Identity {
 	u := reachUniverse()
 	made := bitbucket.MadeUpUUIDs()
@@ -75,7 +75,7 @@ func TestAWSDenyThatLetsInOthers(t *testing.T) {
 	}
 }
 
-// Each is right, or shares the role on purpose.
+// Each policy is right, or shares the role on purpose.
 func TestAWSLetsInNobodyElse(t *testing.T) {
 	allow := func(values ...string) string { return awsPolicy(awsTrust("Allow", onSubject("StringLike", values...))) }
 	with := func(allow, deny string) string { return awsPolicy(awsTrust("Allow", allow), awsTrust("Deny", deny)) }
@@ -148,7 +148,7 @@ func TestAWSPassedPoliciesLetInNoStranger(t *testing.T) {
 	}
 }
 
-// guardCondition is what people write to keep others out, right or wrong.
+// guardCondition is a condition that people write to keep others out, right or wrong.
 func guardCondition(r *rand.Rand) string {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	blocks := map[string]map[string][]string{}

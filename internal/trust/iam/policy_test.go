@@ -1,15 +1,18 @@
 package iam
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/trust"
 )
 
-// What IAM would not store, with the rule that is about it, if one is.
+// Policies that IAM would not store, each with the rule about it, if there is one.
 func TestAWSRefusals(t *testing.T) {
 	good := awsTrust("Allow", goodConditions)
 	replace := func(old, new string) string { return awsPolicy(strings.Replace(good, old, new, 1)) }
@@ -61,5 +64,40 @@ func TestAWSRefusals(t *testing.T) {
 				t.Errorf("no %s at %s: %+v", test.rule, test.path, r.Findings)
 			}
 		})
+	}
+}
+
+// A quota is the longest policy that AWS stores. Characters count, and white space between elements does not.
+// Source: IAM User Guide, "IAM and AWS STS quotas".
+func TestAWSQuotas(t *testing.T) {
+	statement := awsTrust("Allow", goodConditions)
+	for _, test := range []struct {
+		length   int
+		verdict  trust.Verdict
+		severity finding.Severity // of aws-policy-too-long; empty for none
+	}{
+		{2048, trust.Allow, ""},
+		{2049, trust.Allow, finding.Warning},
+		{4096, trust.Allow, finding.Warning},
+		{4097, trust.Deny, finding.Error},
+	} {
+		sid := func(text string) string {
+			return "\n" + awsPolicy(strings.Replace(statement, `"Effect"`, `"Sid": "`+text+`", "Effect"`, 1)) + "\n"
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, []byte(sid("é "))); err != nil { // é has two bytes, and a space inside a string counts
+			t.Fatal(err)
+		}
+		policy := sid("é " + strings.Repeat("x", test.length-utf8.RuneCount(compact.Bytes())))
+		r := judgeAWS(t, policy, awsDeployment())
+		var found finding.Severity
+		for _, f := range r.Findings {
+			if f.Rule == "aws-policy-too-long" {
+				found = f.Severity
+			}
+		}
+		if r.Verdict != test.verdict || found != test.severity {
+			t.Errorf("%d characters: %s with %q: %s", test.length, r.Verdict, found, r.Reason)
+		}
 	}
 }

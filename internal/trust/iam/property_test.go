@@ -16,7 +16,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// randomCondition is a condition block out of the operators, keys and values that policies have, wrong ones among them.
+// randomCondition is a condition block of operators, keys and values that policies have, also wrong ones.
 func randomCondition(r *rand.Rand) string {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	blocks := map[string]map[string][]string{}
@@ -214,7 +214,7 @@ func TestAWSIsFast(t *testing.T) {
 	}
 }
 
-// The time for one policy grows with its size and no faster.
+// The time for one policy grows with its size, and no faster.
 func TestAWSLargePolicies(t *testing.T) {
 	hard := "{1de4" + strings.Repeat("*a", 2000)
 	many := make([]string, 20_000)
@@ -243,7 +243,7 @@ func TestAWSLargePolicies(t *testing.T) {
 	}
 }
 
-// patience is how long a judgement may take. The race detector makes everything several times slower.
+// patience is the longest that a judgement may take. The race detector makes everything several times slower.
 func patience() time.Duration {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return 20 * time.Second
@@ -251,7 +251,7 @@ func patience() time.Duration {
 	return 2 * time.Second
 }
 
-// processorTime is what this process has used, so that a busy machine fails no test.
+// processorTime is the time that this process has used: a busy machine must not fail a test.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage

@@ -14,7 +14,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// more asks for as many random policies as the differential test is worth.
+// more asks for more random policies, which take some minutes.
 var more = flag.Bool("more", false, "judge 1,500 random policies and not a few hundred")
 
 const (
@@ -82,7 +82,7 @@ func allOf(repository string, environments ...string) []string {
 	return append(all, repository+"/any other environment")
 }
 
-// The 22 policies that who gets in was first worked out for by hand, with the repositories shop and infra known.
+// For 22 of these policies somebody worked out by hand who gets in. The repositories shop and infra are known.
 func TestAWSReach(t *testing.T) {
 	like := func(values ...string) string {
 		return awsPolicy(awsTrust("Allow", `{"StringEquals": {"@:aud": "`+awsAudience+`"}, "StringLike": {"@:sub": `+document.Compact(values)+`}}`))
@@ -158,7 +158,7 @@ func perhaps(all []string) []string {
 	return marked
 }
 
-// confirmAWS holds a cell's witnesses to the judge.
+// confirmAWS judges the witnesses of a cell.
 func confirmAWS(t *testing.T, policy string, c trust.Cell) {
 	t.Helper()
 	for name, e := range map[string]trust.Extent{"reach": c.Reach, "usual": c.Usual} {
@@ -178,12 +178,12 @@ func confirmAWS(t *testing.T, policy string, c trust.Cell) {
 	}
 }
 
-// randomDigits is a UUID.
+// randomUUID is a UUID of random digits.
 func randomUUID(r *rand.Rand) string {
 	return fmt.Sprintf("{%08x-%04x-%04x-%04x-%012x}", r.Uint32(), r.Uint32()&0xffff, r.Uint32()&0xffff, r.Uint32()&0xffff, r.Uint64()&0xffffffffffff)
 }
 
-// randomReachPolicy is a policy out of what policies about subjects have, most of it adversarial.
+// randomReachPolicy is a policy of conditions on subjects, most of them adversarial.
 func randomReachPolicy(r *rand.Rand) string {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	value := func() string {
@@ -233,8 +233,8 @@ func randomReachPolicy(r *rand.Rand) string {
 	return awsPolicy(statements...)
 }
 
-// Who gets in as a set is who gets in one by one: random policies, and for each cell its witnesses, random subjects and subjects near
-// the policy's own values. Mutations of the walk that this or TestAWSReach catches: settle one place too far or not at all, ? that may
+// What is decided for a cell is true for each of its subjects: of random policies, the witnesses of each cell and random subjects are
+// judged one by one. Mutations of the walk that this or TestAWSReach catches: settle one place too far or not at all, ? that may
 // be empty, an excluded UUID that counts, weights of one, a negation lost, a Deny ignored, unknown taken for no, twins not reconciled.
 func TestAWSReachIsWhatTheJudgeSays(t *testing.T) {
 	policies := 250
@@ -274,7 +274,7 @@ func TestAWSReachIsWhatTheJudgeSays(t *testing.T) {
 	}
 }
 
-// memberOf is a random member of a cell, with the workspace's own audience.
+// memberOf is a random member of a cell, with the audience of the workspace.
 func memberOf(r *rand.Rand, c trust.Cell) bitbucket.Identity {
 	repository, environment := c.Repository, c.Environment
 	if repository == "" {
@@ -313,7 +313,7 @@ func thirty() []string {
 	return all
 }
 
-// A resource control policy takes away from what a trust policy lets in: what it does not deny for certain may still be denied.
+// A resource control policy can only deny. If it is not certain that it denies somebody, it is also not certain that they get in.
 func TestAWSReachUnderControls(t *testing.T) {
 	open := awsPolicy(awsTrust("Allow", onlyAudience))
 	control := func(statement string) string {

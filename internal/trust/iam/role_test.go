@@ -11,7 +11,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// A role's policy may be an object or a string, and a role alone, in get-role's wrapping, or in a list.
+// The policy of a role may be an object or a string. The role may stand alone, in the output of get-role, or in a list.
 func TestAWSDocuments(t *testing.T) {
 	policy := awsPolicy(awsTrust("Allow", goodConditions))
 	quoted := document.Compact(policy)
@@ -63,7 +63,7 @@ func TestAWSDocuments(t *testing.T) {
 	}
 }
 
-// A provider is in the role's own account and partition, or the role does not trust it. A placeholder is any account.
+// A role trusts a provider only in its own account and partition. A placeholder stands for any account.
 func TestAWSProviderIsOfTheRolesAccount(t *testing.T) {
 	policy := awsPolicy(awsTrust("Allow", goodConditions))
 	for arn, want := range map[string]trust.Verdict{
@@ -82,7 +82,7 @@ func TestAWSProviderIsOfTheRolesAccount(t *testing.T) {
 	}
 }
 
-// Of a list, only roles that trust a workspace of Bitbucket are judged; each by itself.
+// In a list, only roles that trust a workspace of Bitbucket are judged, each by itself.
 func TestAWSListsBitbucketRoles(t *testing.T) {
 	role := func(name, policy string) string {
 		return fmt.Sprintf(`{"RoleName": %q, "Arn": "arn:aws:iam::123456789012:role/x/%s", "AssumeRolePolicyDocument": %s}`, name, name, policy)

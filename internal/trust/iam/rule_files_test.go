@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each rule of the list has a file of its own with its texts and what finds it, and a file of cases, each named after it.
+// Each rule of the list has a file with its texts and what finds it, and a file of cases. Both are named after the rule.
 func TestRuleFiles(t *testing.T) {
 	var files, cases []string
 	for _, rule := range Rules() {

@@ -13,7 +13,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// Each rule, where it is found and where it is not. The step is on a deployment.
+// For each rule, documents in which it is found, and documents in which it is not. The step is on a deployment.
 func TestAWSRules(t *testing.T) {
 	upper := strings.ToUpper
 	bare := func(uuid string) string { return strings.Trim(uuid, "{}") }
@@ -189,7 +189,7 @@ func TestAWSRules(t *testing.T) {
 	}
 }
 
-// checkFinding holds a finding to what every finding promises: one sentence, and JSON to paste.
+// checkFinding checks what every finding promises: one sentence, and a fix to paste.
 func checkFinding(t *testing.T, f finding.Finding) {
 	t.Helper()
 	if !strings.HasSuffix(f.Message, ".") || strings.Count(f.Message, ". ") > 0 || strings.ContainsAny(f.Message, "\n\x1b") {
@@ -255,7 +255,7 @@ func TestAWSSessionDuration(t *testing.T) {
 	}
 }
 
-// What a fix says to write is right: pasted into the policy, it lets this identity in, and nothing is found.
+// A fix is right: pasted into the policy, it lets this identity in, and nothing is found.
 func TestAWSFixesAreRight(t *testing.T) {
 	for _, id := range []bitbucket.Identity{awsBuild(), awsDeployment(), awsDeployment("c")} {
 		r := judgeAWS(t, awsPolicy(awsTrust("Allow", `{}`)), id)
@@ -280,7 +280,7 @@ func TestAWSFixesAreRight(t *testing.T) {
 	}
 }
 
-// The shapes that public code has, with what is wrong with them.
+// Conditions that public code has, each with what is wrong with it.
 func TestAWSPublicShapes(t *testing.T) {
 	workspace := "{" + awsWorkspace + "}"
 	const addresses = `{"IpAddress": {"aws:SourceIp": ["34.199.54.113/32", "34.232.25.90/32"]}}`
