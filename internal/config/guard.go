@@ -13,9 +13,10 @@ import (
 
 func guardVariables() []Variable {
 	return []Variable{
-		{Name: "GUARD_FILE", Guard: true, Peers: []string{"GUARDRAILS", "GUARDRAILS_FILE", "GUARD_RULES", "GUARD_POLICY", "GUARD_RULES_FILE"},
+		{Name: "GUARD_FILE", Guard: true, Peers: []string{"GUARDRAILS", "GUARDRAILS_FILE", "GUARDRAIL", "GUARDRAIL_FILE", "GUARD_RULES", "GUARD_POLICY", "GUARD_RULES_FILE",
+			"GUARD_POLICY_FILE", "GUARD_CONFIG", "GUARD_PATH"},
 			Means: "Path of a file of guardrails, relative to the build directory. A login that breaks one of its rules is refused before anything is sent."},
-		{Name: "GUARD_MAP", Guard: true, Peers: []string{"ACCESS_MAP", "GUARD_ACCESS_MAP", "GUARD_MAP_FILE"},
+		{Name: "GUARD_MAP", Guard: true, Peers: []string{"ACCESS_MAP", "ACCESS_MAP_FILE", "GUARD_ACCESS_MAP", "GUARD_MAP_FILE"},
 			Means: "Path of an access map, relative to the build directory. A login to a target that the map does not grant to this step is refused before anything is sent."},
 	}
 }
