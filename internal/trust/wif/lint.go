@@ -41,7 +41,7 @@ func memberRules() []memberRule {
 }
 
 // lint finds what is wrong with a member.
-func (p *policyJudgement) lint(role, text string, m member, path string, matches trust.Verdict) {
+func (p *policyJudgement) lint(role string, m member, matches trust.Verdict) {
 	if m.kind == other {
 		return
 	}
@@ -58,9 +58,9 @@ func (p *policyJudgement) lint(role, text string, m member, path string, matches
 		}
 		fix := p.fix(m)
 		if matches != trust.Deny { // it matches until it is removed
-			fix += "\n" + setup.GCPRevoke(role, text)
+			fix += "\n" + setup.GCPRevoke(role, m.text)
 		}
-		p.Find(finding.Error, rule.name, path, message, finding.Fix{Kind: finding.Shell, Text: fix})
+		p.Find(finding.Error, rule.name, m.path, message, finding.Fix{Kind: finding.Shell, Text: fix})
 	}
 }
 

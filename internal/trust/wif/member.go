@@ -16,9 +16,10 @@ const (
 // A member is a member of a binding, in its parts.
 type member struct {
 	poolPath
-	kind  memberKind
-	key   string // in the mapping, such as attribute.repository
-	value string
+	text, path string // as the policy has it, and where
+	kind       memberKind
+	key        string // in the mapping, such as attribute.repository
+	value      string
 }
 
 // parseMember reads principal://iam.googleapis.com/…/subject/VALUE, and principalSet://iam.googleapis.com/… with group/VALUE,
@@ -30,9 +31,9 @@ func parseMember(s string) member {
 	host, path, _ := strings.Cut(resource, "/")
 	name, rest, ok := parsePoolPath(path)
 	if !ok || !strings.HasPrefix(host, "iam.") {
-		return member{}
+		return member{text: s}
 	}
-	m := member{poolPath: poolPath{project: name.project, pool: name.pool}}
+	m := member{poolPath: poolPath{project: name.project, pool: name.pool}, text: s}
 	selector, value, _ := strings.Cut(rest, "/")
 	m.value = value
 	switch {

@@ -37,24 +37,25 @@ func (b binding) grants() trust.Verdict {
 	return trust.Deny
 }
 
-// granting are the members that may impersonate the service account.
-func (f policyFile) granting() []string {
-	var all []string
-	for _, b := range f.Bindings {
-		if b.grants() != trust.Deny {
-			all = append(all, b.Members...)
-		}
-	}
-	return all
-}
-
 // A Policy is the policy of a service account, with its conditions compiled.
 type Policy struct {
 	trust.Source
 	file       policyFile
+	members    [][]member   // of the bindings, in their order
 	conditions []expression // of the bindings, in their order
 	env        *cel.Environment
 	provider   *Provider // through which the identity came; nil if the call has not one provider
+}
+
+// granting are the members that may impersonate the service account.
+func (p *Policy) granting() []member {
+	var all []member
+	for i, b := range p.file.Bindings {
+		if b.grants() != trust.Deny {
+			all = append(all, p.members[i]...)
+		}
+	}
+	return all
 }
 
 // requestVariables are what a binding's condition can read. All of them are unknown.
@@ -75,8 +76,13 @@ func ReadPolicy(f *document.File) (*Policy, bool, error) {
 	if p.env, err = cel.NewEnvironment(requestVariables()...); err != nil {
 		return nil, true, err
 	}
-	p.conditions = make([]expression, len(p.file.Bindings))
+	p.conditions, p.members = make([]expression, len(p.file.Bindings)), make([][]member, len(p.file.Bindings))
 	for i, b := range p.file.Bindings {
+		for j, text := range b.Members {
+			m := parseMember(text)
+			m.path = fmt.Sprintf("bindings[%d].members[%d]", i, j)
+			p.members[i] = append(p.members[i], m)
+		}
 		if b.Condition != nil {
 			p.conditions[i] = compile(p.env, b.Condition.Expression, longestCondition)
 		}
@@ -145,7 +151,7 @@ func (p *Policy) judgeAs(id bitbucket.Identity, o trust.Options, m mode) *policy
 		j.through = p.provider.judgeAs(id, o, m)
 	}
 	for i, binding := range p.file.Bindings {
-		j.binding(binding, p.conditions[i], fmt.Sprintf("bindings[%d]", i))
+		j.binding(binding, p.members[i], p.conditions[i], fmt.Sprintf("bindings[%d]", i))
 	}
 	j.decide()
 	return j
@@ -172,9 +178,9 @@ func (p *policyJudgement) decide() {
 }
 
 // binding looks at the members of one binding.
-func (p *policyJudgement) binding(b binding, condition expression, path string) {
+func (p *policyJudgement) binding(b binding, members []member, condition expression, path string) {
 	if !p.bare {
-		p.poolWide(b, path)
+		p.poolWide(b, members)
 	}
 	grants := b.grants()
 	if grants == trust.Deny {
@@ -187,25 +193,23 @@ func (p *policyJudgement) binding(b binding, condition expression, path string) 
 	if holds, doubt := b.applies(condition); holds != trust.Allow {
 		applies, why = holds, path+".condition "+doubt
 	}
-	for i, text := range b.Members {
-		at := fmt.Sprintf("%s.members[%d]", path, i)
-		m := parseMember(text)
-		matches, doubt := p.is(text, m)
+	for _, m := range members {
+		matches, doubt := p.is(m)
 		if !p.bare {
-			p.lint(b.Role, text, m, at, matches)
+			p.lint(b.Role, m, matches)
 		}
 		switch {
 		case matches == trust.Deny && doubt == "": // a user, a group
 		case matches == trust.Deny:
-			p.nearest = cmp.Or(p.nearest, ", as "+at+" "+doubt)
+			p.nearest = cmp.Or(p.nearest, ", as "+m.path+" "+doubt)
 		case applies == trust.Deny:
 			p.nearest = cmp.Or(p.nearest, ", as "+why)
 		case matches == trust.Allow && applies == trust.Allow:
-			p.granted = cmp.Or(p.granted, at)
+			p.granted = cmp.Or(p.granted, m.path)
 		case applies == trust.Undecided:
 			p.unsure = cmp.Or(p.unsure, why)
 		default:
-			p.unsure = cmp.Or(p.unsure, at+" "+doubt)
+			p.unsure = cmp.Or(p.unsure, m.path+" "+doubt)
 		}
 	}
 }
@@ -238,11 +242,11 @@ func (b binding) applies(condition expression) (holds trust.Verdict, doubt strin
 const resourcePools = "principalSet://cloudresourcemanager."
 
 // is reports whether a member is the identity, and otherwise why it is not, or why that is not known.
-func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why string) {
+func (p *policyJudgement) is(m member) (matches trust.Verdict, why string) {
 	switch {
-	case text == "allUsers":
+	case m.text == "allUsers":
 		return trust.Allow, ""
-	case strings.HasPrefix(text, resourcePools):
+	case strings.HasPrefix(m.text, resourcePools):
 		return trust.Undecided, "names pools that are not in this file"
 	case m.kind == other:
 		return trust.Deny, ""
@@ -260,11 +264,13 @@ func (p *policyJudgement) is(text string, m member) (matches trust.Verdict, why 
 	case !mapped:
 		return trust.Deny, "names " + m.key + ", which the provider does not map"
 	case v.excludes(m.value):
-		return trust.Deny, fmt.Sprintf("wants %s %q, which is not the token's on any branch", m.key, m.value)
+		return trust.Deny, "wants a value that the token has on no branch"
 	case !v.known:
 		return trust.Undecided, "names " + m.key + ", which is not known"
 	case slices.Contains(v.values, m.value):
 		return trust.Allow, ""
+	case p.nearest != "": // the first such member is named; a policy may have thousands
+		return trust.Deny, "wants another value"
 	}
 	return trust.Deny, fmt.Sprintf("wants %s %q and the token has %s", m.key, m.value, trust.Quoted(v.values))
 }

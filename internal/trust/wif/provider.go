@@ -156,8 +156,7 @@ func (p *Provider) judgeAs(id bitbucket.Identity, o trust.Options, m mode) *prov
 
 // bind notes what the members of a policy leave to the condition of the provider.
 func (p *providerJudgement) bind(policy *Policy) {
-	for _, text := range policy.file.granting() {
-		m := parseMember(text)
+	for _, m := range policy.granting() {
 		if !p.name.fits(m.poolPath) {
 			continue
 		}

@@ -145,14 +145,9 @@ func (p *Provider) inside(keys []string) string {
 // keys are the keys of the mapping that the policy's members are about.
 func (p *Policy) keys() []string {
 	var all []string
-	for _, b := range p.file.Bindings {
-		if b.grants() == trust.Deny {
-			continue
-		}
-		for _, text := range b.Members {
-			if m := parseMember(text); m.key != "" && !slices.Contains(all, m.key) {
-				all = append(all, m.key)
-			}
+	for _, m := range p.granting() {
+		if m.key != "" && !slices.Contains(all, m.key) {
+			all = append(all, m.key)
 		}
 	}
 	return all
@@ -162,14 +157,9 @@ func (p *Policy) keys() []string {
 func (p *Policy) values() []string {
 	const most = 1000
 	var all []string
-	for _, b := range p.file.Bindings {
-		if b.grants() == trust.Deny {
-			continue
-		}
-		for _, text := range b.Members {
-			if m := parseMember(text); m.value != "" && len(all) < most {
-				all = append(all, m.value)
-			}
+	for _, m := range p.granting() {
+		if m.value != "" && len(all) < most {
+			all = append(all, m.value)
 		}
 	}
 	return all

@@ -18,29 +18,29 @@ func bindingPoolWide() finding.Rule {
 }
 
 // poolWide finds members that are everybody, or every identity in a pool. The role does not matter: each role gives them something.
-func (p *policyJudgement) poolWide(b binding, path string) {
+func (p *policyJudgement) poolWide(b binding, members []member) {
 	const rule = "gcp-binding-pool-wide"
-	for i, text := range b.Members {
-		who := everybody(text)
+	for _, m := range members {
+		who := m.everybody()
 		if who == "" || p.Skip(rule) {
 			continue
 		}
-		fix := p.fix(parseMember(text)) + "\n" + setup.GCPRevoke(b.Role, text)
-		p.Find(finding.Error, rule, fmt.Sprintf("%s.members[%d]", path, i), fmt.Sprintf("%s has the role %.100s.", who, b.Role),
+		fix := p.fix(m) + "\n" + setup.GCPRevoke(b.Role, m.text)
+		p.Find(finding.Error, rule, m.path, fmt.Sprintf("%s has the role %.100s.", who, b.Role),
 			finding.Fix{Kind: finding.Shell, Text: fix})
 	}
 }
 
 // everybody names who a member is, if the member is everybody in some sense; it is empty for other members.
-func everybody(member string) string {
+func (m member) everybody() string {
 	switch {
-	case parseMember(member).kind == wholePool:
+	case m.kind == wholePool:
 		return "Every identity in the pool, from every repository of the workspace,"
-	case member == "allUsers":
+	case m.text == "allUsers":
 		return "Anyone on the internet"
-	case member == "allAuthenticatedUsers":
+	case m.text == "allAuthenticatedUsers":
 		return "Anyone with a Google account"
-	case strings.HasPrefix(member, resourcePools):
+	case strings.HasPrefix(m.text, resourcePools):
 		return "Every identity in every pool of a project, a folder or an organisation"
 	}
 	return ""
