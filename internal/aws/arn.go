@@ -18,8 +18,8 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":iam::" + a.Account + ":role/" + a.Role
 }
 
-// fits reports whether an assumed role's ARN is of this role. It names the role without its path (IAM user guide, "IAM
-// identifiers"), and of a server outside AWS's partitions any account.
+// fits reports whether the ARN of a session belongs to this role. Such an ARN names the role without the role's path (IAM user guide,
+// "IAM identifiers"). If a server outside AWS's partitions made it, it may name any account.
 func (a ARN) fits(principal string) bool {
 	parts := strings.SplitN(principal, ":", 6)
 	if len(parts) != 6 {

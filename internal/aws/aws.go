@@ -44,7 +44,7 @@ type Config struct {
 	SourceIdentity string
 	Tags           []Tag
 
-	// Refreshable writes profiles that SDKs renew by themselves, in place of keys.
+	// Refreshable writes profiles that SDKs renew by themselves, instead of keys.
 	Refreshable bool
 
 	// ExportKeys also gives later commands the keys of the first profile as variables, which env.sh reads from the file.
@@ -56,13 +56,13 @@ type Config struct {
 	// Path gives the absolute path of a [federation.File], for the files that name others.
 	Path func(file string) string
 
-	// SDK stands for what the AWS SDK reads from the environment: FIPS and dual stack, for endpoints of AWS's own.
+	// SDK has what the AWS SDK would read from the environment: FIPS and dual stack, for endpoints of AWS.
 	SDK sdkconfig.EnvConfig
 
 	// RootCAs are the authorities to trust; nil means the system's.
 	RootCAs *x509.CertPool
 
-	// Trace, if not nil, is told of each attempt of a request.
+	// Trace, if not nil, is called after each attempt of a request.
 	Trace func(line string)
 }
 
@@ -213,7 +213,7 @@ func (b *Backend) credential(token oidc.Token, s session, files []federation.Fil
 	return c
 }
 
-// sideBySide goes the way to every target's credential at once. It joins the errors, each with the target's name before it.
+// sideBySide gets the credentials of all targets at the same time. It joins the errors, each with the target's name before it.
 func sideBySide[T any](targets []federation.Target, get func(i int, way *federation.Attempt) (T, error)) ([]T, []federation.Outcome, error) {
 	results := make([]T, len(targets))
 	outcomes := make([]federation.Outcome, len(targets))

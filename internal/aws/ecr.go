@@ -17,7 +17,7 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-// Registry is a private ECR registry, of which each account has one in each region, or Amazon ECR Public.
+// Registry is a private ECR registry or Amazon ECR Public. Each account has one private registry in each region.
 type Registry struct {
 	Host, Account, Region string // Account is empty for the public one
 }

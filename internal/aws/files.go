@@ -46,7 +46,8 @@ func (b *Backend) files(token oidc.Token, sessions []session) []federation.File 
 	return files
 }
 
-// withDefault puts the selected session in front as the profile default, for whoever loses AWS_PROFILE on the way, as sudo does.
+// withDefault puts the selected session in front as the profile default, for commands that do not get AWS_PROFILE, such as those under
+// sudo.
 func withDefault(sessions []session) []session {
 	if sessions[0].role.Profile == defaultProfile {
 		return sessions

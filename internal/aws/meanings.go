@@ -174,7 +174,7 @@ func (r request) providerARN() string {
 	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", r.role.Partition, r.account(), setup.AWSProviderPath(r.claims))
 }
 
-// who is who asked.
+// who names the caller that was refused.
 func (r request) who() string {
 	switch {
 	case r.principal != "":
@@ -260,7 +260,8 @@ func (r request) trustPolicy() []string {
 	}
 }
 
-// told names the roles that were refused alike, and the account for the statement: a placeholder where they are of several.
+// told names the roles that were refused for the same reason, and the account for the statement. The account is a placeholder if the
+// roles belong to several accounts.
 func (r request) told() (roles, account string) {
 	if len(r.alike) < 2 {
 		return "role " + r.roleName(), r.account()
@@ -289,7 +290,7 @@ func placeholder(account string) string {
 	return ", with the role's own account for " + setup.AccountID
 }
 
-// chainPolicy is the advice for a role that another one may not assume.
+// chainPolicy is the advice for a role that another role may not assume.
 func (r request) chainPolicy() []string {
 	actions := []string{assumeRole}
 	if r.tagged {

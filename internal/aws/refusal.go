@@ -22,29 +22,29 @@ import (
 	"bitbucket-oidc/internal/transport"
 )
 
-// A request is what is known when AWS says no.
+// A request is what is known about a request that AWS refused.
 type request struct {
 	claims   oidc.Claims
 	role     ARN
 	duration time.Duration
 
-	// For a role that another one asks for.
+	// For a role that another role asks for.
 	from           *ARN
 	externalID     string
 	sourceIdentity string
 	tagged         bool
 
-	// For a registry's login: who asks.
+	// For a registry's login: the caller.
 	principal string
 	public    bool // of Amazon ECR Public
 
-	// action is the one of the actions that AWS names as refused, or empty.
+	// action is the action that AWS names as refused, or empty.
 	action string
 
 	// packed is how full STS found the session, such as 142%, where it said so.
 	packed string
 
-	// alike are the roles that were refused for the same reason in the same login, this one included. They are told once.
+	// alike are the roles that the same login could not assume for the same reason, this role included. One hint names them all.
 	alike []ARN
 }
 
@@ -86,8 +86,8 @@ func together(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// verificationKey is the part of InvalidIdentityToken's message that makes it a passing fault. The code alone is
-// permanent, whatever the SDK's own provider takes it for.
+// verificationKey is the part of InvalidIdentityToken's message that makes it a temporary failure. The code alone stands for a
+// permanent failure, although the SDK's own provider does not take it for one.
 const verificationKey = "retrieve verification key"
 
 // explain turns an error of the SDK into a message. Nothing that the server wrote goes into it, except a code that is in a

@@ -24,7 +24,7 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-// longestChained is how long a session lasts at most that a session asked for (IAM user guide, "Role chaining").
+// longestChained is the longest duration of a session that was asked for with another session (IAM user guide, "Role chaining").
 const longestChained = time.Hour
 
 // session is what STS gave for one role.
@@ -60,7 +60,7 @@ func (b *Backend) obtainAll(ctx context.Context, token oidc.Token, profiles []fe
 	})
 }
 
-// A first is what distinguishes one exchange of the token from another. Roles that begin with the same one share it.
+// A first is what distinguishes one exchange of the token from another. Roles that begin with the same exchange share it.
 type first struct {
 	role     ARN
 	narrowed bool // by the session policies, which a chain's first session must not have: they are for its last one
@@ -72,7 +72,7 @@ func (b *Backend) firstOf(r Role) first {
 
 type firstCall = func() (session, federation.Call, error)
 
-// firstCalls are the exchanges of the token, each of which is made once, for whoever asks first.
+// firstCalls are the exchanges of the token. Each is made once, when the first role needs it.
 func (b *Backend) firstCalls(ctx context.Context, token oidc.Token) map[first]firstCall {
 	durations := map[first]time.Duration{}
 	for _, r := range b.Roles {
@@ -122,7 +122,7 @@ func (b *Backend) assumeWithToken(ctx context.Context, token oidc.Token, f first
 	return s, call, nil
 }
 
-// assumeNext assumes the chain's role number i with the session of the one before.
+// assumeNext assumes the chain's role number i with the session of the role before it.
 func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from session, i int) (session, federation.Call, error) {
 	call := federation.Call{Operation: "AssumeRole"}
 	role := from.role
@@ -165,7 +165,7 @@ func (b *Backend) assumeNext(ctx context.Context, claims oidc.Claims, from sessi
 	return s, call, nil
 }
 
-// noted keeps of an answer no what an outcome has of it.
+// noted keeps the status and the code of a refusal for the outcome.
 func noted(answered, explained error) error {
 	said := answer(answered)
 	if said.Status == 0 {
@@ -174,7 +174,7 @@ func noted(answered, explained error) error {
 	return &federation.Refusal{Status: said.Status, Code: said.Code, Err: explained}
 }
 
-// requestID is the id that CloudTrail has of a request; empty for one that is not of AWS's form.
+// requestID is the id of a request in CloudTrail; empty if the id does not have AWS's form.
 func requestID(answer middleware.Metadata) string {
 	id, _ := awsmiddleware.GetRequestIDMetadata(answer)
 	return checkedRequest(id)

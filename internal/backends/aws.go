@@ -99,7 +99,8 @@ func allowedAccounts(v *config.Vars) []string {
 	return accounts
 }
 
-// refuseRefreshable refuses what a profile with a token file cannot carry: what SDKs renew would be wider than what was asked for.
+// refuseRefreshable refuses what a profile with a token file cannot contain: without it, a session that an SDK renews would be wider
+// than asked for.
 func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 	for _, other := range []struct {
 		set  bool
@@ -126,7 +127,7 @@ func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 	}
 }
 
-// sessionPolicies checks what AWS would refuse, so that it is told together with everything else.
+// sessionPolicies checks what AWS would refuse, so that it is reported together with everything else.
 func sessionPolicies(v *config.Vars, c *aws.Config) {
 	const inline, managed = "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS"
 	c.Policy, c.PolicyARNs = v.Text(inline), v.List(managed)
@@ -159,8 +160,8 @@ func isJSONObject(s string) bool {
 	return json.Unmarshal([]byte(s), &object) == nil && object != nil
 }
 
-// ownEndpoints sets what the AWS SDK would read from the environment by itself. Only the way to STS counts: the SDK's files, profiles and
-// credentials are never looked at.
+// ownEndpoints sets what the AWS SDK would read from the environment by itself. Only what leads to STS counts: the SDK's files,
+// profiles and credentials are never read.
 func ownEndpoints(v *config.Vars, c *aws.Config) {
 	if v.IsSet("AWS_USE_FIPS_ENDPOINT") {
 		c.SDK.UseFIPSEndpoint = sdk.FIPSEndpointStateDisabled

@@ -77,7 +77,7 @@ func rank(r aws.Role) int {
 	return 1
 }
 
-// chainVariables are those that mean nothing without a chain; the first one makes it.
+// chainVariables are the variables that mean nothing without a chain. The first one defines the chain.
 func chainVariables(tags bool) []string {
 	names := []string{"AWS_CHAIN_ROLE_ARNS", "AWS_CHAIN_EXTERNAL_ID", "AWS_CHAIN_SOURCE_IDENTITY"}
 	if tags {
@@ -112,7 +112,7 @@ func chain(v *config.Vars, c *aws.Config, tags bool) {
 	}
 }
 
-// sessionTags are the tags of chained sessions: what the token says of the step, and else what the step says of itself.
+// sessionTags are the tags of chained sessions: what the token says about the step, or else what the step's variables say.
 func sessionTags(v *config.Vars, token oidc.Token) []aws.Tag {
 	environment := v.Environment
 	if token.Claims.Environment() == "" {
@@ -127,7 +127,7 @@ func sessionTags(v *config.Vars, token oidc.Token) []aws.Tag {
 	)
 }
 
-// region fills in the region, and holds it against the partition of the roles, which is one.
+// region sets the region. All roles must be of one partition, and the region must belong to it.
 func region(v *config.Vars, c *aws.Config) {
 	g := v.Group()
 	variable, asked := "", ""
@@ -171,7 +171,7 @@ type namedRole struct {
 	arn      aws.ARN
 }
 
-// allRoles are all that will be assumed.
+// allRoles are all roles that will be assumed.
 func allRoles(v *config.Vars, c *aws.Config) []namedRole {
 	var all []namedRole
 	for i, role := range c.Roles {

@@ -19,17 +19,18 @@ type kind struct {
 	// configure is nil where nothing asks for the backend, or where something is wrong with its variables.
 	configure func(*config.Vars, oidc.Token) maker
 
-	// accounts are those whose credentials may be written, where a variable says so.
+	// accounts are the accounts whose credentials may be written, if a variable limits them.
 	accounts func(*config.Vars) []string
 
 	// sets are the variables that env.sh gives a token.
 	sets []string
 
-	// revoke makes a backend that can end its credentials, from what it takes for that alone; nil for one that cannot.
+	// revoke makes a backend that can end its credentials, from the variables that this needs; nil if the backend cannot.
 	revoke func(*config.Vars) maker
 }
 
-// A maker makes a configured backend. path gives where a file of the backend will lie; trace is told of each attempt of a request.
+// A maker makes a configured backend. path gives the path that a file of the backend will have; trace is called after each attempt of a
+// request.
 type maker func(path func(file string) string, trace func(line string)) federation.Backend
 
 // kinds are the backends that there are, in the order of the documentation.
@@ -63,7 +64,8 @@ type Set struct {
 	make            []maker
 }
 
-// Load configures every backend that the variables ask for. What is wrong is v's; the parts that are right are there all the same.
+// Load configures every backend that the variables ask for. Problems are added to v; the backends without a problem are returned all
+// the same.
 func Load(v *config.Vars, token oidc.Token) Set {
 	g := v.Group()
 	var s Set
@@ -95,7 +97,7 @@ func Load(v *config.Vars, token oidc.Token) Set {
 // Has reports whether a backend is configured.
 func (s Set) Has(name string) bool { return slices.Contains(s.Names, name) }
 
-// Make makes the backends. path gives where a file of theirs will lie; trace is told of each attempt of a request.
+// Make makes the backends. path gives the path that a file of a backend will have; trace is called after each attempt of a request.
 func (s Set) Make(path func(file string) string, trace func(line string)) []federation.Backend {
 	var all []federation.Backend
 	for _, one := range s.make {
@@ -104,13 +106,13 @@ func (s Set) Make(path func(file string) string, trace func(line string)) []fede
 	return all
 }
 
-// nothing is the error of a login that no variable configures. Its hints name what is there in place of it.
+// nothing is the error of a login that no variable configures. Its hints name the variables that were probably meant.
 func nothing(v *config.Vars) error {
 	return hint.New("no backend is configured", append(v.Traces(),
 		"set AWS_OIDC_ROLE_ARN for AWS, GCP_WORKLOAD_IDENTITY_PROVIDER for Google Cloud, or the variables of another backend")...)
 }
 
-// LoadRevoker is a backend that can end the credentials that it obtained, or nil for one that cannot. What is wrong is v's.
+// LoadRevoker is a backend that can end the credentials that it obtained, or nil if the backend cannot. Problems are added to v.
 func LoadRevoker(v *config.Vars, backend string, trace func(line string)) federation.Revoker {
 	for _, k := range kinds() {
 		if k.name != backend || k.revoke == nil {

@@ -94,8 +94,8 @@ func (r request) tooNew() []string {
 	return []string{"run the step again: a token is good from the moment at which Bitbucket made it", r.claims.Identity()}
 }
 
-// projects are those that may be the one that Google means, each as gcloud takes it: the provider's by number, the account's by id. Which
-// one is clear only where Google names the provider's.
+// projects are the projects that Google may mean, each as gcloud takes it: the provider's project by number, the service account's
+// project by id. It is certain only if Google names the provider's project.
 func (r request) projects() []string {
 	provider := r.provider.ProjectNumber
 	if r.project == "" || r.consumer == provider {

@@ -21,7 +21,7 @@ import (
 	"bitbucket-oidc/internal/secret"
 )
 
-// grant is a token and when it ends; the zero time if Google did not say.
+// grant is a token and its expiry, which is the zero time if Google did not say.
 type grant struct {
 	token   secret.Text
 	expires time.Time
@@ -154,7 +154,7 @@ func isToken(s string) bool {
 	return len(s) <= 64<<10 && charset.Only(strings.TrimRight(s, "="), charset.Word+".~+/-", 1, 64<<10)
 }
 
-// refused turns an error of a client into one with hints, and keeps of an answer no what an outcome has of it.
+// refused turns an error of a client into an error with hints, and keeps the status and the code of a refusal for the outcome.
 func (b *Backend) refused(ctx context.Context, claims oidc.Claims, api service, doing, endpoint string, err error) error {
 	explained := b.asked(claims, api).explain(ctx, doing, endpoint, err)
 	var answered *googleapi.Error
@@ -164,7 +164,7 @@ func (b *Backend) refused(ctx context.Context, claims oidc.Claims, api service, 
 	return &federation.Refusal{Status: answered.Code, Code: codeOf(answered), Err: explained}
 }
 
-// codeOf is the code of an error that Google answered with, if it has the form of one.
+// codeOf is the code of an error that Google answered with, or empty if it does not have the form of a code.
 func codeOf(e *googleapi.Error) string {
 	said, _ := parse(e)
 	if !isCode(said.Code) {
@@ -173,12 +173,12 @@ func codeOf(e *googleapi.Error) string {
 	return said.Code
 }
 
-// asked is what is known of a request to one of the APIs.
+// asked is what is known about a request to one of the APIs.
 func (b *Backend) asked(c oidc.Claims, api service) request {
 	return request{claims: c.Pasteable(), provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime, api: api, project: ProjectOf(b.ServiceAccount)}
 }
 
-// unmade is the error of a Google client that cannot even be made: it reads variables of its own for client certificates.
+// unmade is the error of a Google client that cannot start: the client reads its own variables for client certificates.
 func unmade(doing string) error {
 	return hint.New(doing+": Google's client library cannot start", "remove GOOGLE_API_USE_CLIENT_CERTIFICATE, GOOGLE_API_CERTIFICATE_CONFIG and other GOOGLE_API_… variables: client certificates are not used here")
 }

@@ -14,7 +14,7 @@ func (b *Backend) env() []federation.Var {
 		"GOOGLE_CREDENTIALS", "GOOGLE_BACKEND_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_CLOUD_KEYFILE_JSON", "GCLOUD_KEYFILE_JSON",
 		"GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT", "FIREBASE_TOKEN",
 		"CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
-		// HMAC keys, with which gcloud storage and gsutil sign in place of sending a token.
+		// HMAC keys, with which gcloud storage and gsutil sign instead of sending a token.
 		"CLOUDSDK_STORAGE_GS_XML_ACCESS_KEY_ID", "CLOUDSDK_STORAGE_GS_XML_SECRET_ACCESS_KEY", "GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY",
 		// A file of options for bq, oauth_access_token and the names of key files among them.
 		"BIGQUERYRC",
@@ -36,7 +36,8 @@ func (b *Backend) env() []federation.Var {
 	return vars
 }
 
-// projectVars give later commands the project. Where it was guessed, one that the step has in any of the four counts for all.
+// projectVars give later commands the project. If it was guessed, a project that the step has in any of the four variables counts for
+// all four.
 func (b *Backend) projectVars() []federation.Var {
 	names := []string{"CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GOOGLE_PROJECT"}
 	var vars []federation.Var

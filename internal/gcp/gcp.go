@@ -26,7 +26,7 @@ type Config struct {
 	Provider       Provider
 	ServiceAccount string // e-mail; empty for direct federation
 	Project        string // for later commands, or empty
-	ProjectGuessed bool   // nobody gave Project: later commands keep one of their own
+	ProjectGuessed bool   // nobody gave Project: later commands keep the project that they have
 	Lifetime       time.Duration
 	Scopes         []string
 
@@ -47,7 +47,7 @@ type Config struct {
 	// Path gives the absolute path of a [federation.File], for the files that name others.
 	Path func(file string) string
 
-	// Trace, if not nil, is told of each attempt of a request.
+	// Trace, if not nil, is called after each attempt of a request.
 	Trace func(line string)
 }
 

@@ -50,8 +50,7 @@ func isNumber(s string) bool { return charset.Only(s, charset.Digit, 1, 20) }
 // workloadIdentityPools.create). Whether a short one exists is left to Google.
 func isID(s string) bool { return charset.Only(s, charset.LowerName, 1, 32) }
 
-// IsServiceAccount reports whether s is a service account's e-mail or unique id. Nothing passes that could leave its place
-// in a URL's path.
+// IsServiceAccount reports whether s is a service account's e-mail or unique id. It refuses what could leave its place in a URL's path.
 func IsServiceAccount(s string) bool {
 	name, domain, ok := strings.Cut(s, "@")
 	return ok && charset.Only(name, "a-z0-9._-", 1, 100) && charset.IsDomain(domain) || charset.Only(s, charset.Digit, 15, 30)

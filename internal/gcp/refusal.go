@@ -20,7 +20,7 @@ import (
 	"bitbucket-oidc/internal/transport"
 )
 
-// A request is what is known when Google says no.
+// A request is what is known about a request that Google refused.
 type request struct {
 	claims   oidc.Claims
 	provider Provider
@@ -74,7 +74,7 @@ func refusals() refusal.Table[request] {
 		{Code: "invalid_grant", Texts: []string{"credential's issuer"}, Means: "Google cannot reach the provider's issuer, or it is not the token's", Do: request.issuer},
 		{Code: "invalid_grant", Texts: refusal.Expired(), Means: "the token has expired", Clock: clock.Behind, Do: request.expired},
 		{Code: "invalid_grant", Texts: refusal.TooNew(), Means: "the token is not valid yet", Clock: clock.Ahead, Do: request.tooNew},
-		// What Google says of a token that is too new is not confirmed: it may be this.
+		// Google's answer to a token that is too new is not confirmed: it may be this one.
 		{Code: "invalid_grant", Means: "Google does not accept the token", Clock: clock.Ahead, Do: request.rejected},
 		{Code: "invalid_request", Means: "Google does not accept the exchange", Do: request.rejected},
 		{Code: "quota_exceeded", Means: "Google throttles the requests", Do: advise("raise TIMEOUT, or start fewer steps at once: every attempt was refused")},
@@ -86,8 +86,8 @@ func refusals() refusal.Table[request] {
 	})
 }
 
-// circumstances are refusals that no binding and no provider can mend. Google's reason says which it is; an answer without one says
-// it in a fixed phrase.
+// circumstances are refusals that no change of a binding or a provider can mend. Google's reason says which refusal it is; an answer
+// without a reason says it in a fixed phrase.
 func circumstances() refusal.Table[request] {
 	const denied = "PERMISSION_DENIED"
 	rows := refusal.Table[request]{{

@@ -15,7 +15,7 @@ import (
 // emptied says which files are emptied before they are removed: a hard link that a command has made keeps what a file holds.
 type emptied func(info fs.FileInfo) bool
 
-// always is for logout. A login empties only what is [copied]: somebody may still read what it replaces.
+// always is for logout. A login empties only what is [copied]: a command may still read what the login replaces.
 func always(fs.FileInfo) bool { return true }
 
 func copied(info fs.FileInfo) bool { return links(info) > 1 }
@@ -41,8 +41,8 @@ func (w *writer) wipe(name string, which emptied) error {
 	return failure(name, removed)
 }
 
-// empty empties a file, if it is of those. For a process that may write everybody's files, one that has another owner than its folder
-// counts as somebody else's, under a second name.
+// empty empties a file that may be emptied. If the process may write the files of every user, a file with another owner than its folder
+// counts as a second name of somebody else's file.
 func (w *writer) empty(name string, which emptied) error {
 	f, err := nowait.OpenIn(w.out, name, os.O_WRONLY)
 	if errors.Is(err, fs.ErrPermission) && w.out.Chmod(name, fileMode) == nil {
@@ -69,8 +69,8 @@ func (w *writer) empty(name string, which emptied) error {
 	return f.Truncate(0)
 }
 
-// clear removes a generation and all that is in it, also what others have put there. However deep folders lie in one another, it
-// needs few descriptors: a folder in a folder first moves up, into the generation itself.
+// clear removes a generation and all that is in it, also what others have put there. It needs few descriptors, however deep the folders
+// are nested: a folder in a folder first moves up, into the generation itself.
 func (w *writer) clear(generation string, which emptied) error {
 	own := w.ownIn(generation)
 	var errs []error
@@ -123,8 +123,8 @@ func (w *writer) clearEntry(generation, name string, e fs.DirEntry, own bool, wh
 	return "", failure(at, w.out.Remove(at))
 }
 
-// ownIn returns a function that reports whether a file below a generation is one that login wrote. Where its state is gone, what has
-// such a name counts, unless it is a foreign file that the generation in use has as well.
+// ownIn returns a function that reports whether a file below a generation is one that login wrote. If the generation's state is gone,
+// the name decides, except for a foreign file that the generation in use has as well.
 func (w *writer) ownIn(generation string) func(path string) bool {
 	if p, err := stateOf(w.out, generation); err == nil {
 		return p.wrote

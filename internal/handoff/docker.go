@@ -19,14 +19,14 @@ const (
 	dockerFile = federation.DockerConfig
 )
 
-// docker is docker/config.json. Since DOCKER_CONFIG leads there, Docker itself writes to it between two logins; what is
-// not a backend's stays as it is.
+// docker is docker/config.json. Because DOCKER_CONFIG leads there, Docker itself writes to it between two logins; what does not belong
+// to a backend stays as it is.
 type docker struct {
 	rest  map[string]json.RawMessage // all but auths
 	auths map[string]json.RawMessage // by host
 }
 
-// readDocker reads what a generation has of it, which may be nothing.
+// readDocker reads the file of a generation, which may not exist.
 func readDocker(out *os.Root, generation string) (docker, error) {
 	if generation == "" {
 		return docker{}, nil

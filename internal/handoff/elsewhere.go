@@ -14,9 +14,9 @@ const (
 	maxFound   = 5
 )
 
-// Elsewhere is the folders of the build directory, other than d, that hold what a login has written: those at the top, and those
-// directly below them, such as .git/bitbucket-oidc. Their paths begin at the build directory. It is for a message: what it finds may be
-// planted.
+// Elsewhere returns the folders of the build directory, other than d, that hold what a login has written: folders at the top, and
+// folders directly below those, such as .git/bitbucket-oidc. Their paths begin at the build directory. It is for a message: what it
+// finds may be planted.
 func (d *Dir) Elsewhere() []string {
 	root, err := nowait.Folder(d.clone)
 	if err != nil {

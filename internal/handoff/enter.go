@@ -13,7 +13,7 @@ import (
 	"bitbucket-oidc/internal/nowait"
 )
 
-// open makes the output directory if need be, and locks it against other logins.
+// open makes the output directory if it is missing, and locks it against other logins.
 func (w *writer) open(ctx context.Context) error {
 	var err error
 	if w.clone, err = nowait.Folder(w.Dir.clone); err != nil {
@@ -37,10 +37,10 @@ func (w *writer) open(ctx context.Context) error {
 	}
 }
 
-// mostLost is how often the directory may vanish or be another one while it is made and entered.
+// mostLost is how often the directory may vanish or be replaced while it is made and entered.
 const mostLost = 100
 
-// makeWay makes the directories on the way to the output directory, and it.
+// makeWay makes the output directory and the directories on the way to it.
 func (w *writer) makeWay() error {
 	for _, step := range w.way() {
 		err := w.clone.Mkdir(step, dirMode)
@@ -87,7 +87,7 @@ func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 	return false, nil
 }
 
-// ended is the error of what the end of the command has cut short: late if there was no more time.
+// ended is the error of something that the end of the command has interrupted: late if the time is over.
 func ended(ctx context.Context, late error) error {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return late

@@ -24,8 +24,8 @@ func (w *writer) takeForeign(ctx context.Context) error {
 	return w.adopt(inTime, w.past, w.generation, ".")
 }
 
-// adopt takes the foreign files that lie among those of the last login over into a new generation, such as what Docker
-// keeps beside its config.json. The old ones stay until the change is made.
+// adopt takes foreign files over into a new generation: files beside those of the last login, such as what Docker keeps beside its
+// config.json. The old files stay until the change is made.
 func (w *writer) adopt(inTime func() error, past past, generation, dir string) error {
 	if past.generation == "" {
 		return nil
@@ -60,7 +60,7 @@ func (w *writer) adopt(inTime func() error, past past, generation, dir string) e
 	return nil
 }
 
-// maxDepth bounds how deep foreign folders may lie in one another. The cost of each is that of the way to it.
+// maxDepth bounds how deep foreign folders may be nested. Each folder costs as much as the way to it.
 const maxDepth = 50
 
 // errTooSlow is why keeping foreign files was given up.

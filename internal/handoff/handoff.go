@@ -1,5 +1,5 @@
-// Package handoff owns the output directory, through which credentials reach the later commands of a step. A change of it
-// is whole or absent, also for whoever looks, or kills the process, half way.
+// Package handoff owns the output directory, through which credentials reach the later commands of a step. A change of it is whole or
+// absent, also for a command that looks at it during the change, and if the process is killed.
 //
 // To change all files in one rename, the files of a login lie in a generation, a folder of its own, to which `.current` is
 // a link; the names that users know are links through it:
@@ -30,13 +30,13 @@ import (
 	"bitbucket-oidc/internal/nowait"
 )
 
-// Config says where the files go and whose they are.
+// Config says where the files go and who owns them.
 type Config struct {
 	// CloneDir is the build directory that the pipe shares with the step.
 	CloneDir string
 	// OutputDir is a path inside CloneDir: relative to it, or absolute.
 	OutputDir string
-	// Owner owns the files; nil means the owner of the build directory when running as root, else whoever runs.
+	// Owner owns the files; nil means the owner of the build directory if the process runs as root, or else the process's user.
 	Owner *Owner
 }
 
@@ -51,8 +51,7 @@ type Dir struct {
 	setOwner bool
 }
 
-// Open checks that c names a directory that can be used. It creates nothing. What is wrong with it is told by errors that
-// begin with the variable to change.
+// Open checks that c names a directory that can be used. It creates nothing. Its errors begin with the variable to change.
 func Open(c Config) (*Dir, error) {
 	clone, err := absolute(c.CloneDir)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// chownLink gives a link in a folder to an owner. What it opens is what it gives away, and a file with another name elsewhere
-// cannot take the link's place.
+// chownLink gives a link in a folder to an owner. It gives away what it has opened, so that a second name of another file cannot take
+// the link's place.
 func chownLink(dir *os.File, name string, to Owner) error {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"bitbucket-oidc/internal/nowait"
 )
 
-// giveOldFolders gives the folders on the way, which an earlier login made for another owner perhaps.
+// giveOldFolders gives the folders on the way to the owner: an earlier login may have made them for another owner.
 func (w *writer) giveOldFolders(context.Context) error {
 	for _, dir := range w.past.Made {
 		if slices.Contains(w.way(), dir) {
@@ -25,7 +25,7 @@ func (w *writer) giveOldFolders(context.Context) error {
 	return nil
 }
 
-// ownFolder sets what the umask and the process's user would decide otherwise.
+// ownFolder sets the mode and the owner, which otherwise depend on the umask and the process's user.
 func (w *writer) ownFolder(root *os.Root, name string) error {
 	f, err := nowait.Handle(root, name)
 	if errors.Is(err, fs.ErrPermission) && root.Chmod(name, dirMode) == nil { // the umask keeps its own user out
@@ -63,7 +63,7 @@ func (w *writer) giveLink(name string) error {
 	return failure(name, w.given(chownLink(w.lock, name, w.owner)))
 }
 
-// given is the error of giving something away.
+// given is the error of a change of the owner.
 func (d *Dir) given(err error) error {
 	if err == nil {
 		return nil

@@ -41,18 +41,19 @@ func (p past) made(path string) bool {
 }
 
 // Permissions that a folder of login's own does not have, while one of a checkout may: Bitbucket checks out with a umask of
-// zero. A login takes over only what nobody opened; a logout also clears what the step has opened for another user.
+// zero. A login takes over only what no command has opened to other users; a logout also clears what the step has opened to another
+// user.
 const (
 	opened   fs.FileMode = 0o077
 	writable fs.FileMode = 0o022
 )
 
-// errForeign is what lies where login's own files should, and is not theirs.
+// errForeign is the error of something that is not login's and stands where login's own files should stand.
 var errForeign = errors.New("was not written by login")
 
-// earlier reads the state that the last login left, and no other file. Its folder must not have foreign permissions; mine, if
-// not nil, reports whether it has an owner whose state counts. A checkout could bring a state as well, so that all of it is
-// checked: one that cannot be login's is an errForeign.
+// earlier reads the state that the last login left, and no other file. The state's folder must not have foreign permissions; mine, if
+// not nil, reports whether the folder's owner is one whose state counts. A checkout could bring a state as well, so that everything in
+// it is checked: a state that login cannot have written is an errForeign.
 func earlier(out *os.Root, foreign fs.FileMode, mine func(fs.FileInfo) bool) (past, error) {
 	refuse := func(what string, err error) (past, error) { return past{}, refusal(what, err) }
 	generation, err := out.Readlink(current)
@@ -69,7 +70,7 @@ func earlier(out *os.Root, foreign fs.FileMode, mine func(fs.FileInfo) bool) (pa
 	case err != nil, !info.IsDir(), info.Mode().Perm()&foreign != 0:
 		return refuse(generation, err)
 	case mine != nil && !mine(info):
-		return past{generation: generation}, nil // nothing in it is believed
+		return past{generation: generation}, nil // nothing in it counts
 	}
 	// A state that somebody else has brought is not believed in a folder of login's own either.
 	if info, err := out.Lstat(generation + "/" + stateFile); err == nil && mine != nil && !mine(info) {
@@ -126,13 +127,14 @@ func refusal(what string, err error) error {
 		"if the step opened login's own files to other users, call logout before the next login")
 }
 
-// fails reports whether err is the system's and not of what a checkout can bring: a link, a folder or nothing in a file's place.
+// fails reports whether the system failed. What a checkout can bring is no such failure: a link, a folder or nothing where a file
+// should be.
 func fails(err error) bool {
 	var code syscall.Errno
 	return errors.As(err, &code) && !slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, code)
 }
 
-// A reader reads files of an earlier login, and not more of them than a login writes: a state can name any number.
+// A reader reads files of an earlier login, and not more bytes than a login writes: a state can name any number of files.
 type reader struct {
 	out        *os.Root
 	generation string
@@ -172,7 +174,7 @@ func (p past) keep(out *os.Root, fresh []backend) error {
 	return nil
 }
 
-// merge puts the fresh backends in the place of those of the same name and keeps the others.
+// merge replaces backends by the fresh ones of the same name and keeps the others.
 func merge(kept, fresh []backend) []backend {
 	all := slices.Clone(kept)
 	for _, f := range fresh {

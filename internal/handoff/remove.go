@@ -50,8 +50,8 @@ func (r Removal) Read(file string) (secret.Text, error) {
 // maxErrors bounds how many things that cannot be removed are named.
 const maxErrors = 10
 
-// Remove undoes what Write has done, in one step for whoever looks. It is no error when there is nothing to remove. What cannot be
-// removed does not keep it from removing the rest; the error joins all of that.
+// Remove undoes what Write has done. Other commands see it happen in one step. It is no error if there is nothing to remove. If
+// something cannot be removed, Remove goes on with the rest; the error joins all failures.
 func (d *Dir) Remove(ctx context.Context) (Removal, error) {
 	w := &remover{writer: writer{Dir: d}, noted: map[string]bool{}}
 	defer w.close()
@@ -70,7 +70,7 @@ func (d *Dir) Remove(ctx context.Context) (Removal, error) {
 	return w.Removal, errors.Join(w.errs...)
 }
 
-// A remover takes away what logins have written. It goes on over what it cannot do, and notes that.
+// A remover takes away what logins have written. It goes on after a failure and notes it.
 type remover struct {
 	writer
 	Removal
@@ -129,7 +129,7 @@ func (r *remover) enter(ctx context.Context) bool {
 			r.note(err)
 			return false
 		case errors.As(err, new(*heldError)):
-			// A lock that somebody holds, or a signal, must not keep the credentials.
+			// The credentials must go even if another process holds the lock, or a signal has come.
 			r.Unlocked, entered = true, true
 		case err != nil:
 			r.note(err)
@@ -149,7 +149,7 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
-// recall reads the state of the last login. Whoever owns it: it is believed only where something of login's own goes.
+// recall reads the state of the last login, whoever owns it: the state only decides which of login's own files go.
 func (r *remover) recall() past {
 	if generation, err := r.out.Readlink(current); err == nil && isGeneration(generation) {
 		openUp(r.out, generation)
@@ -176,7 +176,7 @@ func (r *remover) recall() past {
 	return past
 }
 
-// hold reads the credentials, for whoever revokes them when they are removed.
+// hold reads the credentials, so that they can be revoked after they are removed.
 func (r *remover) hold(past past) {
 	r.files = map[string]held{}
 	reader := reader{r.out, past.generation, maxKept}
@@ -194,8 +194,8 @@ func (r *remover) hold(past past) {
 	}
 }
 
-// detach takes away what the last login wrote: by one change of the link for whoever looks, and then file by file. Foreign files
-// among it stay where users know them.
+// detach takes away what the last login wrote: for other commands by one change of the link, and then file by file. Foreign files among
+// them stay where users know them.
 func (r *remover) detach(past past) {
 	if past.generation == "" {
 		return
@@ -216,14 +216,14 @@ func (r *remover) detach(past past) {
 	}
 }
 
-// sweep removes every other thing of login's own, and names what is not. Where the state could not be read, that is all of it.
+// sweep removes everything else that is login's own, and names what is not. If the state could not be read, that is everything.
 func (r *remover) sweep(past past) {
 	entries, err := nowait.List(r.out, ".")
 	if err != nil {
 		r.note(cause(err))
 		return
 	}
-	openUpFile(r.out, ignoreFile) // whose it is, only its text says
+	openUpFile(r.out, ignoreFile) // only its text says whose it is
 	holder := ""
 	if target, err := r.out.Readlink(current); err == nil && isGeneration(target) && past.generation != "" {
 		holder = target // what detach has left, for foreign files
@@ -240,7 +240,7 @@ func (r *remover) sweep(past past) {
 	}
 }
 
-// prune removes the folders that login made, where they are empty.
+// prune removes the folders that login made, if they are empty.
 func (r *remover) prune(past past) {
 	_ = r.clone.Remove(r.relative)
 	for _, dir := range slices.Backward(past.Made) {
@@ -250,10 +250,10 @@ func (r *remover) prune(past past) {
 	}
 }
 
-// leave takes the link to the last login's generation away. Foreign files in it, which it names, move into a generation that
-// holds nothing else, and so stay where users know them, through the next login too.
+// leave takes away the link to the last login's generation, and names the foreign files in the generation. They move into a generation
+// that holds nothing else, so that they stay where users know them, also after the next login.
 func (w *writer) leave(past past) (foreign []string, err error) {
-	// Also after TIMEOUT, which a lock may have used up.
+	// This also runs after TIMEOUT, because waiting for a lock may have used it up.
 	end := time.Now().Add(time.Second)
 	inTime := func() error {
 		if time.Now().After(end) {

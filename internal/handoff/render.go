@@ -46,8 +46,8 @@ func marshal(v any) []byte {
 	return b.Bytes()
 }
 
-// envOf is env.sh. It uses only what every POSIX shell and zsh read alike, under `set -eu` too, and it names files in
-// place of holding secrets.
+// envOf is env.sh. It uses only what every POSIX shell and zsh read alike, under `set -eu` too, and it names files instead of holding
+// secrets.
 func (d *Dir) envOf(backends []backend, docker docker) []byte {
 	var b strings.Builder
 	b.WriteString("# Signs later commands of this step in. Source it: . " + shell.Word(d.Path(envFile)) + "\n")
@@ -72,19 +72,19 @@ func (d *Dir) envOf(backends []backend, docker docker) []byte {
 }
 
 // assign sets one variable. A shell under `set -x` shows what it assigns and compares, but not what it reads: a secret is read
-// into its variable at once. One of the step's own must not stay where that fails.
+// into its variable at once. If that fails, a variable of the step must not keep its own value.
 func (d *Dir) assign(v variable) string {
 	export := "export " + v.Name
 	file := shell.Word(d.Path(v.Contents))
 	switch {
 	case v.Contents != "" && v.Key != "":
-		// Up to the first line that begins with the key; reading on, at the end of the file, gives it no value.
+		// It reads up to the first line that begins with the key. If no line does, the variable has no value at the end of the file.
 		return "unset -v " + v.Name + " " + lineKey + "\n" +
 			"while IFS=' ' read -r " + lineKey + " " + lineSign + " " + v.Name + " && test \"$" + lineKey + "\" != " + v.Key + "; do :; done <" + file + "\n" +
 			"test \"${" + lineKey + "-}\" = " + v.Key + "\n" +
 			export + "\nunset -v " + lineKey + " " + lineSign + "\n"
 	case v.Contents != "":
-		// read fails at a file without a line break at its end, such as these, and at none, such as one that is gone.
+		// read fails both for a file without a line break at its end, such as these, and for a file that is gone.
 		return "unset -v " + v.Name + "\nIFS= read -r " + v.Name + " <" + file + " || test -s " + file + "\n" + export + "\n"
 	case v.File != "":
 		return export + "=" + shell.Word(d.Path(v.File)) + "\n"

@@ -77,7 +77,7 @@ func isVariable(s string) bool {
 	return charset.Only(s, charset.Word, 1, 128) && !charset.Only(s[:1], charset.Digit, 1, 1)
 }
 
-// fromGrant turns what a backend obtained into what is kept of it.
+// fromGrant turns what a backend obtained into what the state keeps.
 func fromGrant(g federation.Grant) (backend, error) {
 	b := backend{Name: g.Backend, files: g.Files, logins: g.Registries}
 	for _, c := range g.Credentials {
@@ -110,8 +110,8 @@ func (b backend) indexOf(path string) int {
 	return slices.IndexFunc(b.files, func(f federation.File) bool { return f.Path == path })
 }
 
-// check holds a backend to what may stand in the output directory, whether it comes from this login or from the files of
-// an earlier one, which the checkout could have brought.
+// check allows only what may stand in the output directory. The backend comes from this login, or from the state of an earlier login,
+// which the checkout could have brought.
 func (b backend) check() error {
 	switch {
 	case !charset.Only(b.Name, "a-z0-9", 1, 32):
@@ -130,7 +130,7 @@ func every[T any](list []T, right func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(one T) bool { return !right(one) })
 }
 
-// isOwn reports whether a credential is the backend's, with its files.
+// isOwn reports whether a credential and its files belong to the backend.
 func (b backend) isOwn(c credential) bool {
 	return c.Backend == b.Name && every(c.Files, func(path string) bool { return path == dockerFile || b.isOwnFile(path) })
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// variables are the names that each backend sets or unsets in env.sh. A state that an earlier command of the step has planted
-// can bring no other: PATH and LD_PRELOAD are no backend's.
+// variables are the names that each backend sets or unsets in env.sh. A state that an earlier command of the step has planted can set
+// no other variable: no backend sets PATH or LD_PRELOAD.
 func variables() map[string][]string {
 	return map[string][]string{
 		"aws": {

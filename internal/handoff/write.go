@@ -30,8 +30,8 @@ const (
 	stagedLink = ".new-"
 )
 
-// Write hands the grants over: their backends' folders replace those of an earlier login, other backends stay. It is done
-// when it returns nil; with an error everything is as it was before.
+// Write hands the grants over: the folders of their backends replace those of an earlier login, and the folders of other backends stay.
+// With an error, everything is as it was before.
 func (d *Dir) Write(ctx context.Context, token oidc.Token, grants []federation.Grant) error {
 	var fresh []backend
 	for _, g := range grants {
@@ -103,8 +103,8 @@ func (w *writer) recall(context.Context) error {
 	}
 	w.replaced = past.generation
 	if past.Subject != w.token.Claims.Subject {
-		// Of another step, whose build directory this one has, or brought by the checkout, which cannot know this step's
-		// subject. Nothing of it may reach this step's commands.
+		// It belongs to another step with the same build directory, or the checkout brought it, which cannot know this step's subject.
+		// Nothing of it may reach this step's commands.
 		past.generation, past.state = "", state{Made: past.Made}
 	}
 	w.past = past
@@ -130,7 +130,7 @@ func (w *writer) commit(ctx context.Context) error {
 		return err
 	}
 	// A file system mounted with nosymfollow would leave later commands links that nothing follows. [os.Root] reads links by
-	// itself and would not see it. Any other error may be this user's alone: the files can be another's by now.
+	// itself and would not see it. Any other error may be an error for this user only: the files may already belong to another user.
 	if _, err := nowait.Read(w.Path(staged)+"/"+envFile, maxFile); errors.Is(err, syscall.ELOOP) {
 		return hint.New("symbolic links are not followed here", "mount the build directory without nosymfollow; nothing was changed")
 	}
@@ -144,7 +144,7 @@ func (w *writer) commit(ctx context.Context) error {
 	return nil
 }
 
-// tidy removes what the change has replaced. What cannot be removed now, the next login or logout removes.
+// tidy removes what the change has replaced. If something cannot be removed now, the next login or logout removes it.
 func (w *writer) tidy() {
 	if w.replaced != "" {
 		_ = w.clear(w.replaced, copied)
@@ -215,7 +215,7 @@ func (w *writer) stage(context.Context) error {
 	return nil
 }
 
-// visibleNames are those that users know of a generation's files and folders.
+// visibleNames are the names by which users know a generation's files and folders.
 func (w *writer) visibleNames(generation string) ([]string, error) {
 	entries, err := nowait.List(w.out, generation)
 	if err != nil {
@@ -263,7 +263,7 @@ func (w *writer) file(name string, data []byte) error {
 	return nil
 }
 
-// failure is an error with the name that it is about, or nil.
+// failure adds the name of the file or folder to an error; it is nil without an error.
 func failure(name string, err error) error {
 	if err == nil {
 		return nil
@@ -271,7 +271,7 @@ func failure(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, cause(err))
 }
 
-// ignore keeps git away from everything here. The file comes whole, by a rename out of the generation.
+// ignore keeps git away from everything in the directory. The file appears whole, by a rename out of the generation.
 func (w *writer) ignore(context.Context) error {
 	_, err := w.out.Lstat(ignoreFile)
 	switch {
@@ -299,8 +299,8 @@ func (w *writer) ignore(context.Context) error {
 	return failure(ignoreFile, w.Own(f))
 }
 
-// ignoresAll reports whether an open .gitignore keeps everything from git, and is a file of its own: under another name it could
-// be anybody's.
+// ignoresAll reports whether an open .gitignore keeps everything from git and has no second name: under another name it could be the
+// file of anybody.
 func ignoresAll(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || links(info) > 1 {

@@ -20,7 +20,7 @@ import (
 	"bitbucket-oidc/internal/wire"
 )
 
-// A Service is all that makes one token service different from another.
+// A Service is everything in which one token service differs from another.
 type Service struct {
 	Name      string // of the backend
 	Endpoint  string // the whole URL

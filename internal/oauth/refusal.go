@@ -10,7 +10,7 @@ import (
 	"bitbucket-oidc/internal/wire"
 )
 
-// A request is what is known when a service says no.
+// A request is what is known about a request that a service refused.
 type request struct {
 	service Service
 	claims  oidc.Claims
@@ -68,7 +68,7 @@ func (r request) advise(atGeneric string) []string {
 	return []string{advice, r.claims.Identity()}
 }
 
-// explain turns an error into a message. Of what the server wrote only a code from the table goes into it.
+// explain turns an error into a message. Nothing that the server wrote goes into it, except a code from the table.
 func (r request) explain(doing string, a wire.Answer) error {
 	said := refusal.Answer{Status: a.Status, Code: a.Value("error"), Text: a.Value("error_description")}
 	row, ok := refusals().Find(said)

@@ -13,8 +13,8 @@ const (
 	tokenTypeJWT    = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// Here is each service that is only data. All of them are after the service's own client or documentation; none was run
-// against the real service.
+// Here is each service that is only data. Each is made after the service's own client or documentation; none was run against the real
+// service.
 
 // JFrog is the JFrog Platform's OIDC exchange. Source: jfrog/jfrog-client-go, access/services/accesstoken.go.
 func JFrog(platform, provider, project string, registries []string) Service {

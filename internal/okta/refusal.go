@@ -12,7 +12,7 @@ import (
 	"bitbucket-oidc/internal/wire"
 )
 
-// asked is what is known when Okta says no.
+// asked is what is known about a request that Okta refused.
 type asked struct{ claims oidc.Claims }
 
 // Refusals are the messages of the table.

@@ -33,8 +33,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, to be compared and never printed.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Unreachable is the [*Error] behind an error of a client that was made here, or nil if there was an answer. Clients of
-// clouds drop it for the context's own error when the deadline has passed.
+// Unreachable is the [*Error] behind an error of a client that was made here, or nil if there was an answer. Clouds' clients return the
+// context's own error instead when the deadline has passed.
 func Unreachable(ctx context.Context, endpoint string, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -30,7 +30,7 @@ type retrier struct {
 	base http.RoundTripper
 	draw func(longest time.Duration) time.Duration // evenly, from zero to below longest
 
-	allowed func(*url.URL) error // says why a URL is not asked
+	allowed func(*url.URL) error // returns why a URL must not be asked, or nil
 }
 
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {

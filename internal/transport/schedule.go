@@ -27,7 +27,7 @@ const (
 	// maxAsked caps what Retry-After can ask for: it is past every deadline, and sums with it do not overflow.
 	maxAsked = 1000 * time.Hour
 
-	// notAsked is what a server asks for that sends no Retry-After.
+	// notAsked stands for the pause of a server that sends no Retry-After.
 	notAsked time.Duration = -1
 
 	// forever is the time that a request without a deadline has. Twice as much does not overflow.

@@ -1,5 +1,5 @@
 // Package transport makes the one kind of HTTP client that backends use: over https (plain http to a loopback host
-// only), without redirects, every answer read whole and capped, transient faults tried again within the deadline.
+// only), without redirects, every answer read whole and capped, temporary failures retried within the deadline.
 package transport
 
 import (

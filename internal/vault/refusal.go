@@ -14,7 +14,7 @@ import (
 	"bitbucket-oidc/internal/wire"
 )
 
-// A request is what is known when Vault says no.
+// A request is what is known about a request that Vault refused.
 type request struct {
 	b      *Backend
 	claims oidc.Claims
@@ -99,7 +99,7 @@ func (r request) explain(doing string, a wire.Answer) error {
 	return row.Err(doing, said, r)
 }
 
-// boundClaim finds the claim that Vault says does not match, if it is one of a step's token.
+// boundClaim finds the claim that does not match according to Vault, if it is a claim of a step's token.
 func boundClaim(text string, c oidc.Claims) (name, value string, ok bool) {
 	for name, value := range map[string]string{
 		"repositoryUuid": c.Repository(), "workspaceUuid": c.WorkspaceUUID, "pipelineUuid": c.PipelineUUID, "stepUuid": c.StepUUID,

@@ -27,8 +27,7 @@ type Config struct {
 	Mount     string // of the JWT authentication, without auth/
 	Namespace string // or empty
 
-	// RootCAs are the authorities to trust; nil means the system's. CACert is the file that they are from, for later
-	// commands.
+	// RootCAs are the authorities to trust; nil means the system's. CACert is their file, for later commands.
 	RootCAs *x509.CertPool
 	CACert  string
 
@@ -178,7 +177,7 @@ func (b *Backend) env() []federation.Var {
 		{Name: "VAULT_ADDR", Value: b.Addr},
 		{Name: "VAULT_TOKEN", Contents: tokenFile},
 	}
-	// VAULT_NAMESPACE of the step would be sent with a token of another namespace. The two addresses take precedence over VAULT_ADDR
+	// A VAULT_NAMESPACE of the step would be sent with a token of another namespace. The two addresses take precedence over VAULT_ADDR
 	// in Vault's clients (hashicorp/vault, api/client.go).
 	vars = append(vars,
 		federation.Var{Name: "VAULT_NAMESPACE", Value: b.Namespace, Unset: b.Namespace == ""},
