@@ -11,10 +11,10 @@ import (
 	"bitbucket-oidc/internal/hint"
 )
 
-// builtin are the guardrails that variables set up, under the names that records have of them.
+// builtin are the guardrails that variables define, under their names in the records.
 type builtin struct {
 	accounts []string      // allowed-accounts: of AWS, whose credentials may be written; none means any
-	lifetime time.Duration // minimum-lifetime: that a credential must still have; zero for none
+	lifetime time.Duration // minimum-lifetime: the time that a credential must still last; zero for none
 }
 
 // A verdict is what such a guardrail says about a target. Its error is nil if the target passes.
@@ -40,7 +40,8 @@ func (b builtin) before(targets []federation.Target) []verdict {
 	return all
 }
 
-// answered judges the accounts that AWS answered with, also where the answer cannot be used. A role on the way of a chain is anybody's.
+// answered judges the accounts that AWS answered with, even if an answer cannot be used. The roles of a chain before the last may be of
+// any account.
 func (b builtin) answered(outcomes []federation.Outcome) []verdict {
 	var all []verdict
 	for _, o := range outcomes {
@@ -51,7 +52,7 @@ func (b builtin) answered(outcomes []federation.Outcome) []verdict {
 	return all
 }
 
-// account judges the account of a target of AWS that has a session of its own.
+// account judges the account of an AWS target that has its own session.
 func (b builtin) account(t federation.Target, account string) []verdict {
 	if t.Backend != "aws" || t.Through != "" || len(b.accounts) == 0 {
 		return nil
@@ -68,7 +69,7 @@ func (b builtin) account(t federation.Target, account string) []verdict {
 	return []verdict{v}
 }
 
-// lasts judges how long credentials last. One without an expiry passes only if nothing is asked.
+// lasts judges how long credentials last. A credential without an expiry passes only if no lifetime is asked for.
 func (b builtin) lasts(grants []federation.Grant) []verdict {
 	if b.lifetime <= 0 {
 		return nil
@@ -90,7 +91,7 @@ func (b builtin) short(g federation.Grant, got federation.Credential) error {
 		if remaining >= b.lifetime {
 			return nil
 		}
-		cause = clock.Ahead // only such a clock makes the time left look shorter than it is
+		cause = clock.Ahead // only a clock that is ahead makes the time left look too short
 		if left = minutes(remaining); left == wanted {
 			left, wanted = remaining.Truncate(time.Second).String(), b.lifetime.String()
 		}
@@ -104,7 +105,7 @@ func (b builtin) short(g federation.Grant, got federation.Credential) error {
 	return err
 }
 
-// without leaves out what a backend says of an answer that a guardrail refuses: the guardrail's reason stands for both.
+// without leaves out the backend's error about an answer that a guardrail refuses: the guardrail's reason stands for both.
 func (e exchange) without(verdicts []verdict) exchange {
 	failures := hint.Failures(e.err)
 	e.outcomes = slices.Clone(e.outcomes)

@@ -41,7 +41,7 @@ func guardCommand() cli.Command {
 	}
 }
 
-// guardrails hold a login to its rules: those of variables, and those of files.
+// guardrails hold a login to its rules: the rules of variables and the rules of files.
 type guardrails struct {
 	variables builtin
 	config    guard.Config
@@ -49,7 +49,7 @@ type guardrails struct {
 	answer    guard.Answer
 }
 
-// newGuardrails are those that the variables and the image name.
+// newGuardrails are the guardrails that the variables and the image name.
 func newGuardrails(v *config.Vars, accounts []string, ask Ask) *guardrails {
 	named := v.Guard()
 	return &guardrails{variables: builtin{accounts, v.MinimumLifetime()}, config: guard.Config{
@@ -86,15 +86,15 @@ func (g *guardrails) before(ctx context.Context, c *cli.Console, recs records, t
 	return err
 }
 
-// An exchange is what became of the targets.
+// An exchange is the result of asking for the targets.
 type exchange struct {
 	grants   []federation.Grant
 	outcomes []federation.Outcome
 	err      error
 }
 
-// after judges what the clouds handed out, before anything is written, and records what became of each target. An error means that
-// nothing of it must be used.
+// after judges what the clouds handed out, before anything is written, and records the outcome of each target. With an error nothing of
+// it must be used.
 func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, got exchange) error {
 	verdicts := g.variables.answered(got.outcomes)
 	got = got.without(verdicts)
@@ -116,7 +116,7 @@ func (g *guardrails) after(ctx context.Context, c *cli.Console, recs records, go
 	return err
 }
 
-// judgeAnswers asks about the rules that wait for the credential.
+// judgeAnswers asks the rules that need the credential.
 func (g *guardrails) judgeAnswers(
 	ctx context.Context, c *cli.Console, recs records, targets []federation.Target, outcomes []federation.Outcome,
 ) error {
@@ -136,7 +136,7 @@ func (g *guardrails) judgeAnswers(
 	return g.say(c, answer)
 }
 
-// say prints what does not refuse, and returns what does.
+// say prints the decisions that do not refuse, and returns those that refuse.
 func (g *guardrails) say(c *cli.Console, answer guard.Answer) error {
 	for _, w := range answer.Warnings(g.inputs) {
 		c.Warn(w)
@@ -144,10 +144,10 @@ func (g *guardrails) say(c *cli.Console, answer guard.Answer) error {
 	return answer.Refusals(g.inputs)
 }
 
-// A sight is what rules see of each target of a step.
+// A sight is what rules see about each target of a step.
 type sight func(targets ...federation.Target) []guard.Input
 
-// newSight is that of a step. The checkout is looked at once, when something is to be seen.
+// newSight is the sight of a step. The checkout is read once, when a rule needs it.
 func newSight(v *config.Vars, token oidc.Token) sight {
 	checkout := sync.OnceValue(func() guard.Pipeline {
 		if images, ok := pipelines.Images(cmp.Or(v.CloneDir(), ".")); ok {
@@ -180,14 +180,15 @@ func claimsOf(c oidc.Claims) guard.Claims {
 	}
 }
 
-// requestOf is a target in the words of rules. An inline session policy may be long and is not for rules: only that there is one.
+// requestOf is a target under the names that rules use. Rules do not see the text of an inline session policy, which may be long, but
+// only that there is one.
 func requestOf(t federation.Target) guard.Request {
 	r := guard.Request{
 		Backend: t.Backend, Name: t.Name, Target: t.Identity, Account: t.Account, Project: t.Project, Duration: t.Lifetime,
 		Resource: t.Resource, Policies: []string{}, Chain: append([]string{}, t.Via...), Audience: t.Audience, Scopes: append([]string{}, t.Scopes...),
 	}
 	if t.Resource != "" {
-		r.Target = path.Base(t.Identity) // the role's name; the resource tells the server and the mount
+		r.Target = path.Base(t.Identity) // the role's name; the server and the mount are in the resource
 	}
 	for _, p := range t.Policies {
 		if !strings.HasPrefix(p, "arn:") {

@@ -23,7 +23,7 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-// leeway is how long after its expiry a token is still sent: clocks differ, and AWS grants as much. The cloud decides.
+// leeway is how long a token is still sent after its expiry: clocks differ, and AWS accepts a token for as long. The cloud decides.
 const leeway = 5 * time.Minute
 
 // login is the main job: token → guardrails → exchange → hand off → one line for each credential.
@@ -53,7 +53,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	if errors.Is(err, guard.ErrMistakes) {
 		return c.Fail(err, cli.Misused)
 	}
-	// What was handed out is recorded before it can be used, and what was refused leaves a record and nothing else.
+	// What was handed out is recorded before it can be used. What was refused leaves a record and nothing else.
 	if err := errors.Join(err, recs.deliver(ctx, grants, asked.Required && err == nil)); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
@@ -66,7 +66,7 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	for _, g := range grants {
 		for _, v := range g.Env {
 			if v.Name == "AWS_REGION" && len(v.Guess) > 0 {
-				// A later command that works in the wrong place says so nowhere.
+				// A later command that works in the wrong place does not report it.
 				c.Print(visible.Text("aws: region " + v.Value + " is a guess, for a step that sets neither AWS_REGION nor AWS_DEFAULT_REGION"))
 			}
 		}
@@ -79,8 +79,8 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	return cli.Done
 }
 
-// trade asks for every credential and notes what became of it. With an error the grants must not be used: what was handed out all the
-// same is valid, and recorded.
+// trade asks for every credential and notes the outcome. With an error the grants must not be used. What was handed out is valid all
+// the same, and it is recorded.
 func trade(
 	ctx context.Context, c *cli.Console, token oidc.Token, all []federation.Backend, rails *guardrails, recs records,
 ) ([]federation.Grant, error) {
@@ -120,7 +120,7 @@ func checkExpiry(claims oidc.Claims) error {
 	return hint.New("token: expired", claims.Age(now))
 }
 
-// warnOfClock warns of a runner's clock that is off: the times that login prints and writes are then not the runner's.
+// warnOfClock warns of a runner's clock that is wrong: the times that login prints and writes are then not the runner's times.
 func warnOfClock(c *cli.Console, grants []federation.Grant) {
 	for _, g := range grants {
 		if advice := g.Clock.Advice(clock.Either); advice != "" {

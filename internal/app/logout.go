@@ -17,22 +17,22 @@ import (
 func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
 	v := a.Vars
-	asked := v.Record(true) // what a bucket cannot take is said later
-	// Whose the files become is nothing to one who removes them, but the file of records stays.
+	asked := v.Record(true) // a record that a bucket cannot take is reported later
+	// The owner of the files does not matter when they are removed, but the file of records stays.
 	dir, err := handoff.Open(handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")})
 	a.Add(err)
-	token, _ := oidc.Parse(v.Secret("BITBUCKET_STEP_OIDC_TOKEN").Reveal()) // records name the step by it; nothing else needs it
+	token, _ := oidc.Parse(v.Secret("BITBUCKET_STEP_OIDC_TOKEN").Reveal()) // records name the step by its token; nothing else needs it
 	recs := begin(c, "logout", v, token, asked, dir)
 	a.Add(recs.check())
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	// The files go first: what could not be revoked expires, and files that stay do not.
+	// The files go first: a credential that could not be revoked expires, and a file that stays does not.
 	removal, err := dir.Remove(ctx)
 	reportRemoval(c, dir, removal, err)
 	revoked, revokeErr := revoke(ctx, c, a, removal)
 	recs.LoggedOut(endings(removal.Credentials, revoked, errors.Join(err, revokeErr)))
-	_ = recs.deliver(ctx, nil, false) // RECORD_REQUIRED is for what becomes somebody: removing must not fail for it
+	_ = recs.deliver(ctx, nil, false) // RECORD_REQUIRED is for logins: a removal must not fail because of it
 	wrong := a.Err()
 	switch err := errors.Join(wrong, err, revokeErr); {
 	case wrong != nil:
@@ -43,7 +43,7 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	return cli.Done
 }
 
-// revoke ends the credentials of every backend that login has written and that can. Variables that are wrong for it are added to
+// revoke ends the credentials of every backend that login has written and that can end them. Problems with its variables are added to
 // the arguments' problems.
 func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) (revoked []string, err error) {
 	var errs []error
@@ -58,7 +58,7 @@ func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal hando
 	return revoked, errors.Join(errs...)
 }
 
-// endings are what logout did to each credential. A failure is that of the credentials that were not revoked.
+// endings are what logout did to each credential. A failure belongs to the credentials that were not revoked.
 func endings(held []handoff.Held, revoked []string, failure error) []record.Ending {
 	var all []record.Ending
 	for _, h := range held {

@@ -88,7 +88,7 @@ func (r records) check() error {
 	return r.sinks.File.Check()
 }
 
-// deliver sends the records. A place that did not take them is an error where they are required, and else a warning.
+// deliver sends the records. If a place did not take them, that is an error if records are required, and a warning otherwise.
 func (r records) deliver(ctx context.Context, grants []federation.Grant, required bool) error {
 	if !r.sinks.Any() {
 		return nil
@@ -112,7 +112,7 @@ func (r records) deliver(ctx context.Context, grants []federation.Grant, require
 	return nil
 }
 
-// judged notes what the files of guardrails said about the targets. The sources before known have been noted.
+// judged notes what the files of guardrails said about the targets. The sources before known are already noted.
 func (r records) judged(answer guard.Answer, targets []federation.Target, known int) {
 	var said record.Guard
 	for _, source := range answer.Sources[min(known, len(answer.Sources)):] {

@@ -204,7 +204,7 @@ func (b *Backend) credential(token oidc.Token, s session, files []federation.Fil
 	case b.Refreshable:
 		// SDKs renew as long as STS takes the token. Each renewed session may outlive it.
 		c.Expires, c.Refreshes = token.Claims.Expires, true
-		c.Lengthen = "Bitbucket does not renew the step's token: split the step, or set AWS_SESSION_DURATION in place of AWS_REFRESHABLE"
+		c.Lengthen = "Bitbucket does not renew the step's token: split the step, or set AWS_SESSION_DURATION instead of AWS_REFRESHABLE"
 	case len(s.role.Chain) > 0:
 		c.Lengthen = "AWS ends chained sessions after an hour: set AWS_REFRESHABLE, or assume the role without a chain"
 	default:

@@ -1,5 +1,5 @@
-// Package bounded ends a command in time, whatever holds it: a lock inside a library, a file system that does not answer,
-// output that nobody reads. A context can only ask a command to end; this package does not wait for one that does not listen.
+// Package bounded ends a command in time, whatever it waits for: a lock inside a library, a file system that does not answer, output
+// that nobody reads. A context can only ask a command to end; this package does not wait for one that does not listen.
 package bounded
 
 import (
@@ -14,7 +14,7 @@ const (
 	// the start and the end of the process it stays below the 2 s that are promised.
 	grace = 1500 * time.Millisecond
 
-	// telling is how long the report of a command that was given up may take: standard error may be what nobody reads.
+	// telling is how long the report of a command that was given up may take: perhaps nobody reads standard error.
 	telling = 100 * time.Millisecond
 )
 
@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Command, stderr io.Writer) int {
 	return 1
 }
 
-// report is what a command that was given up could not say by itself.
+// report is the report of a command that was given up and cannot report by itself.
 func report(ctx context.Context) string {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return "no answer before TIMEOUT ran out\n" +

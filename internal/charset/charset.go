@@ -15,8 +15,8 @@ const (
 	Visible   = "!-~" // of ASCII
 )
 
-// Only reports whether s has from least to most bytes, each of them in set: single characters and ranges such as "a-z". A
-// dash at the end stands for itself.
+// Only reports whether s has from least to most bytes, each of them in set: single characters and ranges such as "a-z". A dash at the
+// end of set stands for itself.
 func Only(s, set string, least, most int) bool {
 	if len(s) < least || len(s) > most {
 		return false

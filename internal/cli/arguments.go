@@ -22,14 +22,14 @@ type Option struct {
 	Many        bool   // may be given several times
 	File        bool   // the value names a file that is read; a dash is standard input
 	Pattern     string // the regular expression that the whole value must match
-	Expected    string // the pattern in words
+	Expected    string // what the pattern allows, for messages
 	Usage       string
 }
 
-// Arguments are what a command line gives. They collect what is wrong, with the variables too, so that one run reports all
-// of it.
+// Arguments are the flags and files of a command line. They collect all problems, those of the variables too, so that one run reports
+// all of them.
 type Arguments struct {
-	Files []string // the arguments that are no flags
+	Files []string // the arguments that are not flags
 	Vars  *config.Vars
 
 	program, command string
@@ -119,7 +119,7 @@ func (a *Arguments) Add(err error) {
 	}
 }
 
-// Err is every problem, with the variables that were read too, or nil.
+// Err joins all problems, also those of the variables that were read, or is nil.
 func (a *Arguments) Err() error {
 	return errors.Join(a.Vars.Err(), errors.Join(a.problems...))
 }
@@ -129,7 +129,7 @@ func (a *Arguments) help() string { return "see " + a.program + " " + a.command 
 // Wrong adds a problem with a flag.
 func (a *Arguments) Wrong(name, text string) { a.Add(hint.New("--"+name+": "+text, a.help())) }
 
-// verify compares an option's values with what the option expects. Like those of variables they are not repeated.
+// verify compares an option's values with what the option expects. Like values of variables, they are not repeated in messages.
 func (a *Arguments) verify(o Option) {
 	values := a.values[o.Name]
 	if len(values) > 1 && !o.Many {
@@ -191,7 +191,7 @@ func (a *Arguments) Moment(name string, otherwise time.Time) time.Time {
 	return t
 }
 
-// NoFiles refuses arguments that are no flags.
+// NoFiles refuses arguments that are not flags.
 func (a *Arguments) NoFiles() {
 	if len(a.Files) > 0 {
 		a.Add(hint.New("too many arguments", a.command+" takes no files: "+a.help()))

@@ -39,8 +39,8 @@ type Program struct {
 	Commands  []Command
 	Variables []config.Group // that a user may set
 
-	// HandOver runs a program beside this one in its place, for a command that this one does not have. It returns only if that
-	// is not possible. A program without HandOver names the other one.
+	// HandOver replaces this program by the program beside it, for a command that this program does not have. It returns only if that
+	// is not possible. A program without HandOver names the other program.
 	HandOver func(program string, args []string) error
 }
 
@@ -50,17 +50,18 @@ type Command struct {
 	Usage   func(program string) string
 	Options []Option
 
-	// Guarded is for a command that does not go on where a guard, or the choice of whom the step becomes, is misspelt.
+	// Guarded is for a command that must not go on if the name of a guard, or of a variable that decides whom the step becomes, is
+	// misspelt.
 	Guarded bool
 
-	// Acts is for a command that is there for what it does: that nobody can read what it prints does not fail it.
+	// Acts is for a command that matters for what it does: it does not fail if its output cannot be printed.
 	Acts bool
 
-	// Serves is for a command that runs until its input ends: TIMEOUT bounds each of its answers and not the command.
+	// Serves is for a command that runs until its input ends: TIMEOUT bounds each of its answers, and not the command.
 	Serves bool
 
-	// Takes reports whether the program has the command for these arguments, where it leaves others to the program beside it; nil
-	// for all arguments.
+	// Takes reports whether this program runs the command for these arguments; if not, the program beside it does. nil means for all
+	// arguments.
 	Takes func(args []string) bool
 
 	// Run returns the exit status. The arguments already hold what is wrong with them and with the variables that every command
@@ -68,8 +69,8 @@ type Command struct {
 	Run func(ctx context.Context, c *Console, a *Arguments) int
 }
 
-// Main runs the command that the arguments or the environment ask for, and returns the exit status. It returns soon after ctx is
-// done, or TIMEOUT is over, in any case: what goes on then ends with the process.
+// Main runs the command that the arguments or the environment ask for, and returns the exit status. It always returns soon after ctx is
+// done or TIMEOUT is over: what still runs then ends with the process.
 func (p Program) Main(ctx context.Context, s Start) int {
 	config.Prepare() // before anything reads the environment, libraries included
 	vars := config.Take(p.Variables)

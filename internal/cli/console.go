@@ -31,7 +31,7 @@ func (c *Console) line(w io.Writer, text string) {
 	}
 }
 
-// settle is the exit status of a command that has printed what it was asked for: half of an answer is none.
+// settle is the exit status of a command that has printed an answer: an incomplete answer is a failure.
 func (c *Console) settle(status int) int {
 	c.mu.Lock()
 	err := c.unprinted
@@ -57,7 +57,7 @@ func (c *Console) Colours(vars *config.Vars) bool {
 	return !vars.Colourless() && terminal(c.out)
 }
 
-// Progress prints how far something is, where somebody can watch: on a terminal.
+// Progress prints the progress of something on a terminal, where somebody can watch it.
 func (c *Console) Progress(text string) {
 	if terminal(c.err) {
 		c.line(c.err, visible.Text(text))
@@ -74,13 +74,13 @@ func terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
-// Print prints what is the program's own, or has been made visible: it may have many lines.
+// Print prints text of the program, or text that was made visible. It may have many lines.
 func (c *Console) Print(text string) { c.line(c.out, text) }
 
 // Lines prints text of several lines that may contain text of files and claims.
 func (c *Console) Lines(text string) { c.Print(visible.Lines(text)) }
 
-// Streams are standard input and output for a command that speaks a protocol on them: nothing else of it may print there.
+// Streams are standard input and output, for a command that speaks a protocol on them: it must not print anything else there.
 func (c *Console) Streams() (io.ReadCloser, io.WriteCloser) { return os.Stdin, unclosed{c.out} }
 
 // unclosed leaves standard output open: the process ends it.

@@ -32,8 +32,8 @@ var ErrEmpty = errors.New("empty")
 // end: ctx bounds the wait. The file must not be empty.
 func ReadFile(ctx context.Context, name string) ([]byte, error) { return ReadLines(ctx, name, nil) }
 
-// ReadLines is [ReadFile] for a file that may be longer than that where it has one JSON value a line: cut then shortens each line to what
-// is needed of it, and all that is needed must not be longer.
+// ReadLines is [ReadFile] for a file that may be longer if it has one JSON value on each line: cut then shortens each line to what is
+// needed, and all of that together must fit.
 func ReadLines(ctx context.Context, name string, cut func(line []byte) []byte) ([]byte, error) {
 	type result struct {
 		data []byte
@@ -52,7 +52,7 @@ func ReadLines(ctx context.Context, name string, cut func(line []byte) []byte) (
 	}
 }
 
-// WriteFile writes a file that the command line names, in place of what stands there. Whoever reads the file while it is written
+// WriteFile writes a file that the command line names, and replaces what it holds. A command that reads the file while it is written
 // may see a part of it. ctx bounds the wait for a pipe that nobody reads from.
 func WriteFile(ctx context.Context, name, text string) error {
 	done := make(chan error, 1)
@@ -79,7 +79,7 @@ func unwritable(name string, err error) error {
 	return hint.With(fmt.Errorf("--output %s: %w", visible.Text(name), reason(err)), "give a file in a folder that exists and that this user may write to")
 }
 
-// Ended says what ended a context: that the time is over, in the caller's words, or that a signal stopped the program.
+// Ended says what ended a context: the time is over, which the caller describes, or a signal stopped the program.
 func Ended(ctx context.Context, late string) string {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return late
@@ -109,8 +109,8 @@ func readAll(name string, cut func([]byte) []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\ufeff")), nil
 }
 
-// readShort reads up to maxFile, and one byte more of what is longer. Of lines of JSON it keeps what cut leaves of them, so that far
-// larger files fit.
+// readShort reads up to maxFile, and one byte more of a longer file. It keeps what cut leaves of lines of JSON, so that far larger
+// files fit.
 func readShort(file io.Reader, cut func([]byte) []byte) ([]byte, error) {
 	if cut == nil {
 		return io.ReadAll(io.LimitReader(file, maxFile+1))

@@ -10,7 +10,7 @@ import (
 // width is how wide help is: what a CI log shows without breaking lines.
 const width = 100
 
-// DescribeVariables lists variables for a command's help, in the words of the documentation: those with these names, or all.
+// DescribeVariables lists variables for a command's help, with the text of the documentation: the variables with these names, or all.
 func DescribeVariables(groups []config.Group, names ...string) string {
 	var lines []string
 	for _, g := range groups {

@@ -14,7 +14,7 @@ import (
 // Tolerance is how far the two clocks may differ before it is reported. Clouds accept a few minutes.
 const Tolerance = 2 * time.Minute
 
-// A Cause says which error of the runner's clock can be behind a failure.
+// A Cause says which error of the runner's clock can cause a failure.
 type Cause int
 
 // The causes. A denial is never the clock's fault.
@@ -78,7 +78,7 @@ func (o *Observed) text(by time.Duration, where string) string {
 		minutes(by), where, o.host)
 }
 
-// minutes is a difference such as 7m, 2h or 2h7m: the header has whole seconds, and the answer was some time on its way.
+// minutes is a difference such as 7m, 2h or 2h7m: the header has whole seconds, and the answer needed some time to arrive.
 func minutes(d time.Duration) string {
 	text := strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 	if hours, whole := strings.CutSuffix(text, "h0m"); whole {

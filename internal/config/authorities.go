@@ -12,7 +12,7 @@ import (
 // maxBundle caps a bundle of certificates. The one of a system has less than 300 kB.
 const maxBundle = 4 << 20
 
-// inBuildDir is the full path of a file that a variable names, which begins in the build directory or is full already.
+// inBuildDir is the full path of a file that a variable names: the name is relative to the build directory, or a full path.
 func inBuildDir(buildDir, file string) string {
 	if file == "" || filepath.IsAbs(file) {
 		return file
@@ -24,14 +24,14 @@ func inBuildDir(buildDir, file string) string {
 	return file
 }
 
-// Authorities reads the bundle of certificates that a variable names, and gives the full path of its file. AWS's and Vault's take
-// the place of the system's, as in their own clients.
+// Authorities reads the bundle of certificates that a variable names, and gives the full path of its file. The bundles for AWS and
+// Vault replace the system's, as they do in the clients of AWS and Vault.
 func (v *Vars) Authorities(name string) (*x509.CertPool, string) {
 	file := inBuildDir(v.CloneDir(), v.Text(name))
 	return v.authorities(name, file), file
 }
 
-// authorities is nil for no file, or one that cannot be used.
+// authorities is nil if there is no file, or if it cannot be used.
 func (v *Vars) authorities(name, file string) *x509.CertPool {
 	text := v.bundle(name, file)
 	if text == nil {
@@ -44,7 +44,7 @@ func (v *Vars) authorities(name, file string) *x509.CertPool {
 	return roots
 }
 
-// bundle is the text of a file of certificates; nil for no file, or one that cannot be read.
+// bundle is the text of a file of certificates; nil if there is no file, or if it cannot be read.
 func (v *Vars) bundle(name, file string) []byte {
 	if file == "" || v.isOdd(name) {
 		return nil
@@ -65,8 +65,8 @@ func certificateAdvice(name string) string {
 	return name + " names a PEM file inside the build directory: the pipe's container sees no other files of the step"
 }
 
-// holdsCertificate reports whether a text has a certificate that Go will use. It parses none after the first one: Go parses them all, which
-// takes some milliseconds for the public ones.
+// holdsCertificate reports whether a text has a certificate that Go will use. It parses none after the first: Go parses all of them,
+// which takes some milliseconds for the public authorities.
 func holdsCertificate(text []byte) bool {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if _, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" && len(block.Headers) == 0 {

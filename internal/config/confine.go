@@ -19,7 +19,7 @@ func (v *Vars) Judged(backend string) bool {
 	return slices.Contains(items, backend)
 }
 
-// Confined reports what is wrong with BACKENDS, and for each backend that it names whether it is configured.
+// Confined adds the problems of BACKENDS, and a problem for each backend that BACKENDS names and that is not configured.
 func (v *Vars) Confined(configured []string) {
 	if !v.Given("BACKENDS") {
 		return
@@ -61,8 +61,8 @@ func (v *Vars) required(backend string) []string {
 	return all
 }
 
-// Traces are what a user has given who meant to configure a backend and configured none: variables of backends that alone configure
-// nothing, and misspelt ones.
+// Traces are the variables of a user who meant to configure a backend and configured none: variables that alone configure nothing, and
+// misspelt variables.
 func (v *Vars) Traces() []string {
 	var all []string
 	for _, m := range v.Misspelt() {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Timeout bounds the whole command. Where it cannot be read it has its default.
+// Timeout bounds the whole command. It has its default if its value cannot be read.
 func (v *Vars) Timeout() time.Duration {
 	g := v.Group()
 	if limit := g.Duration("TIMEOUT", time.Millisecond, 24*time.Hour); !g.Failed() {
@@ -23,13 +23,13 @@ func (v *Vars) MinimumLifetime() time.Duration {
 	return v.Duration("MINIMUM_LIFETIME", 0, 1000*time.Hour)
 }
 
-// Owner is who gets the files, by number. A GID of -1 leaves the group.
+// Owner is the user and group that get the files, by number. A GID of -1 leaves the group.
 type Owner struct{ UID, GID int }
 
-// nobody stands for no user and no group where the system is asked for a change.
+// nobody is neither a user nor a group: chown takes it for no change.
 const nobody = 1<<32 - 1
 
-// Owner is nil where nobody is named.
+// Owner is nil if no owner is named.
 func (v *Vars) Owner() *Owner {
 	text := v.Text("OUTPUT_OWNER")
 	if text == "" {

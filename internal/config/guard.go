@@ -21,15 +21,15 @@ func guardVariables() []Variable {
 	}
 }
 
-// Guard names the files that a login is held to, by their full paths, or empty. That they are regular files inside the build directory,
-// reached through no link, was seen; what they say was not read.
+// Guard names the files of guardrails by their full paths, or empty. They are regular files inside the build directory, and no link
+// leads to them; nothing of their text was read.
 type Guard struct {
 	Clone     string // the build directory
 	File, Map string
-	Baked     string // the file in an image of one's own; empty where the image has none
+	Baked     string // the file of guardrails in the image; empty if the image has none
 }
 
-// baked is where an image of one's own has guardrails. No variable can leave them out.
+// baked is where an image can have guardrails. No variable can leave them out.
 const baked = "/etc/bitbucket-oidc/guard.yaml"
 
 // Guard is what GUARD_… asks for.

@@ -32,15 +32,15 @@ func (m Misspelling) Err() error {
 	if m.Known.Guard {
 		why = "it is a guard"
 	}
-	instead := "set " + m.Known.Name + " in place of " + m.Written
+	instead := "set " + m.Known.Name + " instead of " + m.Written
 	if m.Written == m.Known.Name {
 		instead = "give " + m.Written + " one value, and no list"
 	}
 	return hint.New(m.String(), instead+", or remove it: "+why+", so login does not go on without it")
 }
 
-// Misspelt finds each variable that is set, unknown, and nearly a known one or a peer's name for it. The items of a list are told by the
-// list's name, which is what the user wrote. Variables of backends that BACKENDS leaves out are not looked at.
+// Misspelt finds each variable that is set, unknown, and close to a known variable or to another tool's name for one. The items of a
+// list are reported under the list's name, which is what the user wrote. Variables of backends that BACKENDS leaves out are not looked at.
 func (v *Vars) Misspelt() []Misspelling {
 	var all []Misspelling
 	for _, name := range v.names {
@@ -75,7 +75,7 @@ func (v *Vars) isItem(name string) bool {
 	return item < count || err != nil && v.value(list+"_COUNT") != "" // a count that is none is reported with the list
 }
 
-// stray finds the list of an item that no count covers: the list does not have it.
+// stray finds the list to which an item without a count seems to belong.
 func (v *Vars) stray(name string) (Misspelling, bool) {
 	list := listOf(name)
 	for _, g := range v.known {
@@ -88,9 +88,9 @@ func (v *Vars) stray(name string) (Misspelling, bool) {
 	return Misspelling{}, false
 }
 
-// meantBy finds what was probably meant by an unknown name.
+// meantBy finds the variable that an unknown name probably stands for.
 func (v *Vars) meantBy(name string) (Misspelling, bool) {
-	const nearest = 3 // what is further away means something else
+	const nearest = 3 // a name that is further away means something else
 	best := Misspelling{}
 	least := nearest
 	watched := slices.ContainsFunc(prefixes(), func(prefix string) bool { return strings.HasPrefix(strings.ToUpper(name), prefix) })
@@ -119,8 +119,8 @@ func (v *Vars) meantBy(name string) (Misspelling, bool) {
 	return best, least < nearest
 }
 
-// peer reports whether other tools call a variable so. The AWS SDKs have AWS_ROLE_ARN for themselves, beside the token's file; and
-// where a role is named, it is theirs too.
+// peer reports whether other tools have this name for a variable. AWS_ROLE_ARN belongs to the AWS SDKs if the token's file is set
+// beside it, or if a role is named.
 func (v *Vars) peer(one Variable, written string) bool {
 	if written == "AWS_ROLE_ARN" && (v.IsSet("AWS_OIDC_ROLE_ARN") || v.IsSet("AWS_OIDC_ROLES") || v.value("AWS_WEB_IDENTITY_TOKEN_FILE") != "") {
 		return false
@@ -128,7 +128,7 @@ func (v *Vars) peer(one Variable, written string) bool {
 	return slices.Contains(one.Peers, written)
 }
 
-// foreign reports whether a variable is one of the SDKs and tools that look like one of the pipe's and are not.
+// foreign reports whether a variable belongs to an SDK or a tool, although it looks like a variable of the pipe.
 func foreign(name string) bool {
 	return strings.HasPrefix(name, "AWS_ENDPOINT_URL_") || slices.Contains([]string{
 		"AWS_ROLE_SESSION_NAME", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCOUNT_ID", "VAULT_TOKEN", "VAULT_CAPATH",
@@ -136,7 +136,7 @@ func foreign(name string) bool {
 	}, name)
 }
 
-// listOf is the name of the list of which a variable can be an item or the count, or else the variable's own.
+// listOf is the name of the list if a variable can be an item or the count of one, or else the variable's own name.
 func listOf(name string) string {
 	if i := strings.LastIndexByte(name, '_'); i > 0 && (name[i+1:] == "COUNT" || charset.Only(name[i+1:], charset.Digit, 1, 4)) {
 		return name[:i]

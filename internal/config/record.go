@@ -53,7 +53,7 @@ type Record struct {
 // OTLP is an OpenTelemetry collector.
 type OTLP struct {
 	URL     string // of its logs, /v1/logs included
-	JSON    bool   // http/json in place of http/protobuf
+	JSON    bool   // http/json instead of http/protobuf
 	Gzip    bool
 	Headers []Header
 
@@ -61,7 +61,7 @@ type OTLP struct {
 	ServiceName string
 	Attributes  map[string]string
 
-	// Authorities are trusted in place of the system's, if they are not nil.
+	// Authorities are trusted instead of the system's, if they are not nil.
 	Authorities *x509.CertPool
 }
 
@@ -139,7 +139,7 @@ func (v *Vars) recordFile() string {
 }
 
 // otlp is the collector of RECORD_OTLP, or nil. The standard variables are those of OpenTelemetry's specification, "OpenTelemetry
-// Protocol Exporter"; those for logs win.
+// Protocol Exporter"; the variables for logs win.
 func (v *Vars) otlp() *OTLP {
 	const name = "RECORD_OTLP"
 	text := v.Text(name)
@@ -181,7 +181,7 @@ func (v *Vars) otlp() *OTLP {
 	return o
 }
 
-// otlpDetails reads what is seldom set. OTEL_EXPORTER_OTLP_TIMEOUT does not count: RECORD_TIMEOUT bounds all places alike.
+// otlpDetails reads the variables that are seldom set. OTEL_EXPORTER_OTLP_TIMEOUT does not count: RECORD_TIMEOUT bounds every place.
 func (v *Vars) otlpDetails(o *OTLP) {
 	switch name, compression := v.standard("COMPRESSION"); compression {
 	case "", "none":

@@ -35,12 +35,12 @@ func Prepare() {
 	}
 }
 
-// noFolder in SSL_CERT_DIR keeps Go from reading /etc/ssl/certs beside the one file of authorities. The image's file lies there and would
-// be parsed a second time, and would count beside the file that SSL_CERT_FILE names.
+// noFolder in SSL_CERT_DIR keeps Go from reading /etc/ssl/certs in addition to the one file of authorities. The image's file is in that
+// folder: it would be parsed a second time, and it would count in addition to the file that SSL_CERT_FILE names.
 const noFolder = "/dev/null"
 
-// liesIn reports whether one of several folders lies in the build directory. Elsewhere a folder may be a link to there, so that
-// SSL_CERT_DIR counts for nothing: SSL_CERT_FILE is the way to name authorities.
+// liesIn reports whether one of several folders lies in the build directory. A folder elsewhere may be a link into it, so that
+// SSL_CERT_DIR never counts: SSL_CERT_FILE is the way to name authorities.
 func liesIn(buildDir, folders string) bool {
 	root := inBuildDir(buildDir, ".")
 	return slices.ContainsFunc(filepath.SplitList(folders), func(folder string) bool {
@@ -59,10 +59,11 @@ func misleads(name string) bool {
 	}) || slices.Contains([]string{"GOOGLE_CLOUD_QUOTA_PROJECT", "TZ", "ZONEINFO"}, name)
 }
 
-// Network checks what Go's libraries read by themselves, and pass over where they cannot read it: requests would go past the proxy.
+// Network checks the variables that Go's libraries read by themselves and ignore if they cannot read them: requests would then not use
+// the proxy.
 func (v *Vars) Network() {
 	for _, name := range []string{"SSL_CERT_FILE", "NO_PROXY"} {
-		v.Text(name) // says so if the text cannot be meant
+		v.Text(name) // adds a problem if the text cannot be meant
 	}
 	if text := v.bundle("SSL_CERT_FILE", inBuildDir(v.CloneDir(), v.value("SSL_CERT_FILE"))); text != nil && !holdsCertificate(text) {
 		v.Add(noCertificate("SSL_CERT_FILE"))

@@ -7,7 +7,8 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// A Step is what Bitbucket's variables say of the step. Its author can overwrite them: they name and describe, and prove nothing.
+// A Step is what Bitbucket's variables say about the step. The author of the step can overwrite them: they name and describe, and prove
+// nothing.
 type Step struct {
 	Workspace       string `envconfig:"BITBUCKET_WORKSPACE"`
 	RepositoryOwner string `envconfig:"BITBUCKET_REPO_OWNER_UUID"`

@@ -85,7 +85,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// Unique drops items that were there before.
+// Unique drops repeated items.
 func Unique(items []string) []string {
 	var first []string
 	for _, item := range items {
@@ -96,7 +96,7 @@ func Unique(items []string) []string {
 	return first
 }
 
-// split cuts one string into items: at line breaks, or at commas where it has none.
+// split cuts a string into items: at line breaks, or at commas if it has no line break.
 func split(s string) []string {
 	separators := ","
 	if strings.ContainsAny(s, "\r\n") {

@@ -1,19 +1,19 @@
 package config
 
-// A Variable is one that a user may set. What is said of it in help, in README and in pipe.yml comes from here.
+// A Variable is a variable that a user may set. Its descriptions in help, in the documentation and in pipe.yml come from here.
 type Variable struct {
 	Name    string
-	Means   string // in the words of the documentation: sentences, with code in back quotes
-	Default string // what stands in the place of nothing; empty for none
+	Means   string // for help and documentation: sentences, with code in back quotes
+	Default string // the value if none is set; empty for none
 	Main    bool   // required, for the backend if it is one's
 	Secret  bool   // to be given as a secured variable
 	List    bool   // may come in array form
 
-	// Spaces reports that an item of the list may hold white space. Elsewhere white space in an item means that somebody split the
-	// list by it.
+	// Spaces reports that an item of the list may hold white space. In other lists, white space in an item means that somebody
+	// separated the items by it.
 	Spaces bool
 
-	// Context reports that pipe.yml takes the value from the step's own variables. Every other one counts only where it is given
+	// Context reports that pipe.yml takes the value from the step's own variables. Every other variable counts only if it is given
 	// under variables:, so that a workspace variable of another tool neither breaks a step nor starts a login.
 	Context bool
 
@@ -21,7 +21,7 @@ type Variable struct {
 	// where the variable itself is not set.
 	Guard, Decides bool
 
-	// Peers are what other tools call it.
+	// Peers are the names that other tools have for it.
 	Peers []string
 }
 
@@ -35,7 +35,7 @@ func (v Variable) Documentation() string {
 
 // A Group is the variables of one thing, such as a backend, in the order of the documentation.
 type Group struct {
-	Name      string // short, lower-case; of a backend's variables, the backend
+	Name      string // short and lower-case; for a backend's variables, the backend's name
 	Title     string
 	Backend   bool
 	Variables []Variable
@@ -48,7 +48,7 @@ func prefixes() []string {
 	}
 }
 
-// General are the variables that are not a backend's.
+// General are the variables that do not belong to a backend.
 func General() []Group {
 	return []Group{
 		{Name: "general", Title: "General", Variables: generalVariables()},
@@ -60,7 +60,7 @@ func General() []Group {
 // Standard are the variables that Go and its libraries read by themselves.
 func Standard() Group {
 	return Group{Name: "standard", Title: "Proxies and certificates", Variables: []Variable{
-		{Name: "SSL_CERT_FILE", Context: true, Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for every cloud, in place of the public ones."},
+		{Name: "SSL_CERT_FILE", Context: true, Means: "Path of a PEM file, relative to the build directory, with the certificate authorities to trust for every cloud, instead of the public ones."},
 		{Name: "HTTPS_PROXY", Context: true, Means: "URL of the proxy for all requests."},
 		{Name: "NO_PROXY", Context: true, Means: "Hosts to reach without the proxy, separated by commas."},
 	}}

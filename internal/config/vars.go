@@ -1,6 +1,5 @@
-// Package config reads the variables. It takes one snapshot of the environment, gives what it holds as values of the right type,
-// and collects what is wrong, so that one run reports all of it. It knows no cloud: the backends have their variables beside their
-// configuration.
+// Package config reads the variables. It takes one snapshot of the environment, returns values of the right type, and collects the
+// problems, so that one run reports all of them. It knows no cloud: each backend has its variables beside its configuration.
 package config
 
 import (
@@ -18,7 +17,7 @@ import (
 	"bitbucket-oidc/internal/transport"
 )
 
-// Vars is a snapshot of the variables and what is wrong with those that were read. It is not safe for use by several goroutines.
+// Vars is a snapshot of the variables, with the problems of the variables that were read. It is not safe for use by several goroutines.
 type Vars struct {
 	Step
 
@@ -32,7 +31,7 @@ type Vars struct {
 	from     int // where the group's own problems begin
 }
 
-// Take takes a snapshot of the environment of the process. known are the variables that there are.
+// Take takes a snapshot of the environment of the process. known are the variables that a user may set.
 func Take(known []Group) *Vars {
 	step, err := readStep()
 	v := New(os.Environ(), step, known)
@@ -62,30 +61,30 @@ func New(environ []string, step Step, known []Group) *Vars {
 	return v
 }
 
-// Group is the same snapshot, for the variables of one thing. What is wrong with them counts for v too.
+// Group is the same snapshot, for the variables of one thing. Their problems are problems of v too.
 func (v *Vars) Group() *Vars {
 	g := *v
 	g.from = len(*v.problems)
 	return &g
 }
 
-// Failed reports whether anything was wrong since the group began.
+// Failed reports whether a problem was added since the group began.
 func (v *Vars) Failed() bool { return len(*v.problems) > v.from }
 
-// Err is all that is wrong, or nil.
+// Err joins the problems, or is nil.
 func (v *Vars) Err() error { return errors.Join((*v.problems)[v.from:]...) }
 
-// Add adds a problem; nil is none.
+// Add adds a problem, unless err is nil.
 func (v *Vars) Add(err error) {
 	if err != nil {
 		*v.problems = append(*v.problems, err)
 	}
 }
 
-// Warn keeps a warning for whoever reads the variables.
+// Warn keeps a warning for the caller.
 func (v *Vars) Warn(text string) { *v.warnings = append(*v.warnings, text) }
 
-// Warnings are about values that are right and probably not meant.
+// Warnings are about values that are allowed and probably not meant.
 func (v *Vars) Warnings() []string { return *v.warnings }
 
 // Advise adds advice to each problem of the group.
@@ -120,13 +119,13 @@ func (v *Vars) value(name string) string {
 	return ""
 }
 
-// IsSet reports whether a variable, or its array form, has a value. An array of nothing is none.
+// IsSet reports whether a variable, or its array form, has a value. An empty array is not a value.
 func (v *Vars) IsSet(name string) bool {
 	count := v.value(name + "_COUNT")
 	return v.value(name) != "" || v.byName[name].List && count != "" && count != "0"
 }
 
-// Given reports whether a variable, or its array form, has a value or is an array of nothing.
+// Given reports whether a variable, or its array form, has a value or is an empty array.
 func (v *Vars) Given(name string) bool { return v.value(name) != "" || v.value(name+"_COUNT") != "" }
 
 // Text is a variable's value, or else its default.
@@ -139,18 +138,18 @@ func (v *Vars) Text(name string) string {
 	return text
 }
 
-// Secret is the value of a variable that is one.
+// Secret is the value of a variable that is a secret.
 func (v *Vars) Secret(name string) secret.Text { return secret.New(v.Text(name)) }
 
-// An oddity is what is said of a variable whose text cannot be meant.
+// An oddity is the problem of a variable with a text that cannot be meant.
 type oddity struct {
 	what, advice string
 	at           int  // among the problems
-	complete     bool // says what was expected
+	complete     bool // the problem says what was expected
 }
 
-// Meant reports whether a text of a variable can be meant. A reference that nothing has replaced cannot, nor can quotes that have become
-// part of the value: that is said once for a variable, and nothing else of its text.
+// Meant reports whether the text of a variable can be meant. A reference that nothing has replaced cannot be meant, and neither can
+// quotes that have become part of the value. That is reported once for a variable, and nothing else about its text.
 func (v *Vars) Meant(name, text string) bool {
 	if v.isOdd(name) {
 		return false
@@ -228,7 +227,7 @@ func (v *Vars) List(name string) []string {
 	return items
 }
 
-// SplitBySpaces reports an item with white space in it, which is several, and whether it is one.
+// SplitBySpaces adds a problem for an item with white space, which is several items, and reports whether the item has some.
 func (v *Vars) SplitBySpaces(name, item string) bool {
 	if len(strings.Fields(item)) < 2 {
 		return false
@@ -285,7 +284,7 @@ func (v *Vars) CheckEndpoint(name, value string) string {
 	return strings.TrimSuffix(value, "/")
 }
 
-// HalfConfigured reports each variable that is set though the one without which it means nothing is not.
+// HalfConfigured adds a problem for each variable that is set although main is not: without main it means nothing.
 func (v *Vars) HalfConfigured(main string, names ...string) {
 	for _, name := range names {
 		if v.IsSet(name) {

@@ -90,7 +90,7 @@ func run(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	return cli.Done
 }
 
-// warnMissing warns of claims that a step's token has by itself, and these have in the subject only.
+// warnMissing warns of claims that a step's token always has, and that the given claims have only in the subject.
 func warnMissing(c *cli.Console, id bitbucket.Identity) {
 	for _, claim := range []struct{ name, value string }{
 		{"repositoryUuid", id.Claims.Repository()}, {"deploymentEnvironmentUuid", id.Claims.Environment()},
@@ -101,7 +101,7 @@ func warnMissing(c *cli.Console, id bitbucket.Identity) {
 	}
 }
 
-// A Section is what to configure of one service.
+// A Section is what to configure in one service.
 type Section struct {
 	Target      string // such as aws
 	Title, Body string // the body can be pasted: commands and documents
@@ -142,7 +142,7 @@ func (x explained) text() string {
 	return strings.Join(text, "\n\n")
 }
 
-// remarks are what the claims do not say of themselves.
+// remarks say what the claims do not say by themselves.
 func (x explained) remarks() string {
 	var all string
 	if x.id.MadeUp() {

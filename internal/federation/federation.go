@@ -1,5 +1,5 @@
-// Package federation is the contract between a login and the clouds: what a backend promises, and the trade with all of
-// them at once, which gives every credential or none.
+// Package federation is the contract between a login and the clouds: what a backend promises, and the exchange with all backends at
+// once, which gives every credential or none.
 package federation
 
 import (
@@ -26,8 +26,8 @@ type Backend interface {
 
 	// Exchange makes the trade. It writes nothing: the caller decides what to do with the result. A failure begins with
 	// the backend's name and, where it has several, the credential's; several failures are joined. Errors that a user can
-	// mend carry a hint. With an error the grant has its outcomes all the same, one for each target: what a cloud handed out
-	// before it refused another target is valid, and an audit must know of it.
+	// mend carry a hint. With an error the grant has an outcome for each target all the same: what a cloud handed out before it refused
+	// another target is valid, and an audit must know about it.
 	Exchange(ctx context.Context, token oidc.Token) (Grant, error)
 }
 

@@ -46,7 +46,7 @@ type Target struct {
 	Scopes   []string // asked for
 }
 
-// A Call is a request to a cloud that makes or refuses a credential, as the cloud's own log has it.
+// A Call is a request to a cloud that makes or refuses a credential, as it stands in the cloud's own log.
 type Call struct {
 	Operation string // such as AssumeRoleWithWebIdentity or GenerateAccessToken; empty if nothing was asked for
 	RequestID string // empty if the answer has none
@@ -79,7 +79,7 @@ type Outcome struct {
 // ErrNotAsked is the error of a target that was not asked for, because something else was refused before it.
 var ErrNotAsked = errors.New("not asked for")
 
-// A Refusal is an error that a service answered with, and what an Outcome keeps of it.
+// A Refusal is an error that a service answered with, and the parts of it that an Outcome keeps.
 type Refusal struct {
 	Status int
 	Code   string
@@ -119,11 +119,11 @@ func (a *Attempt) End(err error) Outcome {
 	return a.outcome
 }
 
-// longest is longer than any credential lasts that is exchanged for a token of an hour.
+// longest is longer than the lifetime of any credential that is exchanged for a token of an hour.
 const longest = 10 * 365 * 24 * time.Hour
 
-// EndOf is when a credential ends that lasts for so many seconds from now on; the zero time for none. It reports whether they are
-// neither negative nor too many.
+// EndOf is the expiry of a credential that lasts for so many seconds from now on; the zero time for no seconds. It reports false if the
+// number is negative or too large.
 func EndOf(seconds float64) (time.Time, bool) {
 	if !(seconds >= 0 && seconds <= longest.Seconds()) { // not a number, too
 		return time.Time{}, false

@@ -1,5 +1,5 @@
-// Package markup writes HTML. What the program itself says is a [Raw], which only a constant becomes without being asked; every other
-// text is escaped where it is written.
+// Package markup writes HTML. Markup of the program is a [Raw], which only constants become without a conversion; every other text is
+// escaped where it is written.
 //
 // html/template would do the same by reflection, and with it the linker keeps every exported method of every linked library: 1.6 MB
 // more to pull, compressed, for each step.

@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// ErrKind means that a name stands for something else than what is looked for: for no regular file, for no folder, or for a link
-// where no link is followed.
+// ErrKind means that a name stands for something else than expected: not a regular file, not a folder, or a link where no link is
+// followed.
 var ErrKind = errors.New("not a regular file")
 
 // ErrSize is a file that is larger than its reader takes.
@@ -23,7 +23,7 @@ var ErrSize = errors.New("too large")
 // Open opens anything: reading from a pipe or a device may still wait.
 func Open(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
-// Create opens a file to be written anew, in place of what it holds. Its name must not be a link: in a checkout it could lead to any
+// Create opens a file to replace what it holds. Its name must not be a link: in a checkout it could lead to any
 // file of whoever runs the program.
 func Create(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)

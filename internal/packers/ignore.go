@@ -14,8 +14,8 @@ const (
 	anywhere = true  // as in a .gitignore
 )
 
-// ignores reports whether the lines of an ignore file keep the directory output out. A comment counts for nothing; a line that
-// begins with ! takes back what the lines before it kept out.
+// ignores reports whether the lines of an ignore file keep the directory output out. A comment does not count. A line that begins with
+// ! lets in again what the lines before it kept out.
 func ignores(lines []string, output string, deep bool) bool {
 	out := false
 	for _, line := range lines {
@@ -32,7 +32,7 @@ func ignores(lines []string, output string, deep bool) bool {
 	return out
 }
 
-// names reports whether a pattern fits the directory or one above it, so that all that it holds goes with it.
+// names reports whether a pattern fits the directory or a directory above it: then it fits everything in the directory.
 func names(pattern, output string, deep bool) bool {
 	pattern = strings.TrimPrefix(pattern, "./")
 	rooted := strings.HasPrefix(pattern, "/")
@@ -70,7 +70,7 @@ func below(pattern, output string) bool {
 	return strings.HasPrefix(strings.TrimLeft(strings.TrimPrefix(pattern, "./"), "/"), escaped(output)+"/")
 }
 
-// escaped is a path as a pattern that means it and nothing else.
+// escaped is a path as a pattern that fits this path only.
 func escaped(output string) string {
 	escaped := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(output)
 	if strings.HasPrefix(escaped, "#") || strings.HasPrefix(escaped, "!") {
@@ -105,7 +105,7 @@ func (f folder) serverless() (Leak, bool) {
 	return leak, !out
 }
 
-// patterns are the items of package.patterns. Nothing is decoded but nodes: into maps and structs, a small file can take hours.
+// patterns are the items of package.patterns. It reads nodes: decoding a small file into maps and structs can take hours.
 func patterns(text string) []string {
 	var root yaml.Node
 	if yaml.Unmarshal([]byte(text), &root) != nil || len(root.Content) != 1 {

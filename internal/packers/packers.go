@@ -1,7 +1,7 @@
 // Package packers finds the tools that would pack the output directory along with the checkout: into an upload, an image, or an
 // archive. Git leaves the directory alone by its own .gitignore, which none of these tools reads there.
 //
-// It reads the checkout, and takes what it cannot read for what does not keep the directory out.
+// It reads the checkout. A file that it cannot read counts as one that does not keep the directory out.
 package packers
 
 import (
@@ -22,10 +22,10 @@ const (
 type Leak struct {
 	Tool    string // for people
 	Because string // the file that shows that the tool is used, below the checkout
-	Ignore  string // the file in which a line keeps the directory out, below the checkout; empty where the tool has none
+	Ignore  string // the file in which a line keeps the directory out, below the checkout; empty if the tool has none
 	Under   string // where in that file, such as package.patterns, or empty
 	Line    string // to add there
-	Advice  string // what else to know, or what to do where there is no such file; or empty
+	Advice  string // what else to know, or what to do if the tool has no such file; or empty
 }
 
 // Find looks in each folder between the build directory and the output directory, a clean path below it, since a tool packs the
@@ -55,7 +55,7 @@ func Find(clone, output string) []Leak {
 	}
 }
 
-// A folder is one that a tool may pack.
+// A folder is a folder that a tool may pack.
 type folder struct {
 	at     string // below the checkout
 	output string // the output directory, below this folder
@@ -178,5 +178,5 @@ func (f folder) sam() (Leak, bool) {
 	}, found
 }
 
-// inGit reports whether the directory lies in the repository's own, which some tools leave out by themselves.
+// inGit reports whether the directory is inside .git, which some tools leave out by themselves.
 func inGit(output string) bool { return strings.HasPrefix(output, ".git/") }

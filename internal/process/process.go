@@ -1,5 +1,5 @@
-// Package process is what a program of this module does with its own process: what it leaves behind when it crashes, what its
-// libraries may log, how it hears signals, and how another program takes its place.
+// Package process has what a program of this module does with its own process: what a crash leaves behind, what libraries may log, how
+// signals end the program, and how another program takes its place.
 package process
 
 import (
@@ -25,7 +25,7 @@ func Begin() context.Context {
 	// Libraries log what a server sent: net/http logs unexpected bytes behind a response, which can be the token once more, and
 	// under GODEBUG=http2debug every header and body. The program reports what matters by itself.
 	log.SetOutput(io.Discard)
-	// Never undone: a signal that arrives when a command is done must not end the program as if the command had failed.
+	// It is never undone: a signal that arrives when a command is done must not end the program as if the command had failed.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	return ctx
 }
@@ -53,7 +53,7 @@ func AskNeighbour(ctx context.Context, name string, args []string, input []byte,
 	cmd.Stdin = bytes.NewReader(input)
 	out := &capped{most: most}
 	cmd.Stdout = out
-	cmd.WaitDelay = time.Second // a program of its own could keep the pipes open
+	cmd.WaitDelay = time.Second // a program that it started could keep the pipes open
 	switch err := cmd.Run(); {
 	case ctx.Err() != nil:
 		return nil, errors.New("none came in time")
@@ -69,8 +69,8 @@ func AskNeighbour(ctx context.Context, name string, args []string, input []byte,
 	return out.kept, nil
 }
 
-// capped keeps what is written, up to a number of bytes, and fails beyond it. It has no other way in: a bytes.Buffer inside it would
-// give it a ReadFrom that knows of no bound, and io.Copy prefers that.
+// capped keeps what is written, up to a number of bytes, and fails beyond it. It does not embed a bytes.Buffer: that would give it a
+// ReadFrom without a bound, which io.Copy prefers.
 type capped struct {
 	kept []byte
 	most int

@@ -17,17 +17,17 @@ import (
 type Answer struct {
 	Status int    // of HTTP
 	Code   string // the service's own, such as AccessDenied, or empty
-	Reason string // what makes the code finer, such as Google's ErrorInfo.reason, or empty
+	Reason string // a more exact code, such as Google's ErrorInfo.reason, or empty
 	Text   string // for people
 }
 
-// A Row is one meaning. An empty column fits every answer. T is what is known of the request.
+// A Row is one meaning. An empty column fits every answer. T is what is known about the request.
 type Row[T any] struct {
 	Status int
 	Code   string
 	Reason string
 
-	// Texts are phrases of which the answer must have one: whole words, in any case, with any white space between them. They
+	// Texts are phrases. The answer must have one of them: whole words, in upper or lower case, with any white space between them. They
 	// must be words that the service always writes, without names and numbers of one request.
 	Texts []string
 
@@ -36,7 +36,7 @@ type Row[T any] struct {
 	Do    func(T) []string
 }
 
-// A Table is searched from the top: the first row that fits is the one.
+// A Table is searched from the top: the first row that fits counts.
 type Table[T any] []Row[T]
 
 // Find returns the row for an answer, and whether there is one.
@@ -57,7 +57,7 @@ func (r Row[T]) fits(a Answer, text string) bool {
 		(len(r.Texts) == 0 || slices.ContainsFunc(r.Texts, func(phrase string) bool { return contains(text, words(phrase)) }))
 }
 
-// Err is the error of an answer that the row fits, with its hints. What doing names was being done.
+// Err is the error of an answer that the row fits, with its hints. doing names what was being done.
 func (r Row[T]) Err(doing string, a Answer, about T) error {
 	var advice []string
 	if r.Do != nil {
@@ -74,7 +74,7 @@ func (r Row[T]) Bare(doing string, a Answer) *Error {
 // Said is the row's message, from the code on.
 func (r Row[T]) Said() string { return r.Bare("", Answer{Status: r.Status}).said() }
 
-// Said are the rows' messages, from the code on, for a test that documentation has all of them.
+// Said are the rows' messages, from the code on: the documentation must have all of them.
 func (t Table[T]) Said() []string {
 	said := make([]string, len(t))
 	for i, r := range t {
@@ -92,12 +92,12 @@ type Error struct {
 	Means  string
 	Clock  clock.Cause
 
-	byStatus bool // whether the status is what the table has in place of a code
+	byStatus bool // whether the table has the status instead of a code
 }
 
 func (e *Error) Error() string { return e.Doing + ": " + e.said() }
 
-// said names the finest of the codes.
+// said names the most exact of the codes.
 func (e *Error) said() string {
 	switch {
 	case e.Code != "" && e.Reason != "":
@@ -118,10 +118,10 @@ func TooNew() []string {
 	return []string{"in the future", "not yet valid", "not valid yet", "is not active yet", "used too early", "used before issued"}
 }
 
-// words is text in lower case, with one space in place of any white space.
+// words is text in lower case, with one space for any white space.
 func words(text string) string { return strings.ToLower(strings.Join(strings.Fields(text), " ")) }
 
-// Says reports whether a text has a phrase as a row's Texts mean it: whole words, in any case, with any white space between them.
+// Says reports whether a text has a phrase of a row's Texts: whole words, in upper or lower case, with any white space between them.
 func Says(text, phrase string) bool { return contains(words(text), words(phrase)) }
 
 // contains reports whether text has phrase with no letter, digit or hyphen directly beside it where phrase itself ends in one.

@@ -16,7 +16,7 @@ const (
 	ServiceAccount = "SERVICE_ACCOUNT"
 )
 
-// Places are where the configuration will be. What is empty becomes a placeholder.
+// Places say where the configuration will be. An empty place becomes a placeholder.
 type Places struct {
 	AWSAccount        string
 	GCPProjectNumber  string
@@ -98,7 +98,7 @@ type OktaConnection struct {
 	Conditions []OktaCondition `json:"conditions"`
 }
 
-// OktaJWTConfig tells Okta where the issuer's keys are.
+// OktaJWTConfig says where the issuer's keys are.
 type OktaJWTConfig struct {
 	KeysURL string `json:"jwks_url"`
 }
@@ -199,5 +199,5 @@ func oktaConnection(c oidc.Claims) OktaConnection {
 	}
 }
 
-// Azure is why there is nothing to configure there.
+// Azure says why there is nothing to configure in Azure.
 const Azure = "Azure cannot be offered: Entra compares the whole subject, and Bitbucket's ends in the UUID of the step."

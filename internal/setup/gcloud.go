@@ -9,13 +9,13 @@ import (
 	"bitbucket-oidc/internal/shell"
 )
 
-// onlySubject reports whether claims have the repository or the deployment environment in the subject alone. A step's have each by
-// itself as well; those that someone wrote down may not.
+// onlySubject reports whether claims have the repository or the deployment environment only in the subject. The claims of a step have a
+// claim for each as well; claims that a person wrote down may not.
 func onlySubject(c oidc.Claims) bool {
 	return c.RepositoryUUID == "" || c.DeploymentEnvironmentUUID != c.Environment()
 }
 
-// GCPMappingFor is [GCPMapping] in words that c has: where only the subject tells the identity, it reads that.
+// GCPMappingFor is [GCPMapping] with claims that c has: it reads the subject if only the subject has the identity.
 func GCPMappingFor(c oidc.Claims) string {
 	if !onlySubject(c) {
 		return GCPMapping()
@@ -26,7 +26,7 @@ func GCPMappingFor(c oidc.Claims) string {
 		"attribute.deployment=" + repository + " + ':' + assertion.sub.extract(':{environment}:')" // empty off deployments
 }
 
-// GCPConditionFor is [GCPCondition] in words that c has.
+// GCPConditionFor is [GCPCondition] with claims that c has.
 func GCPConditionFor(c oidc.Claims) string {
 	if !onlySubject(c) {
 		return GCPCondition(c)
@@ -49,13 +49,13 @@ func GCPPoolName(projectNumber, pool string) string {
 	return "projects/" + projectNumber + "/locations/global/workloadIdentityPools/" + pool
 }
 
-// GCPProviderCommand is a gcloud command for the provider with this resource name. Only in a resource name does gcloud take the
-// project's number: as --project it refuses it, and wants the id, which neither token nor provider tell. Flags are words of a shell.
+// GCPProviderCommand is a gcloud command for the provider with this resource name. gcloud takes the project's number only in a resource
+// name: --project must be the id, which neither the token nor the provider contains. Flags are words of a shell.
 func GCPProviderCommand(verb, name string, flags ...string) string {
 	return strings.Join(append([]string{"gcloud iam workload-identity-pools providers", verb, shell.Word(name)}, flags...), " ")
 }
 
-// GCPPoolEnable is the command that makes the pool with this resource name take somebody again, which is disabled or deleted.
+// GCPPoolEnable is the command that lets a disabled or deleted pool with this resource name accept tokens again.
 func GCPPoolEnable(name, closed string) string {
 	if closed == "deleted" {
 		return "gcloud iam workload-identity-pools undelete " + shell.Word(name)
@@ -81,7 +81,7 @@ func GCPRevoke(role, member string) string {
 	return bindingCommand("remove", ServiceAccount, role, member)
 }
 
-// bindingCommand changes who holds a role on a service account. Without the account's project gcloud takes the one that it is
+// bindingCommand changes who holds a role on a service account. Without the account's project gcloud takes the project that it is
 // configured with, or stops.
 func bindingCommand(verb, account, role, member string) string {
 	command := "gcloud iam service-accounts " + verb + "-iam-policy-binding " + shell.Word(account) +

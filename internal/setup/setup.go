@@ -2,7 +2,7 @@
 // commands, Terraform. It judges nothing.
 package setup
 
-// What an identity alone cannot tell stands as a placeholder that a cloud refuses.
+// What an identity alone does not contain becomes a placeholder that a cloud refuses.
 const (
 	AccountID     = "ACCOUNT_ID"
 	ProjectNumber = "PROJECT_NUMBER"

@@ -35,7 +35,7 @@ func (p Problem) Error() string {
 	return place + p.Path + ": " + p.Text
 }
 
-// A File is a document that was read. Its problems grow while its values are taken out.
+// A File is a document that was read. Problems are added while its values are read.
 type File struct {
 	problems []Problem
 	budget   int
@@ -69,7 +69,7 @@ func Read(data []byte, limit int) (*File, error) {
 	return f, nil
 }
 
-// notYAML is the library's error without what it quotes of the file: only the line is certain to be harmless.
+// notYAML is the library's error without the text that it quotes from the file: only the line number is certain to be harmless.
 func notYAML(err error) error {
 	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
 		return errors.New("line " + m[1] + ": not YAML")
@@ -95,7 +95,7 @@ func (f *File) report(n *yaml.Node, path, text string) {
 	f.problems = append(f.problems, Problem{Line: n.Line, Column: n.Column, Path: path, Text: text})
 }
 
-// A Value is a node of the file. The zero Value is one that the file does not have: it holds nothing and reports nothing.
+// A Value is a node of the file. The zero Value stands for a value that the file does not have: it holds nothing and reports nothing.
 type Value struct {
 	file *File
 	node *yaml.Node
@@ -116,7 +116,7 @@ func (f *File) value(n *yaml.Node, path string) Value {
 	return Value{f, n, path}
 }
 
-// Present reports whether the file has the value. A null counts as one that it has not.
+// Present reports whether the file has the value. A null counts as absent.
 func (v Value) Present() bool { return v.node != nil && v.node.Tag != "!!null" }
 
 // Line is where the value begins, from 1.
@@ -152,8 +152,8 @@ type Entry struct {
 	Value        Value
 }
 
-// Entries returns the members of a mapping whose names the file is free to choose. A name that stands twice is a problem: which of
-// the two counts would depend on the reader.
+// Entries returns the members of a mapping whose names the file is free to choose. A name that is there twice is a problem: readers
+// differ in which of the two counts.
 func (v Value) Entries() []Entry {
 	if !v.Present() {
 		return nil
@@ -270,7 +270,7 @@ func (v Value) Whole() int {
 	return n
 }
 
-// Date returns a day such as 2027-03-31: its first moment in UTC.
+// Date returns the first moment, in UTC, of a day such as 2027-03-31.
 func (v Value) Date() time.Time {
 	text := v.Text()
 	day, err := time.Parse(time.DateOnly, text)

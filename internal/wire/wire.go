@@ -1,5 +1,5 @@
-// Package wire makes the one kind of request that the other token services take, beside AWS and Google: a form or JSON by POST,
-// answered with JSON.
+// Package wire makes the one kind of request that token services other than AWS and Google take: a form or JSON by POST, answered with
+// JSON.
 package wire
 
 import (
@@ -98,7 +98,7 @@ func Host(address string) string {
 	return u.Host
 }
 
-// RequestID is the id at path in the answer, or empty if the text there has not the form of an id.
+// RequestID is the id at path in the answer, or empty if the text there does not have the form of an id.
 func (a Answer) RequestID(path string) string {
 	id := a.Value(path)
 	if !charset.Only(id, charset.Word+".-", 1, 128) {
@@ -107,7 +107,7 @@ func (a Answer) RequestID(path string) string {
 	return id
 }
 
-// Refusal is the error of an answer that is no success, with what an outcome keeps of it. err has the hints.
+// Refusal is the error of an answer that is not a success, with its status and code for the outcome. err has the hints.
 func (a Answer) Refusal(err error) error {
 	return &federation.Refusal{Status: a.Status, Err: err}
 }
@@ -145,14 +145,14 @@ func (a Answer) Value(path string) string {
 	return ""
 }
 
-// Token is the token at path, and whether it is one that a file and a header can hold.
+// Token is the token at path. It reports whether a file and a header can hold the token.
 func (a Answer) Token(path string) (secret.Text, bool) {
 	token := a.Value(path)
 	return secret.New(token), charset.Only(token, charset.Visible, 1, 64<<10)
 }
 
-// Lifetime reads seconds at path and gives the time at which they end; the zero time if there are none. It reports whether they can
-// be a credential's lifetime.
+// Lifetime reads the seconds at path and returns the time at which they are over; the zero time if there are none. It reports whether
+// they can be a credential's lifetime.
 func (a Answer) Lifetime(path string) (time.Time, bool) {
 	seconds, err := strconv.ParseFloat(a.Value(path), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
