@@ -94,15 +94,15 @@ func ParseARN(s string) (ARN, error) {
 	case !isPartition(partition):
 		return ARN{}, errors.New("an ARN without a partition")
 	case service == "sts" && kind == "assumed-role":
-		return ARN{}, errors.New("the ARN of a session, not of its role")
+		return ARN{}, errors.New("the ARN of a session and not of a role")
 	case service != "iam" || kind != "role":
 		return ARN{}, errors.New("the ARN of something that is not a role")
 	case region != "":
 		return ARN{}, errors.New("an ARN with a region, which a role's does not have")
 	case !IsAccount(account) && (known || account != ""):
-		return ARN{}, errors.New("an ARN whose account is not 12 digits")
+		return ARN{}, errors.New("an ARN with an account that is not 12 digits")
 	case len(s) > 2048 || !isRoleName(role):
-		return ARN{}, errors.New("an ARN whose role name is not one that IAM allows")
+		return ARN{}, errors.New("an ARN with a role name that IAM does not allow")
 	}
 	return ARN{partition, account, role}, nil
 }

@@ -46,7 +46,7 @@ func ParseRegistry(s string) (Registry, error) {
 	}
 	r := Registry{Host: s, Account: m[1], Region: m[2] + m[3]}
 	if !IsRegion(r.Region) {
-		return Registry{}, errors.New("a host whose region is none")
+		return Registry{}, errors.New("a host without a valid region")
 	}
 	return r, nil
 }

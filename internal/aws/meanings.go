@@ -311,7 +311,7 @@ func (r request) chainPolicy() []string {
 		fmt.Sprintf("the trust policy of %s lets in %s with this statement:\n%s", roles, r.from.Role,
 			setup.AWSChainStatement(r.from.String(), r.externalID, actions...)),
 		fmt.Sprintf("%s itself needs a policy that allows %s on %s", r.from, strings.Join(actions, ", "), strings.Join(targets, ", ")),
-		"usual causes: an external id that is missing or another one (AWS_CHAIN_EXTERNAL_ID); sts:TagSession missing in one of the chain's roles (AWS_CHAIN_TAGS); " +
+		"usual causes: a missing or different external id (AWS_CHAIN_EXTERNAL_ID); sts:TagSession missing in one of the chain's roles (AWS_CHAIN_TAGS); " +
 			"a service control policy; a role or policy changed minutes ago",
 	}
 }

@@ -39,7 +39,7 @@ func ParseProvider(s string) (Provider, error) {
 	case !isNumber(parts[1]):
 		return Provider{}, errors.New("a name with the project's id where its number belongs")
 	case !isID(parts[5]) || !isID(parts[7]):
-		return Provider{}, errors.New("a name whose pool or provider is not lower-case letters, digits and dashes")
+		return Provider{}, errors.New("a name with a pool or provider that is not made of lower-case letters, digits and dashes")
 	}
 	return Provider{parts[1], parts[5], parts[7]}, nil
 }

@@ -63,7 +63,7 @@ func (d *Dir) Remove(ctx context.Context) (Removal, error) {
 	for i, err := range w.errs {
 		err = fmt.Errorf("removing from %s: %w", d.relative, err)
 		if i == len(w.errs)-1 && !advised {
-			err = hint.With(err, "the pipe's user must be allowed to remove this: mend that and call logout again; credentials that are still there work until they expire")
+			err = hint.With(err, "the pipe's user must be allowed to remove this: allow it and call logout again; credentials that are still there work until they expire")
 		}
 		w.errs[i] = err
 	}
