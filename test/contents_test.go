@@ -13,7 +13,7 @@ import (
 
 var writeContents = flag.String(
 	"contents", "",
-	"the file to write the page about the image's contents to, in place of comparing it with docs/evidence/contents.md",
+	"the file to write the page about the image's contents to, instead of comparing it with docs/evidence/contents.md",
 )
 
 // TestContents holds docs/evidence/contents.md to what the program is compiled from. test/image/run holds the image to it.

@@ -44,7 +44,7 @@ func generated(t *testing.T, page, begins, ends, want string) {
 	}
 }
 
-// variableTable has a row for each variable, in the program's words.
+// variableTable has a row for each variable, with the program's own text.
 func variableTable(all []config.Variable) string {
 	var b strings.Builder
 	b.WriteString("| Variable | Usage |\n|---|---|\n")

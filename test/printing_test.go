@@ -108,7 +108,7 @@ func TestValuesPrintNoSecret(t *testing.T) {
 	}
 }
 
-// checkOutcomes: each target of a backend ends in one outcome, whatever became of it.
+// checkOutcomes: each target of a backend ends in one outcome, whatever happened.
 func checkOutcomes(t *testing.T, b federation.Backend, grant federation.Grant) {
 	t.Helper()
 	var asked, ended []string

@@ -34,19 +34,19 @@
 //	await SERVER N [TEXT]      wait for that many requests at least, for a program in the background
 //	role NAME [max=12h] [account=N] [aud=X] [sub=PATTERN] [from=ROLE [external-id=X]] [allow=ACTION,…]
 //	                           an AWS role, by name or ARN: open to the repository's tokens, or with from= to a role.
-//	                           policy=FILE is what IAM shows in place of that; may=ACTION,… are the reads of IAM that it may make
+//	                           policy=FILE is what IAM shows instead of that; may=ACTION,… are the reads of IAM that it may make
 //	inventory [page=N] [others=N] [pool-disabled]
 //	                           what whoever reads the clouds sees: at most N items a page, N more roles in each AWS account,
 //	                           Google's pools disabled
 //	provider aws [account=N] [aud=X]… [gone]
 //	provider gcp [disabled|deleted] [aud=X]… [condition=CLAIM=VALUE] [subject=CLAIM]
-//	                           the identity provider in place of the default one
+//	                           the identity provider instead of the default one
 //	account EMAIL [member=X]… [long]
 //	                           a service account: open to the repository, or to those members (an e-mail stands for a
 //	                           service account); long allows lifetimes over an hour
 //	lifetime aws|gcp DURATION  let credentials last no longer
 //	service NAME [OPTION]…     set a service: vault, okta, oauth, jfrog, cloudsmith, databricks or pulumi. For all: aud=X in
-//	                           place of the audiences it wants (aud= for none), claim=NAME=VALUE in place of the claims,
+//	                           place of the audiences it wants (aud= for none), claim=NAME=VALUE instead of the claims,
 //	                           lifetime=15m. vault: role=, mount=, namespace=, subject=. okta: inactive. oauth: grant=,
 //	                           client=ID:SECRET, type=URI (of subject tokens), parameter=NAME=VALUE
 //	session FILE PROFILE TEXT… fail unless the keys of that profile are of one session of which all of this is true. It

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-var write = flag.String("write", "", "the file to write the herd's page to, in place of comparing it with docs/evidence/herd.md")
+var write = flag.String("write", "", "the file to write the herd's page to, instead of comparing it with docs/evidence/herd.md")
 
 // A herd is many logins that start at once, as steps do that run side by side or on one schedule. Time is that of a
 // synctest bubble.
@@ -392,7 +392,7 @@ func herdPage(t *testing.T, table []map[string]cell) string {
 	return page.String()
 }
 
-// A crowd that is told the same Retry-After does not come back as one.
+// Clients that get the same Retry-After do not come back at the same time.
 func TestHerdIsToldToWait(t *testing.T) {
 	t.Parallel()
 	told := scene{burst: 10, rate: 20, timeout: time.Minute, retryAfter: "1"}

@@ -120,7 +120,7 @@ func (line row) svg(s scale, y int) string {
 		s.x(line.wall.median), y, plotWidth-16, y+5, formatDuration(line.wall.median))
 }
 
-// describePlot says in words what the plot shows.
+// describePlot describes what the plot shows.
 func (r report) describePlot() string {
 	var parts []string
 	for _, line := range r.rows {

@@ -86,7 +86,7 @@ func (s *step) requests() int {
 	return n
 }
 
-// mask puts the kind of a secret in place of its value.
+// mask replaces a secret by its kind.
 func (s *step) mask(text string) string {
 	for _, secret := range s.world.Secrets() {
 		text = strings.ReplaceAll(text, secret.Value, "<"+secret.String()+">")

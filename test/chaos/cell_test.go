@@ -25,10 +25,10 @@ type cell struct {
 	fault
 	once bool
 
-	endpoint  string   // of the request's server, as the program is told
+	endpoint  string   // of the request's server, as the program's variables have it
 	variables []string // beside those of the request
 	through   []string // what starts the program, if not the test itself
-	onFailure func()   // is told of each attempt that failed
+	onFailure func()   // is called after each attempt that failed
 }
 
 // A skip is why a cell cannot be run here.

@@ -111,7 +111,7 @@ func reset(conn net.Conn) {
 // silent says nothing until the client leaves.
 func silent(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// says sends a text in place of serving.
+// says sends a text instead of serving.
 func says(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)

@@ -53,7 +53,7 @@ type Role struct {
 	MaxSession time.Duration // 0: one hour
 	Trust      []Trust
 
-	// Policy is the trust policy as IAM shows it, in place of one made of Trust.
+	// Policy is the trust policy as IAM shows it, instead of one made of Trust.
 	Policy string
 
 	// May are the reads of IAM that the role's sessions may make, such as iam:ListRoles; nil: all.

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A Fault answers one request in place of the fake, which it may still ask.
+// A Fault answers one request instead of the fake, which it may still ask.
 type Fault func(w http.ResponseWriter, r *http.Request, fake http.Handler)
 
 // Repeat is the same fault several times, for [Server.Inject].
@@ -66,7 +66,7 @@ func Hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 	panic(http.ErrAbortHandler)
 }
 
-// HangUp closes the connection in place of an answer.
+// HangUp closes the connection instead of an answer.
 func HangUp(http.ResponseWriter, *http.Request, http.Handler) {
 	panic(http.ErrAbortHandler)
 }

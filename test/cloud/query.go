@@ -85,7 +85,7 @@ func (p *parameters) take(name string) string {
 type limit struct {
 	min, max int
 	pattern  *regexp.Regexp // must match the whole; nil: anything
-	words    string         // the pattern as AWS words it
+	words    string         // the pattern as AWS writes it
 	secret   bool           // not to be quoted
 }
 

@@ -125,7 +125,7 @@ func (v *Vault) login(w http.ResponseWriter, r *http.Request, body []byte) {
 	})
 }
 
-// refusal words what the JWT authentication finds wrong with a token, empty if nothing.
+// refusal is what the JWT authentication finds wrong with a token, as Vault writes it; empty if nothing.
 func (v *Vault) refusal(token string) string {
 	identity, err := v.config.identify(token)
 	claim := claimError{}

@@ -147,7 +147,7 @@ func (a *AWS) identify(token, account string) (assertion, *awsError) {
 	if !slices.ContainsFunc(identity.audience(), func(aud string) bool { return slices.Contains(provider.ClientIDs, aud) }) {
 		return refuse("Incorrect token audience")
 	}
-	// How AWS words the next four is not documented; the code is.
+	// The texts of the next four are not documented; the code is.
 	switch err := identity.verify(provider.Issuer.key); {
 	case errors.Is(err, errAlgorithm):
 		return refuse("The algorithm of the token is not supported")

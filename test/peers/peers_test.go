@@ -99,7 +99,7 @@ type login struct {
 	name      string
 	variables []string // NAME=value, for the pipe
 	profile   string   // for AWS: the profile to ask for, empty: what env.sh says
-	caller    string   // who a reader must turn out to be, in the words of [world.seen]
+	caller    string   // who a reader must turn out to be, as [world.seen] writes it
 	refreshes bool     // whether readers make an exchange of their own
 }
 
@@ -219,7 +219,7 @@ func (p place) environment(home string) []string {
 		"AWS_MAX_ATTEMPTS=1",
 		"NO_GCE_CHECK=true",
 
-		// The step's machine is one of EC2 and has a role of its own, which nobody may become in place of the login.
+		// The step's machine is one of EC2 and has a role of its own, which nobody may become instead of the login.
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + p.url,
 
 		// Leftovers of other ways to sign in, which win over files unless env.sh takes them away.
@@ -267,7 +267,7 @@ func run(t *testing.T, dir string, variables []string, command ...string) (strin
 	return string(out), err
 }
 
-// mask puts the kind of a secret in place of its value.
+// mask replaces a secret by its kind.
 func mask(text string, secrets []cloud.Secret) string {
 	for _, s := range secrets {
 		text = strings.ReplaceAll(text, s.Value, "<"+s.String()+">")
