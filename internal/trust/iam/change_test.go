@@ -84,3 +84,51 @@ func judgeCondition(t *testing.T, condition any, id bitbucket.Identity) trust.Re
 	}
 	return results[0]
 }
+
+// The obstacle is the condition that decides the verdict. A Deny that applies outweighs an Allow that fails.
+func TestObstacle(t *testing.T) {
+	const address = `{"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}`
+	stranger, own := onSubject("StringLike", awsOther+":*"), `{"StringLike": {"@:sub": "`+inRepository+`"}}`
+	good := awsTrust("Allow", goodConditions)
+	for _, test := range []struct {
+		name, policy string
+		path, change string // of the condition; empty for no obstacle
+	}{
+		{"nothing", awsPolicy(good), "", ""},
+		{
+			"an Allow that fails", awsPolicy(awsTrust("Allow", stranger)),
+			"Statement[0].Condition.StringLike", `"StringLike": {"` + awsIssuer + `:sub": "` + inEnvironment + `"}`,
+		},
+		{
+			"the first that fails", awsPolicy(awsTrust("Allow", both(`{"StringNotLike": {"@:sub": "`+inRepository+`"}}`, stranger))),
+			"Statement[0].Condition.StringNotLike", "remove the value that matches from Statement[0].Condition.StringNotLike",
+		},
+		{
+			"a Deny behind an Allow that fails", awsPolicy(awsTrust("Allow", stranger), awsTrust("Deny", own)),
+			"Statement[1].Condition.StringLike", "remove Statement[1].Condition.StringLike, or make it spare this identity",
+		},
+		{
+			"a Deny that does not apply", awsPolicy(awsTrust("Deny", stranger), awsTrust("Allow", stranger)),
+			"Statement[1].Condition.StringLike", `"StringLike": {"` + awsIssuer + `:sub": "` + inEnvironment + `"}`,
+		},
+		{"an address", awsPolicy(awsTrust("Allow", both(address, goodConditions))), "Statement[0].Condition.IpAddress", ""},
+		{"an address of a Deny", awsPolicy(good, awsTrust("Deny", address)), "Statement[1].Condition.IpAddress", ""},
+		{
+			"a key without a value", awsPolicy(awsTrust("Allow", both(`{"StringEquals": {"aws:RequestTag/team": "x"}}`, onSubject("StringLike", inEnvironment)))),
+			"Statement[0].Condition.StringEquals", "remove Statement[0].Condition.StringEquals: Bitbucket's tokens do not give AWS aws:RequestTag/team",
+		},
+		{
+			"a key without an issuer", awsPolicy(awsTrust("Allow", `{"StringLike": {"sub": "`+inEnvironment+`"}}`)),
+			"Statement[0].Condition.StringLike", "name the key " + awsIssuer + ":sub",
+		},
+		{
+			"no TLS", awsPolicy(awsTrust("Allow", both(`{"Bool": {"aws:SecureTransport": "false"}}`, goodConditions))),
+			"Statement[0].Condition.Bool", "add the value true to Statement[0].Condition.Bool",
+		},
+	} {
+		_, c, found := Obstacle(judgeAWS(t, test.policy, awsDeployment()))
+		if found != (test.path != "") || c.Path != test.path || c.Change != test.change {
+			t.Errorf("%s: %t, %s: %s", test.name, found, c.Path, c.Change)
+		}
+	}
+}

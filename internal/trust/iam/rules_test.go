@@ -23,6 +23,10 @@ func TestAWSRules(t *testing.T) {
 	replaced := func(old, new string) string { return awsPolicy(strings.Replace(good, old, new, 1)) }
 	allow := func(condition string) string { return awsPolicy(awsTrust("Allow", condition)) }
 	denyOther := awsTrust("Deny", `{"StringLike": {"@:sub": "`+awsOther+`:*"}}`)
+	besideGoogle := func(condition string) string { // for Google's identities too
+		statement := awsTrust("Allow", both(condition, goodConditions))
+		return awsPolicy(strings.Replace(statement, `"`+awsARN+`"`, document.Compact([]string{awsARN, "accounts.google.com"}), 1))
+	}
 	goodSubject := onSubject("StringLike", inEnvironment)
 	denyOthers := `{"StringNotLike": {"@:sub": "` + inRepository + `"}}`
 	withDeny := func(allow, deny string) string { return awsPolicy(awsTrust("Allow", allow), awsTrust("Deny", deny)) }
@@ -97,6 +101,8 @@ func TestAWSRules(t *testing.T) {
 		{"under StringLike", allow(onSubject("StringLike", awsRepo+":*:"+awsStep)), "aws-sub-pins-step", trust.Allow},
 
 		{"aws-equals-wildcard", allow(onSubject("StringEquals", inRepository)), "aws-equals-wildcard", trust.Deny},
+		{"a star alone", allow(onSubject("StringEquals", "*")), "aws-equals-wildcard", trust.Deny},
+		{"a star inside the UUID", allow(onSubject("StringEquals", awsRepo[:5]+"*")), "aws-equals-wildcard", trust.Deny},
 		{"ignoring case", allow(onSubject("StringEqualsIgnoreCase", awsRepo+":?"+awsStep[1:])), "aws-equals-wildcard", trust.Deny},
 		{"of the audience", allow(onAudience("StringEquals", "ari:cloud:bitbucket::workspace/*")), "aws-equals-wildcard", trust.Deny},
 		{"of the session's name", allow(both(`{"StringEquals": {"sts:RoleSessionName": "bitbucket-*"}}`, goodSubject)), "aws-equals-wildcard", trust.Undecided},
@@ -153,6 +159,8 @@ func TestAWSRules(t *testing.T) {
 		{"and a claim",
 			allow(both(`{"StringEquals": {"https://`+awsIssuer+`:branchName": "main"}}`, goodSubject)), "aws-claim-unavailable aws-key-prefix", trust.Deny},
 		{"in capitals", allow(strings.ReplaceAll(expandIssuer(goodConditions), awsIssuer, upper(awsIssuer))), "", trust.Allow},
+		{"of a provider without an ARN", besideGoogle(`{"StringEqualsIfExists": {"accounts.google.com:aud": "x"}}`), "aws-not-judged", trust.Allow},
+		{"of no provider", besideGoogle(`{"StringEqualsIfExists": {"accounts.example.com:aud": "x"}}`), "aws-key-prefix aws-not-judged", trust.Allow},
 		{"of the other provider", replaced(`"`+awsARN+`"`, document.Compact([]string{awsARN, otherARN})), "aws-not-judged", trust.Allow},
 
 		{"aws-principal", replaced("workspaces/acme", "workspaces/other"), "aws-not-judged aws-principal", trust.Deny},
@@ -223,11 +231,12 @@ func TestAWSSeverities(t *testing.T) {
 func TestAWSMultivaluedAudience(t *testing.T) {
 	id := awsDeployment("https://gateway.example.com")
 	for condition, want := range map[string][]string{
-		onAudience("StringEquals", awsAudience):                               {"aws-aud-multivalued"},
-		onAudience("StringNotEquals", "x"):                                    {"aws-aud-multivalued", "aws-fails-open"},
-		onAudience("ForAllValues:StringLike", "*"):                            {"aws-aud-multivalued", "aws-forallvalues"},
-		onAudience("ForAnyValue:StringEquals", awsAudience):                   {},
-		onAudience("ForAnyValue:StringEquals", "https://gateway.example.com"): {},
+		onAudience("StringEquals", awsAudience):                                                   {"aws-aud-multivalued"},
+		onAudience("StringNotEquals", "x"):                                                        {"aws-aud-multivalued", "aws-fails-open"},
+		onAudience("ForAllValues:StringLike", "*"):                                                {"aws-aud-multivalued", "aws-forallvalues"},
+		onAudience("ForAnyValue:StringEquals", awsAudience):                                       {},
+		onAudience("ForAnyValue:StringEquals", "https://gateway.example.com"):                     {},
+		both(`{"Null": {"@:aud": "false"}}`, onAudience("ForAnyValue:StringEquals", awsAudience)): {},
 	} {
 		r := judgeAWS(t, awsPolicy(awsTrust("Allow", condition)), id)
 		if got := awsFindings(r); !slices.Equal(got, want) {
