@@ -12,7 +12,7 @@ func Expired() finding.Rule {
 		Name: "accept-expired", Severity: finding.Warning,
 		Finds: "a finding that was accepted until a day that is over",
 		Why:   "Somebody wanted to look at the finding again. The entry accepts nothing any more.",
-		Fix:   "Mend the finding, or decide anew until when it is accepted.",
+		Fix:   "Fix the finding, or decide again until when it is accepted.",
 	}
 }
 

@@ -11,7 +11,7 @@ func Unused() finding.Rule {
 	return finding.Rule{
 		Name: "accept-unused", Severity: finding.Warning,
 		Finds: "a finding that is accepted and not there",
-		Why:   "The finding was mended, or its name is misspelt. An entry that stays would hide the next such finding.",
+		Why:   "The finding was fixed, or its name is misspelt. An entry that stays would hide the next such finding.",
 		Fix:   "Remove the entry or the comment.",
 	}
 }

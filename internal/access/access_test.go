@@ -53,7 +53,7 @@ func TestParseReportsEverything(t *testing.T) {
 		{"repository without an environment", "who: [shop/production]", "who: [shop]", "expected REPOSITORY/ENVIRONMENT"},
 		{
 			name: "UUID twice", from: "{91d0c7aa-12f3-4d55-8a4b-f00dfeedbeef}", to: "{c3e5a1f0-5d0e-4b6a-9b54-7c1de2f80a11}",
-			want: "stands at repositories.shop.environments.production already",
+			want: "is already used at repositories.shop.environments.production",
 		},
 		{
 			name: "session twice", from: "infra/none], become: [\"arn:aws:iam::123456789012:role/ecr-read\"]",

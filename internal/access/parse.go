@@ -80,7 +80,7 @@ func (p *parser) uuid(v strictyaml.Value) string {
 	}
 	uuid := "{" + strings.ToLower(bare) + "}"
 	if first, again := p.uuids[uuid]; again {
-		v.Problem("the UUID %s stands at %s already", uuid, first)
+		v.Problem("the UUID %s is already used at %s", uuid, first)
 	}
 	p.uuids[uuid] = v.Path()
 	return uuid

@@ -13,7 +13,7 @@ func tokenInClone() finding.Rule {
 		Name: "token-in-clone", Severity: finding.Note,
 		Finds: "the token or credentials in a file of the checkout; a warning where the checkout is packed",
 		Why:   "`docker build .`, `git add`, `zip -r .` and an upload of the folder include the file.",
-		Fix:   "Write the file to /tmp, or sign in with this pipe, whose folder git ignores.",
+		Fix:   "Write the file to /tmp, or sign in with this pipe: git ignores its folder.",
 	}
 }
 

@@ -59,7 +59,7 @@ func Rules() []finding.Rule {
 		rule(Session, finding.Error, finding.Warning, "sessions that may last longer or shorter than the map says",
 			"Shorter than the map says is an error, because the login is refused. Longer is a warning.", "Set the session duration to what the map says."),
 		rule(Unenforceable, finding.Note, "", "something that the map says and that the cloud cannot enforce",
-			"AWS does not see the branch. Vault cannot require that a claim is absent.", "Use a deployment environment, whose branches Bitbucket restricts."),
+			"AWS does not see the branch. Vault cannot require that a claim is absent.", "Use a deployment environment: Bitbucket can restrict its branches."),
 	}
 }
 

@@ -113,7 +113,7 @@ func (c *comparison) grants() {
 			}
 			if why := unenforceable(t, g); why != "" {
 				d.Kind, d.Message = Unenforceable, why
-				d.Fix.Text = "use a deployment environment, whose branches Bitbucket restricts"
+				d.Fix.Text = "use a deployment environment: Bitbucket can restrict its branches"
 				c.add(d)
 			}
 		}

@@ -22,7 +22,7 @@ type explainedRefusal struct {
 	Code       string   `json:"code"`
 	Cause      string   `json:"cause"`
 	Condition  string   `json:"condition" jsonschema:"what must hold, and may not"`
-	Paste      string   `json:"paste" jsonschema:"text that makes the condition hold; words in capitals stand for what is not known"`
+	Paste      string   `json:"paste" jsonschema:"text that makes the condition hold; words in capitals are placeholders for what is not known"`
 	Advice     []string `json:"advice"`
 	Confidence string   `json:"confidence" jsonschema:"certain: the text is this program's own; likely: recognised by the service's words"`
 	Others     []cause  `json:"others"`
@@ -43,7 +43,7 @@ func (a *explainedRefusal) keep(n int) { a.More += len(a.Others) - n; a.Others =
 
 func (s server) addExplainRefusal() {
 	add(s, "explain_refusal", "Why a login was refused",
-		"Turns the text of a failed login, or a cloud's error text, into cause, condition and text to paste. It never repeats a token. Confirm the mended document with check_trust.",
+		"Turns the text of a failed login, or a cloud's error text, into cause, condition and text to paste. It never repeats a token. Confirm the corrected document with check_trust.",
 		s.explainRefusal)
 }
 

@@ -26,7 +26,7 @@ type admitted struct {
 	Kind      string         `json:"kind"`
 	Name      string         `json:"name"`
 	Who       []string       `json:"who" jsonschema:"who gets in, certainly or perhaps: REPOSITORY/none for steps without a deployment environment, REPOSITORY/ENVIRONMENT, any other repository/…"`
-	Undecided []string       `json:"undecided" jsonschema:"those of who for whom it depends on something that no document says"`
+	Undecided []string       `json:"undecided" jsonschema:"the members of who that get in or not, depending on something that no document says"`
 	Share     float64        `json:"share" jsonschema:"the smallest part of the possible UUIDs of one of who that gets in: 1 is all of them"`
 	Witness   map[string]any `json:"witness" jsonschema:"claims of somebody who gets in: check_trust takes them; empty where nobody does"`
 }

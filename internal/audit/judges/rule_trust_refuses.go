@@ -11,7 +11,7 @@ import (
 func trustRefuses() finding.Rule {
 	return finding.Rule{
 		Name: "trust-refuses", Severity: finding.Error,
-		Finds: "a role that a step asks for, whose trust policy refuses the step",
+		Finds: "a step that asks for a role, and that the trust policy of the role refuses",
 		Why:   "The login fails. It may fail in production first, because the policy can let in other steps of the same file.",
 		Fix:   "Change the condition that the reason names, or the step's environment. `check` prints the condition to paste.",
 	}
