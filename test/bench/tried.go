@@ -37,8 +37,10 @@ func triedMarkdown() string {
 	b.WriteString(`
 ## What was tried
 
-What each idea gave on the day when it was tried, on 2026-11-28. Sizes are ` + "`gzip -9`" + ` over what the Dockerfile's command builds; heap and
-time before ` + "`main`" + ` are what ` + "`GODEBUG=inittrace=1`" + ` adds up for ` + "`--version`" + `; page faults are those that the kernel counts. Times are the
+What each idea gave on the day when it was tried, on 2026-11-28. Sizes are ` +
+		"`gzip -9`" + ` over what the Dockerfile's command builds; heap and
+time before ` + "`main`" + ` are what ` + "`GODEBUG=inittrace=1`" + ` adds up for ` +
+		"`--version`" + `; page faults are those that the kernel counts. Times are the
 least of 40 to 150 runs beside the program before the change, on a machine with other work.
 
 | Idea | Gave | |

@@ -1,0 +1,104 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/pattern"
+	"bitbucket-oidc/internal/script"
+)
+
+// opaques finds what may sign in without the file showing it.
+func (s *step) opaques() {
+	for _, c := range s.commands {
+		if how, what := hidden(c.Command); how != "" {
+			s.opaque = append(s.opaque, opaque{how, what, c.at})
+		}
+	}
+}
+
+// hidden is what a command runs where the file does not show what that does. Both results are empty where the file shows it.
+func hidden(c script.Command) (how, what string) {
+	if len(c.Words) == 0 {
+		return "", ""
+	}
+	c = unwrapped(c)
+	first, name := c.Words[0].Text, c.Name()
+	second := ""
+	for _, w := range c.Words[1:] {
+		if !strings.HasPrefix(w.Text, "-") {
+			second = w.Text
+			break
+		}
+	}
+	switch {
+	case strings.HasPrefix(first, "./") || strings.HasPrefix(first, "../") || strings.HasPrefix(first, "$BITBUCKET_CLONE_DIR/") || strings.HasPrefix(first, "${BITBUCKET_CLONE_DIR}/"),
+		strings.HasSuffix(first, ".sh"), strings.HasSuffix(first, ".py"), strings.HasSuffix(first, ".ps1"):
+		if name == "gradlew" || name == "mvnw" {
+			return "", ""
+		}
+		return "script-file", first
+	case slices.Contains([]string{"sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh"}, name) && second != "" && !strings.ContainsAny(second, "$ ") && second != "pip":
+		if inline.MatchString(c.Text()) {
+			return "", ""
+		}
+		return "script-file", second
+	case name == "make" || name == "just" || name == "task" || name == "rake":
+		return "script-file", strings.TrimSpace(name + " " + second)
+	case (name == "npm" || name == "yarn" || name == "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
+		return "script-file", c.Text()
+	case knownProgram(name):
+		return "", ""
+	case plainName.MatchString(name):
+		return "image-script", name
+	}
+	return "", ""
+}
+
+// inline matches an interpreter with its program on the command line, or in a module.
+var inline = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
+
+// unwrapped is the command that a command runs: behind npx, sudo and their like, the one of its arguments, without a version.
+func unwrapped(c script.Command) script.Command {
+	for runner.MatchString(c.Name()) && len(c.Words) > 1 {
+		c.Words = c.Words[1:]
+		for len(c.Words) > 1 && (strings.HasPrefix(c.Words[0].Text, "-") || strings.Contains(c.Words[0].Text, "=") || bound.MatchString(c.Words[0].Text)) {
+			c.Words = c.Words[1:]
+		}
+		if at := strings.LastIndexByte(c.Words[0].Text, '@'); at > 0 {
+			c.Words = append([]script.Word{{Text: c.Words[0].Text[:at]}}, c.Words[1:]...)
+		}
+	}
+	return c
+}
+
+var (
+	runner = pattern.New(`^(?:npx|bunx|pnpx|uvx|sudo|time|nohup|nice|timeout|env|exec)$`)
+	bound  = pattern.New(`^\d+[smhd]?$`)
+)
+
+var (
+	buildWords = pattern.New(`\b(?:build|test|lint|format|typecheck|compile)\b`)
+	plainName  = pattern.New(`^[a-z][a-z0-9_.-]*$`)
+)
+
+// selfSigning are clients that sign in by themselves with what a variable or a file of configuration names.
+var selfSigning = pattern.New(`^(?:terraform|tofu|terragrunt|pulumi|aws|gcloud|gsutil|bq|kubectl|helm|cdk|aws-cdk|cdktf|sam|sls|serverless|vault|az|packer|ansible|ansible-playbook|eksctl|ecs|databricks|cosign|docker|twine|chainctl|infisical|faas-cli|firebase|flyctl|skaffold|argocd|flux|jf|jfrog|cloudsmith|op|doppler)$`)
+
+// signsItself reports whether a command is a client that signs in with what a variable or a file names. docker does not.
+func signsItself(c command) bool {
+	name := unwrapped(c.Command).Name()
+	return selfSigning.MatchString(name) && name != "docker"
+}
+
+// knownProgram reports whether it is known of a program that it signs in nowhere unless the script shows it.
+func knownProgram(name string) bool {
+	return selfSigning.MatchString(name) || common.MatchString(name)
+}
+
+var common = pattern.New(`^(?:echo|printf|cat|tee|cd|pwd|ls|ll|mkdir|rm|cp|mv|ln|touch|chmod|chown|find|xargs|grep|egrep|sed|awk|gawk|cut|tr|head|tail|sort|uniq|wc|diff|date|sleep|env|printenv|export|set|unset|` +
+	`test|true|false|exit|return|read|eval|exec|source|trap|wait|local|declare|readonly|shift|command|which|type|hash|for|case|esac|in|function|let|if|fi|done|select|break|continue|` +
+	`apt|apt-get|apk|yum|dnf|microdnf|brew|choco|pip|pip3|pipenv|poetry|uv|npm|yarn|pnpm|bun|npx|bunx|pnpx|uvx|corepack|node|python|python3|ruby|gem|bundle|php|composer|go|cargo|rustup|java|javac|mvn|mvnw|gradle|gradlew|dotnet|nuget|` +
+	`git|curl|wget|jq|yq|tar|zip|unzip|gzip|gunzip|base64|openssl|sha256sum|md5sum|gpg|ssh|scp|rsync|ssh-keyscan|nc|dig|nslookup|ping|ps|kill|id|whoami|uname|hostname|df|du|free|time|timeout|sudo|su|nohup|basename|dirname|realpath|envsubst|` +
+	`sh|bash|dash|zsh|pytest|jest|eslint|prettier|tsc|vitest|cypress|playwright|flake8|black|ruff|mypy|pylint|golangci-lint|tflint|tfsec|checkov|trivy|snyk|semgrep|hadolint|shellcheck|sonar-scanner|newman|mocha|karma|ng|vite|webpack|hugo|` +
+	`file|stat|mktemp|seq|expr|bc|nproc|ulimit|umask|locale|export-env|nvm|rbenv|pyenv|sdk|pulumi-language|xvfb-run|codecov|phpunit|rspec|tox|nox|coverage|go-junit-report|claude|codex|gemini|aider|rovodev|acli)$`)
