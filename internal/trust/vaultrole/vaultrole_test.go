@@ -264,6 +264,35 @@ func TestVaultFix(t *testing.T) {
 	}
 }
 
+// What is to be changed is what Vault refuses first.
+func TestVaultWanted(t *testing.T) {
+	id := trusttest.ClaimsWith(t, "")
+	explained := `{"bound_audiences": ["` + trusttest.Workspace + `"], "bound_claims": {"repositoryUuid": "` + trusttest.Repository + `"}}`
+	for _, c := range []struct{ name, changes, want string }{
+		{name: "nothing"},
+		{name: "a repository", changes: `{"bound_claims":{"repositoryUuid":"x"}}`, want: explained},
+		{name: "no value", changes: `{"bound_claims":{"repositoryUuid":[]}}`, want: explained},
+		{name: "the type and the entity", changes: `{"role_type":"oidc","user_claim":"nowhere"}`, want: `{"role_type": "jwt"}`},
+		{
+			name: "the entity and a repository", changes: `{"user_claim":"nowhere","bound_claims":{"repositoryUuid":"x"}}`,
+			want: `{"user_claim": "repositoryUuid"}`,
+		},
+		{
+			name: "metadata", changes: `{"claim_mappings":{"exp":"expires","branchName":"branch"}}`,
+			want: `{"claim_mappings": {"branchName": "branch"}}`,
+		},
+		{name: "groups", changes: `{"groups_claim":"nowhere"}`, want: `{"groups_claim": ""}`},
+	} {
+		got, ok, err := judged([]byte(vaultWith(t, id, c.changes)), id, trust.Options{})
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if shown := strings.Join(strings.Fields(got.Wanted), ""); shown != strings.Join(strings.Fields(c.want), "") {
+			t.Errorf("%s: wanted %s, want %s", c.name, got.Wanted, c.want)
+		}
+	}
+}
+
 // github.com/ryanuber/go-glob, glob_test.go
 func TestVaultGlob(t *testing.T) {
 	for _, c := range []struct {

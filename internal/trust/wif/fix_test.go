@@ -104,3 +104,24 @@ func TestGCPMemberPath(t *testing.T) {
 		t.Errorf("%+v", got.Findings)
 	}
 }
+
+// What is to be changed in a policy is the member that is missing, and nothing where only the provider refuses. The reason names the first
+// member that is not the identity.
+func TestGCPWanted(t *testing.T) {
+	member := trusttest.Set("attribute.repository_uuid/" + trusttest.Repository)
+	others := policyWith(trusttest.Set("attribute.repository_uuid/"+trusttest.Other), trusttest.Set("attribute.repository_uuid/x"))
+	for _, c := range []struct{ name, changes, policy, wanted, reason string }{
+		{
+			name: "other repositories", policy: others, wanted: "the member " + member,
+			reason: `as bindings[0].members[0] wants attribute.repository_uuid "` + trusttest.Other + `"`,
+		},
+		{name: "only the provider refuses", changes: `{"disabled":true}`, policy: policyWith(member), reason: "The provider is disabled."},
+		{name: "both refuse", changes: `{"disabled":true}`, policy: others, wanted: "the member " + member, reason: "The provider is disabled."},
+		{name: "nothing refuses", policy: policyWith(member), reason: "bindings[0].members[0] is this identity"},
+	} {
+		_, got := judgeGCP(t, providerWith(t, c.changes), c.policy, trusttest.ClaimsWith(t, ""))
+		if got.Wanted != c.wanted || !strings.Contains(got.Reason, c.reason) {
+			t.Errorf("%s: wanted %q, because %s", c.name, got.Wanted, got.Reason)
+		}
+	}
+}

@@ -263,6 +263,10 @@ func TestGCPPolicy(t *testing.T) {
 			verdict: trust.Deny, rules: "gcp-condition-missing",
 		},
 		{
+			name: "no condition, a narrow binding of another role", changes: noCondition, policy: binding("roles/viewer", "", repository),
+			provider: trust.Allow, verdict: trust.Deny, rules: "gcp-condition-missing",
+		},
+		{
 			name: "no condition, a binding in another pool", changes: noCondition,
 			policy: policyWith(strings.Replace(repository, "pipelines", "other", 1)), provider: trust.Allow, verdict: trust.Deny,
 			rules: "gcp-condition-missing",
