@@ -57,6 +57,6 @@ herd:
 
 # A minute for each fuzz target.
 fuzz:
-	for target in access:FuzzParse audit:FuzzFile aws:FuzzFiles collect:FuzzFiles config:FuzzParseDuration config:FuzzSplit guard/rules:FuzzRead judge:FuzzJudge oidc:FuzzParse report:FuzzBeside script:FuzzParse shell:FuzzWord trust/iam:FuzzAWSRoles trust/iam:FuzzPatternMatches trust/vaultrole:FuzzVaultRole trust/wif:FuzzGCP; do \
+	for target in access:FuzzParse audit:FuzzFile aws:FuzzFiles collect:FuzzFiles config:FuzzParseDuration config:FuzzSplit evidence:FuzzLine guard/rules:FuzzRead judge:FuzzJudge oidc:FuzzParse report:FuzzBeside script:FuzzParse shell:FuzzWord trust/iam:FuzzAWSRoles trust/iam:FuzzPatternMatches trust/vaultrole:FuzzVaultRole trust/wif:FuzzGCP; do \
 		go test ./internal/$${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 60s -fuzzminimizetime 1s || exit 1; \
 	done

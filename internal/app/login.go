@@ -79,8 +79,8 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	return cli.Done
 }
 
-// trade asks for every credential and notes the outcome. With an error the grants must not be used. What was handed out is valid all
-// the same, and it is recorded.
+// trade asks for every credential and notes the outcome. With an error there are no grants. What was handed out is valid all the same,
+// and it is recorded.
 func trade(
 	ctx context.Context, c *cli.Console, token oidc.Token, all []federation.Backend, rails *guardrails, recs records,
 ) ([]federation.Grant, error) {
@@ -97,7 +97,10 @@ func trade(
 		return nil, err
 	}
 	grants, outcomes, err := federation.Exchange(ctx, token, all)
-	return grants, rails.after(ctx, c, recs, exchange{grants, outcomes, err})
+	if err := rails.after(ctx, c, recs, exchange{grants, outcomes, err}); err != nil {
+		return nil, err // a credential that is refused signs nothing either
+	}
+	return grants, nil
 }
 
 func loginUsage(program string) string {

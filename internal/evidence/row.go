@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,12 +90,21 @@ type line struct {
 // most of what opens in a record: about 30 objects, and the braces of its UUIDs.
 const mostOpen = 1000
 
+// errMore is of a line that goes on behind its value, such as two records that were torn.
+var errMore = errors.New("more than one value")
+
 // parse reads a line, whose memory l's texts share, and reports whether it is a record.
 func (l *line) parse(data []byte) bool {
 	known := l.Unmapped
 	clear(known)
 	*l = line{Unmapped: known}
-	read := func() error { _, err := fast.Parse(data, l, fast.ZeroCopy); return err }
+	read := func() error {
+		rest, err := fast.Parse(data, l, fast.ZeroCopy)
+		if err == nil && len(rest) > 0 {
+			return errMore
+		}
+		return err
+	}
 	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > mostOpen {
 		read = func() error { return json.Unmarshal(data, l) } // which bounds how deep values lie in one another
 	}
