@@ -30,7 +30,7 @@ func libraries() []library {
 			"AWS_SECRET_KEY", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "DOCKER_AUTH_CONFIG",
 		}},
 		{"variables of the JavaScript readers", nodeNames, []string{"AMAZON_REGION", "AWS_WEB_IDENTITY_TOKEN_FILE", "GCLOUD_PROJECT"}},
-		{"variables of boto3", pythonNames(onPath("python3")), []string{"AWS_SECURITY_TOKEN", "AWS_BEARER_TOKEN_"}},
+		{"variables of boto3", pythonNames(onPath("python3")), []string{"AWS_SECURITY_TOKEN"}}, // of Debian's, where there is no other
 		{"variables of boto3-debian", pythonNames(debian("python3")), []string{"AWS_SECURITY_TOKEN"}},
 		{"variables of gcloud, gsutil and bq", gcloudNames, []string{
 			"BOTO_CONFIG", "CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_APPLICATION_CREDENTIALS",
