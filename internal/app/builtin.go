@@ -13,7 +13,7 @@ import (
 
 // builtin are the guardrails that variables define, under their names in the records.
 type builtin struct {
-	accounts []string      // allowed-accounts: of AWS, whose credentials may be written; none means any
+	accounts []string      // allowed-accounts: the AWS accounts with credentials that may be written; none means any
 	lifetime time.Duration // minimum-lifetime: the time that a credential must still last; zero for none
 }
 

@@ -75,7 +75,7 @@ type Role struct {
 
 const defaultProfile = "default"
 
-// last is the role whose session is written.
+// last is the role that the profile stands for: the last role of the chain, or the only one.
 func (r Role) last() ARN {
 	if len(r.Chain) == 0 {
 		return r.ARN

@@ -51,7 +51,7 @@ func ParseRegistry(s string) (Registry, error) {
 	return r, nil
 }
 
-// roleFor is the role whose session logs in to a registry: that of the registry's account, or else the first one.
+// roleFor is the role that logs in to a registry: the role in the registry's account, or else the first role.
 func (b *Backend) roleFor(r Registry) Role { return b.Roles[b.indexFor(r)] }
 
 func (b *Backend) indexFor(r Registry) int {

@@ -106,7 +106,7 @@ func tokenRefusals() refusal.Table[request] {
 	}
 }
 
-// policyRefusals are the policies that AWS names where they refuse, whatever the trust policy says.
+// policyRefusals are about policies that refuse even if the trust policy allows, and that AWS names.
 func policyRefusals(code string) refusal.Table[request] {
 	names := func(kind string) []string { return []string{"explicit deny in a " + kind, "no " + kind + " allows"} }
 	return refusal.Table[request]{

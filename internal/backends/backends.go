@@ -60,7 +60,7 @@ func Variables() []config.Group {
 // A Set is the backends that the variables configure.
 type Set struct {
 	Names           []string // in the order of the documentation
-	AllowedAccounts []string // of AWS, whose credentials may be written; none means any
+	AllowedAccounts []string // the AWS accounts with credentials that may be written; none means any
 	make            []maker
 }
 

@@ -15,7 +15,7 @@ type Misspelling struct {
 	Written string
 	Known   Variable
 	Group   Group // of the known one
-	Stops   bool  // a guard that the user relies on, or the choice of whom the step becomes, would count for nothing
+	Stops   bool  // login must not go on without the variable that was meant: a guard, or one that decides whom the step becomes
 	reason  string
 }
 

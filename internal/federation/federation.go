@@ -33,7 +33,7 @@ type Backend interface {
 
 // A Revoker is a backend that can also end its credentials before they expire.
 type Revoker interface {
-	// Revoke ends the credentials whose files read gives back. A file that is not there, which is fs.ErrNotExist, is nothing to
+	// Revoke ends the credentials in the files that read returns. If a file is not there, which is fs.ErrNotExist, there is nothing to
 	// revoke.
 	Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error
 }
@@ -59,7 +59,7 @@ type Credential struct {
 	Expires   time.Time // zero if the cloud did not say
 	Files     []string  // the paths of the grant's files that belong to it, or [DockerConfig]
 
-	// Lengthen is advice for whoever needs the credential for longer.
+	// Lengthen is advice for a user who needs the credential for longer.
 	Lengthen string
 
 	// Refreshes reports that clients renew the credential by themselves until Expires.

@@ -28,7 +28,7 @@ type Target struct {
 	// Provider is the resource name of Google Cloud's provider that takes the token; empty elsewhere.
 	Provider string
 
-	Account string // of AWS, whose credentials would be written; empty elsewhere, and where no name shows it
+	Account string // the AWS account of the credential; empty for other clouds, and if no name contains it
 	Project string // of Google Cloud, of the service account or for later commands; empty elsewhere, and where it is not known
 
 	Region, SessionName string // of AWS, where its services are asked and what its sessions are called; empty elsewhere

@@ -20,7 +20,7 @@ type Removal struct {
 	Foreign  []string // what else lies in the directory, which stays
 	Unlocked bool     // whether another process held the directory all the time
 
-	// Backends are those whose credentials lay in the directory, and Credentials what they were.
+	// Backends are the backends that had credentials in the directory, and Credentials describes these.
 	Backends    []string
 	Credentials []Held
 	files       map[string]held

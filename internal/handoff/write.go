@@ -252,7 +252,7 @@ func (w *writer) file(name string, data []byte) error {
 	w.made = append(w.made, name)
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(fileMode) // whatever the umask
+		err = f.Chmod(fileMode) // the umask may have taken permissions away
 	}
 	if err == nil {
 		err = w.Own(f)

@@ -24,7 +24,7 @@ var ErrSize = errors.New("too large")
 func Open(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
 // Create opens a file to replace what it holds. Its name must not be a link: in a checkout it could lead to any
-// file of whoever runs the program.
+// file of the user who runs the program.
 func Create(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
 	switch {

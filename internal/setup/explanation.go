@@ -138,7 +138,7 @@ func Explain(id bitbucket.Identity, p Places) (Explanation, error) {
 	return e, nil
 }
 
-// plain refuses claims whose values are not the kind of text that Bitbucket writes, and those that contradict each other. AWS takes
+// plain refuses claims with values that Bitbucket does not write, and claims that contradict each other. AWS takes
 // 255 characters of an issuer or an audience (IAM API, CreateOpenIDConnectProvider).
 func plain(id bitbucket.Identity) error {
 	const uuid = `\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}`

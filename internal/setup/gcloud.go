@@ -109,7 +109,7 @@ const (
 	TokenCreator         = "roles/iam.serviceAccountTokenCreator"
 )
 
-// GCPMemberName is the member of everything in a pool whose attribute has a value.
+// GCPMemberName is the member for every identity in a pool that has this value of an attribute.
 func GCPMemberName(project, pool, key, value string) string {
 	return memberIn(GCPPoolName(project, pool), key, value)
 }

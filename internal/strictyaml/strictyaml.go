@@ -152,7 +152,7 @@ type Entry struct {
 	Value        Value
 }
 
-// Entries returns the members of a mapping whose names the file is free to choose. A name that is there twice is a problem: readers
+// Entries returns the members of a mapping in which the file may choose the names. A name that is there twice is a problem: readers
 // differ in which of the two counts.
 func (v Value) Entries() []Entry {
 	if !v.Present() {
@@ -191,7 +191,7 @@ func (v Value) KeyOf(name string) (line, column int) {
 	return 0, 0
 }
 
-// Fields returns the members of a mapping whose names are given. Other names are a problem each.
+// Fields returns the members of a mapping with these names. Each other name is a problem.
 func (v Value) Fields(known ...string) func(name string) Value {
 	found := map[string]Value{}
 	for _, e := range v.Entries() {

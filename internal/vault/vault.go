@@ -169,7 +169,7 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 
 func (b *Backend) path() string { return "auth/" + b.Mount + "/role/" + b.Role }
 
-// escaped escapes a mount, whose slashes stay.
+// escaped escapes a mount and leaves its slashes.
 func escaped(mount string) string { return (&url.URL{Path: mount}).EscapedPath() }
 
 func (b *Backend) env() []federation.Var {
