@@ -200,7 +200,11 @@ func (w *walk) item(p *pipeline, node *yaml.Node, path string) {
 		w.one(p, f, s)
 	case f.has("final"):
 		s.Path, s.Kind = path+".final", Final
-		if fields := w.fields(f.get("final").Value); fields != nil {
+		fields := w.fields(f.get("final").Value)
+		if inner := fields.get("step"); inner.Key != nil && !fields.has("script") { // written as the other items are
+			s.Path, fields = s.Path+".step", w.fields(inner.Value)
+		}
+		if fields != nil {
 			w.refuseKeys(fields, s.Path, "the final step", "deployment", "fail-fast")
 			w.add(p, s, fields)
 		}
