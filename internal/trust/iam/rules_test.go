@@ -102,6 +102,7 @@ func TestAWSRules(t *testing.T) {
 
 		{"aws-equals-wildcard", allow(onSubject("StringEquals", inRepository)), "aws-equals-wildcard", trust.Deny},
 		{"a star alone", allow(onSubject("StringEquals", "*")), "aws-equals-wildcard", trust.Deny},
+		{"a star as a variable", allow(onAudience("StringEquals", "https://x${*}y")), "", trust.Deny},
 		{"a star inside the UUID", allow(onSubject("StringEquals", awsRepo[:5]+"*")), "aws-equals-wildcard", trust.Deny},
 		{"ignoring case", allow(onSubject("StringEqualsIgnoreCase", awsRepo+":?"+awsStep[1:])), "aws-equals-wildcard", trust.Deny},
 		{"of the audience", allow(onAudience("StringEquals", "ari:cloud:bitbucket::workspace/*")), "aws-equals-wildcard", trust.Deny},
@@ -110,6 +111,7 @@ func TestAWSRules(t *testing.T) {
 
 		{"aws-uuid-case", allow(onSubject("StringLike", upper(awsRepo)+":"+awsEnv+":*")), "aws-uuid-case", trust.Deny},
 		{"the environment's case", allow(onSubject("StringLike", awsRepo+":"+upper(awsEnv)+":*")), "aws-uuid-case", trust.Deny},
+		{"another repository's case", allow(onSubject("StringLike", upper(awsOther)+":*")), "aws-uuid-case", trust.Deny},
 		{"ignored", allow(onSubject("StringEqualsIgnoreCase", upper(awsRepo)+":"+awsEnv+":"+awsStep)), "aws-sub-pins-step", trust.Allow},
 		{"of the audience too", allow(onAudience("StringEquals", upper(awsAudience))), "aws-uuid-case", trust.Deny},
 		{"of the audience, ignored", allow(onAudience("StringEqualsIgnoreCase", upper(awsAudience))), "", trust.Allow},
@@ -246,6 +248,15 @@ func TestAWSMultivaluedAudience(t *testing.T) {
 	denied := awsPolicy(awsTrust("Allow", onAudience("ForAnyValue:StringEquals", awsAudience)), awsTrust("Deny", `{"StringEquals": {"@:aud": "x"}}`))
 	if r := judgeAWS(t, denied, id); r.Verdict != trust.Undecided || len(r.Findings) != 0 {
 		t.Errorf("%s: %q", r.Verdict, awsFindings(r))
+	}
+}
+
+// A star is literal under StringEquals, which is right if the token has an audience with a star.
+func TestAWSAudienceWithAStar(t *testing.T) {
+	const star = "https://x*y"
+	r := judgeAWS(t, awsPolicy(awsTrust("Allow", onAudience("ForAnyValue:StringEquals", star))), awsDeployment(star))
+	if got := awsFindings(r); r.Verdict != trust.Allow || len(got) != 0 {
+		t.Errorf("%s: %q: %s", r.Verdict, got, r.Reason)
 	}
 }
 
