@@ -33,7 +33,7 @@ func TestHTTP2WindowOverflow(t *testing.T) {
 	address, met := overflowing(t, server.TLS.Certificates)
 	// try reports whether a client ends within its deadline and a second.
 	try := func(client *http.Client) bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // time for a handshake, on a busy machine too
 		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address, http.NoBody)
 		if err != nil {
@@ -49,7 +49,7 @@ func TestHTTP2WindowOverflow(t *testing.T) {
 		select {
 		case <-ended:
 			return true
-		case <-time.After(1500 * time.Millisecond):
+		case <-time.After(3 * time.Second):
 			return false // it stays locked until the test's process ends
 		}
 	}
