@@ -4,6 +4,7 @@ package pipelines
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -105,6 +106,10 @@ func Parse(data []byte) (*File, error) {
 		w.file.Second = placeOf(second.Content[0])
 	}
 	w.run(root.Content[0])
+	var u *Unreadable
+	if last := 1 + bytes.Count(bytes.TrimRight(data, "\n"), []byte{'\n'}); errors.As(w.err, &u) && u.Line > last {
+		u.Place = Place{last, 1} // where there is nothing, the library names the line behind the end
+	}
 	if w.err != nil {
 		return nil, w.err
 	}
