@@ -15,6 +15,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
+func TestRuleFiles(t *testing.T) { findingtest.FileEach(t, drift.Rules()) }
+
 // TestPlaces: a difference stands where the map is about it, and leads to what is deployed.
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct {

@@ -66,65 +66,34 @@ func (c *comparison) target(t access.Target) {
 	i, found := c.deployed[t.Name]
 	switch {
 	case !found && c.wasRead(t):
-		if len(granted) > 0 {
-			d := c.at(t.Name)
-			d.Kind, d.Message, d.Fix = Absent, t.Name+" does not exist.", c.rendered(t)
-			c.add(d)
-		}
-		return
+		c.absent(t, granted, "does not exist")
 	case !found:
-		d := c.at(t.Name)
-		d.Kind, d.Message = Unread, t.Name+" was in no input."
-		d.Fix.Text = "give the document of the target, or read " + source(t) + " as a whole"
-		c.add(d)
-		return
+		c.targetUnread(t)
 	case len(c.state.Targets[i].Cells) == 0:
-		if len(granted) > 0 {
-			d := c.at(t.Name)
-			d.Kind, d.Message, d.Fix = Absent, t.Name+" trusts nobody of the workspace "+c.m.Workspace.Slug+".", c.rendered(t)
-			c.add(d)
-		}
-		return
+		c.absent(t, granted, "trusts nobody of the workspace "+c.m.Workspace.Slug)
+	default:
+		c.cells(t, c.state.Targets[i], granted)
+		c.session(t, c.state.Targets[i])
 	}
-	c.cells(t, c.state.Targets[i], granted)
-	c.session(t, c.state.Targets[i])
 }
 
 // cells compares who gets in with who should.
 func (c *comparison) cells(t access.Target, is Deployed, granted []access.Who) {
 	found := map[Kind][]trust.Cell{}
-	why := ""
 	for _, cell := range c.whole(is.Cells, granted) {
-		kind, because := compareCell(cell, granted)
-		if kind != "" {
-			found[kind] = append(found[kind], cell)
-			why = cmp.Or(why, because)
-		}
+		kind, _ := compareCell(cell, granted)
+		found[kind] = append(found[kind], cell)
 	}
-	for _, kind := range []Kind{Wider, Missing, Narrower, Undecided} {
-		cells := found[kind]
-		if len(cells) == 0 {
-			continue
+	for _, k := range []struct {
+		kind Kind
+		tell func(d *Difference, is Deployed, cells []trust.Cell, granted []access.Who)
+	}{{Wider, wider}, {Missing, missing}, {Narrower, narrower}, {Undecided, undecided}} {
+		if cells := found[k.kind]; len(cells) > 0 {
+			d := c.at(t.Name)
+			d.Kind, d.Fix, d.Who = k.kind, c.rendered(t), who(cells)
+			k.tell(&d, is, cells, granted)
+			c.add(d)
 		}
-		d := c.at(t.Name)
-		d.Kind, d.Fix = kind, c.rendered(t)
-		d.Who = who(cells)
-		switch kind {
-		case Wider:
-			d.Message = fmt.Sprintf("%s %s in, and the map grants %s.", listed(d.Who), verb(d.Who, "gets", "get"), onlyGranted(granted))
-			d.Share = share(cells)
-			d.show(is, cells, admitted)
-		case Missing:
-			d.Message = fmt.Sprintf("%s %s refused, and the map grants it.", listed(d.Who), verb(d.Who, "is", "are"))
-			d.show(is, cells, refused)
-		case Narrower:
-			d.Message = fmt.Sprintf("Only some steps of %s get in, and the map grants all of them.", listed(d.Who))
-			d.show(is, cells, refused)
-		case Undecided:
-			d.Message = fmt.Sprintf("Whether %s %s in %s.", listed(d.Who), verb(d.Who, "gets", "get"), unknown(why))
-			d.show(is, cells, admitted)
-		}
-		c.add(d)
 	}
 }
 
@@ -155,7 +124,7 @@ func (c *comparison) whole(cells []trust.Cell, granted []access.Who) []trust.Cel
 	return all
 }
 
-// compareCell returns what is wrong with one cell, and what it depends on where that is not known.
+// compareCell returns what is wrong with one cell, empty if nothing is, and what it depends on where that is not known.
 func compareCell(cell trust.Cell, granted []access.Who) (kind Kind, why string) {
 	if !slices.ContainsFunc(granted, func(w access.Who) bool { return contains(w, cell) }) {
 		switch {
@@ -191,33 +160,20 @@ func contains(w access.Who, cell trust.Cell) bool {
 	return cell.Environment == w.UUID
 }
 
-// unlisted finds targets that no grant names.
-func (c *comparison) unlisted() {
-	for _, is := range c.state.Targets {
-		if c.m.Names(is.Target) {
-			continue
-		}
-		in := slices.Clone(is.Cells)
-		in = slices.DeleteFunc(in, func(x trust.Cell) bool { return !x.Reach.Some })
-		d := Difference{Kind: Unlisted, Target: is.Target}
-		at := c.m.PlaceOfGrants() // where the grant is missing
-		d.Line, d.Column = at.Line, at.Column
-		d.Fix.Text = "add a grant to the map, or remove the trust"
-		if len(in) > 0 {
-			d.Who = who(in)
-			d.Share = share(in)
-			d.show(is, in, admitted)
-			d.Message = fmt.Sprintf("%s %s in, and no grant of the map names this target.", listed(d.Who), verb(d.Who, "gets", "get"))
-			c.add(d)
-			continue
-		}
-		maybe := slices.DeleteFunc(slices.Clone(is.Cells), func(x trust.Cell) bool { return !x.Reach.Maybe })
-		if len(maybe) > 0 {
-			d.Kind, d.Who = Undecided, who(maybe)
-			d.show(is, maybe, admitted)
-			d.Message = fmt.Sprintf("No grant of the map names this target, and whether %s %s in %s.",
-				listed(d.Who), verb(d.Who, "gets", "get"), unknown(maybe[0].Reach.Why))
-			c.add(d)
+// grants goes through what each grant says of each of its targets.
+func (c *comparison) grants() {
+	for _, g := range c.m.Grants {
+		for _, t := range g.Become {
+			d := Difference{Target: t.Name, Grant: fmt.Sprintf("grants[%d]", g.Index)}
+			d.Line, d.Column = g.Line, g.Column
+			for _, w := range g.Who {
+				d.Who = append(d.Who, w.String())
+			}
+			if g.Expired(c.now) {
+				c.expired(d, g)
+			} else {
+				c.unenforceable(d, t, g)
+			}
 		}
 	}
 }
@@ -229,26 +185,6 @@ func (c *comparison) rendered(t access.Target) finding.Fix {
 		return finding.Fix{Kind: finding.Advice, Text: "render the target from the map: bitbucket-oidc map render " + t.Name}
 	}
 	return finding.Fix{Kind: finding.JSON, Text: document.Indented(r.Policies[0].Body)}
-}
-
-func (c *comparison) session(t access.Target, is Deployed) {
-	want := c.m.Session(t.Name)
-	if want == 0 || is.Session == 0 || want == is.Session || t.Kind == access.AWSRole && want < time.Hour && is.Session == time.Hour {
-		return // an hour is the least that AWS lets a role have
-	}
-	d := c.at(t.Name)
-	d.Kind = Session
-	d.Fix.Text = fmt.Sprintf("set the longest session to %s", want)
-	if t.Kind == access.AWSRole {
-		d.Fix = finding.Fix{Kind: finding.Shell, Text: fmt.Sprintf("aws iam update-role --role-name %s --max-session-duration %d", t.Role, int(max(want, time.Hour).Seconds()))}
-	}
-	if is.Session < want {
-		d.Message = fmt.Sprintf("Sessions last %s at most, and the map grants %s: a login that asks for it is refused.", is.Session, want)
-	} else {
-		d.Severity = finding.Warning
-		d.Message = fmt.Sprintf("Sessions may last %s, and the map grants %s.", is.Session, want)
-	}
-	c.add(d)
 }
 
 // sort puts differences into the order of severity, then of kind and target.

@@ -29,40 +29,6 @@ const (
 	Unenforceable Kind = "unenforceable" // the cloud cannot hold what the map says
 )
 
-// Rules lists the kinds as rules, in the order of the documentation.
-func Rules() []finding.Rule {
-	rule := func(kind Kind, severity, milder finding.Severity, finds, why, fix string) finding.Rule {
-		return finding.Rule{Name: "drift-" + string(kind), Severity: severity, Milder: milder, Finds: finds, Why: why, Fix: fix}
-	}
-	return []finding.Rule{
-		rule(Wider, finding.Error, "", "somebody who gets in and to whom the map does not grant the target",
-			"A witness shows one such token: `check --claims` lets it in as well. An expired grant grants nothing.",
-			"Replace the deployed policy with the rendered one, or add the grant to the map by pull request."),
-		rule(Unlisted, finding.Error, "", "a target that lets in somebody of the workspace and that no grant names",
-			"Nobody reviewed a role that somebody created by hand.", "Add a grant to the map, or remove the trust."),
-		rule(Missing, finding.Error, "", "somebody who is refused, whatever is not known, although the map grants the target",
-			"The login of such a step fails. A deployment environment that is deleted and created again has a new UUID.",
-			"Replace the deployed policy with the rendered one."),
-		rule(Narrower, finding.Warning, "", "a target that lets in only some of the steps to which the map grants it",
-			"A policy that names whole subjects lets each step in once.", "Replace the deployed policy with the rendered one."),
-		rule(Absent, finding.Error, "", "a target of the map that does not exist, or that trusts nobody of the workspace",
-			"A renamed workspace has a new issuer. A role that trusts the old issuer trusts nobody.",
-			"Create the target with the rendered policy, or remove the grant."),
-		rule(Unread, finding.Error, "", "an account, a provider or a mount that `read` of the map lists and that no input has",
-			"What was not read is not green.", "Give the missing file, or give the identity that reads access."),
-		rule(Undecided, finding.Warning, "", "somebody who may get in: it depends on something that no document says",
-			"It can be an address range, a time, or a custom role.", "Remove the condition, or accept the difference until a day."),
-		rule(Expired, finding.Error, "", "a grant whose last day is over",
-			"An expired grant grants nothing.", "Extend `until` by pull request, or remove the grant."),
-		rule(Provider, finding.Error, "", "an OIDC provider that is missing, disabled or deleted, or has other audiences",
-			"No role that relies on the provider lets anybody in.", "Create the provider, or correct it."),
-		rule(Session, finding.Error, finding.Warning, "sessions that may last longer or shorter than the map says",
-			"Shorter than the map says is an error, because the login is refused. Longer is a warning.", "Set the session duration to what the map says."),
-		rule(Unenforceable, finding.Note, "", "something that the map says and that the cloud cannot enforce",
-			"AWS does not see the branch. Vault cannot require that a claim is absent.", "Use a deployment environment: Bitbucket can restrict its branches."),
-	}
-}
-
 // A Deployed is one target as it is in the cloud.
 type Deployed struct {
 	Target  string

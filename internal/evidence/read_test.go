@@ -64,7 +64,8 @@ func TestLines(t *testing.T) {
 func TestParsesAsTheStandardLibrary(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, text := range []string{
-		record("a", 1, 1, ""), record("a", 1, 1, "") + record("b", 1, 2, ""), record("a", 1, 1, "") + "0", record("a", 1, 1, "") + " ", record("a", 1, 1, `,"unmapped":{"guard.x":"fail","command.uid":"c\u00e9\\\"\n"}`), `{"class_uid":3002,"CLASS_UID":1}`,
+		record("a", 1, 1, ""), record("a", 1, 1, "") + record("b", 1, 2, ""), record("a", 1, 1, "") + "0", record("a", 1, 1, "") + " ",
+		record("a", 1, 1, `,"unmapped":{"guard.x":"fail","command.uid":"c\u00e9\\\"\n"}`), `{"class_uid":3002,"CLASS_UID":1}`,
 		`{"class_uid":3002.0}`, `{"class_uid":"3002"}`, `{"class_uid":3002} x`, `{"class_uid":3002}{}`, "{\"status\":\"a\xffb\"}", `{"status":"\ud800"}`,
 		`{"status":"\ud83d\ude00"}`, "{\"status\":\"a\tb\"}", `{"status":null,"unmapped":null}`, `{"unmapped":{"a":1}}`, `{"unmapped":{"a":null}}`,
 		`null`, `[]`, `{"status":"a","status":"b"}`, `{"metadata":{"uid":"a"},"metadata":{"event_code":"b"}}`, `{"x":01}`, `{"x":1e999}`, `{"x":"\x"}`,

@@ -2,6 +2,7 @@
 package findingtest
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,14 +11,19 @@ import (
 	"bitbucket-oidc/internal/finding"
 )
 
-// FileEach fails unless each rule of the package under test has one file named after it, without the name of its cloud:
+// FileEach fails unless each rule of the package under test has one file named after it, without the word for its family:
 // rule_sub_missing.go for aws-sub-missing. Each rule must also have one archive of cases, testdata/aws-sub-missing.txtar, and each such
 // file must belong to a rule. Others are archives that belong to no rule.
 func FileEach(t testing.TB, rules []finding.Rule, others ...string) {
 	t.Helper()
 	var sources, archives []string
 	for _, r := range rules {
-		sources = append(sources, "rule_"+strings.ReplaceAll(withoutCloud(r.Name), "-", "_")+".go")
+		source := "rule_" + strings.ReplaceAll(withoutFamily(r.Name), "-", "_") + ".go"
+		sources = append(sources, source)
+		text, err := os.ReadFile(source)
+		if err != nil || strings.Count(string(text), "finding.Rule{") != 1 || !strings.Contains(string(text), `Name: "`+r.Name+`"`) {
+			t.Errorf("%s: not the texts of %s, and of no other rule (%v)", source, r.Name, err)
+		}
 		archives = append(archives, filepath.Join("testdata", r.Name+".txtar"))
 	}
 	for _, name := range others {
@@ -27,10 +33,10 @@ func FileEach(t testing.TB, rules []finding.Rule, others ...string) {
 	same(t, filepath.Join("testdata", "*.txtar"), archives)
 }
 
-// withoutCloud is the name of a rule without the cloud, which is the folder of the rule.
-func withoutCloud(rule string) string {
-	for _, cloud := range []string{"aws-", "gcp-", "vault-"} {
-		if rest, ok := strings.CutPrefix(rule, cloud); ok {
+// withoutFamily is the name of a rule without its family, which is the folder of the rule.
+func withoutFamily(rule string) string {
+	for _, family := range []string{"aws-", "gcp-", "vault-", "drift-"} {
+		if rest, ok := strings.CutPrefix(rule, family); ok {
 			return rest
 		}
 	}

@@ -1,0 +1,25 @@
+package drift
+
+import (
+	"bitbucket-oidc/internal/access"
+	"bitbucket-oidc/internal/finding"
+)
+
+func absentRule() finding.Rule {
+	return finding.Rule{
+		Name: "drift-absent", Severity: finding.Error,
+		Finds: "a target of the map that does not exist, or that trusts nobody of the workspace",
+		Why:   "A renamed workspace has a new issuer. A role that trusts the old issuer trusts nobody.",
+		Fix:   "Create the target with the rendered policy, or remove the grant.",
+	}
+}
+
+// absent tells of a target that nobody can become, although the map grants it to somebody.
+func (c *comparison) absent(t access.Target, granted []access.Who, why string) {
+	if len(granted) == 0 {
+		return
+	}
+	d := c.at(t.Name)
+	d.Kind, d.Message, d.Fix = Absent, t.Name+" "+why+".", c.rendered(t)
+	c.add(d)
+}
