@@ -33,7 +33,7 @@ func (d *demo) whoGetsIn(ctx context.Context) error {
 
 // audit judges a pull request's pipelines file before it is merged, and writes the page that the demo ends with.
 func (d *demo) audit(ctx context.Context) error {
-	page := filepath.Join(os.TempDir(), "bitbucket-oidc-demo.html")
+	page := filepath.Join(os.TempDir(), fmt.Sprintf("bitbucket-oidc-demo-%d.html", os.Getuid())) // another user's cannot be written
 	said, err := d.advise(ctx, 1, "audit", "--format", "html", "--output", page, "--format", "text", "bitbucket-pipelines.yml")
 	if err := errors.Join(err, says(said, "token-printed")); err != nil {
 		return err
