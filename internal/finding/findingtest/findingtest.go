@@ -21,7 +21,7 @@ func FileEach(t testing.TB, rules []finding.Rule, others ...string) {
 		source := "rule_" + strings.ReplaceAll(withoutFamily(r.Name), "-", "_") + ".go"
 		sources = append(sources, source)
 		text, err := os.ReadFile(source)
-		if err != nil || strings.Count(string(text), "finding.Rule{") != 1 || !strings.Contains(string(text), `Name: "`+r.Name+`"`) {
+		if err != nil || strings.Count(string(text), "return finding.Rule{") != 1 || !strings.Contains(string(text), `Name: "`+r.Name+`"`) {
 			t.Errorf("%s: not the texts of %s, and of no other rule (%v)", source, r.Name, err)
 		}
 		archives = append(archives, filepath.Join("testdata", r.Name+".txtar"))
