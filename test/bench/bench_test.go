@@ -43,6 +43,17 @@ func TestRatiosPairRounds(t *testing.T) {
 	}
 }
 
+// The difference of the medians would be 11.5: the machine's slow rounds took both.
+func TestDifferencesPairRounds(t *testing.T) {
+	got := differences(
+		[]sample{{round: 0, wall: 50}, {round: 1, wall: 11}, {round: 3, wall: 31}},
+		[]sample{{round: 0, wall: 49}, {round: 1, wall: 10}, {round: 2, wall: 1}, {round: 3, wall: 29}},
+	)
+	if want := []float64{1, 1, 2}; !slices.Equal(got, want) {
+		t.Errorf("differences = %v, want %v", got, want)
+	}
+}
+
 func TestSlowSubjectsTakeTheirRounds(t *testing.T) {
 	for _, p := range []plan{
 		{warmUps: 3, rounds: 60, slowRounds: 7},

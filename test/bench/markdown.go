@@ -73,7 +73,8 @@ authorities and a few pages; `+"`make image`"+` prints what all of it comes to.
   clients take part in %d of the rounds.
 - *Wall* is from the start of the process to its end. *CPU* is user and system time, with the processes that it started. Both
   are medians.
-- *Beside* is the ratio of two wall times of one round: the median over all rounds, and in brackets the middle half of them.
+- *Beside* is the ratio of two wall times of one round: the median over all rounds, and in brackets the middle half of them. What
+  guardrails and records *add* is the median of the differences of one round.
 - *Memory* is the median peak of the resident set, in runs of their own: of several processes, the largest one's.%s
 - *Requests* are counted by the clouds. They are the fakes that the tests use: they check signature, audience and trust, answer
   at once or after %d ms, by plain HTTP but for the rounds over TLS, and share this machine's cores with what they answer.

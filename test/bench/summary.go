@@ -15,7 +15,8 @@ type row struct {
 	peak     int64 // bytes; 0: not measured
 	sent     int   // requests
 	ratio    spread
-	compared int // pairs behind ratio; 0: there was nothing to compare with
+	more     spread // nanoseconds that it takes longer
+	compared int    // pairs behind ratio and more; 0: there was nothing to compare with
 	against  string
 }
 
@@ -44,9 +45,18 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[low] + (sorted[high]-sorted[low])*(place-float64(low))
 }
 
-// ratios compares wall times within each round that both took part in. What slowed one sample down in a round probably
-// slowed the other one too.
+// ratios are those of the wall times of each round that both took part in.
 func ratios(samples, baseline []sample) []float64 {
+	return compare(samples, baseline, func(wall, base float64) float64 { return wall / base })
+}
+
+// differences are those of the wall times of each round that both took part in, in nanoseconds.
+func differences(samples, baseline []sample) []float64 {
+	return compare(samples, baseline, func(wall, base float64) float64 { return wall - base })
+}
+
+// compare compares within each round, because what slowed one sample down in a round probably slowed the other one too.
+func compare(samples, baseline []sample, by func(wall, base float64) float64) []float64 {
 	walls := map[int]time.Duration{}
 	for _, b := range baseline {
 		walls[b.round] = b.wall
@@ -54,7 +64,7 @@ func ratios(samples, baseline []sample) []float64 {
 	var all []float64
 	for _, s := range samples {
 		if wall, ok := walls[s.round]; ok {
-			all = append(all, float64(s.wall)/float64(wall))
+			all = append(all, by(float64(s.wall), float64(wall)))
 		}
 	}
 	return all
@@ -86,6 +96,7 @@ func summarize(results []result) []row {
 		}
 		if compared := ratios(r.samples, byID[r.baseline].samples); len(compared) > 0 {
 			line.ratio, line.compared = spreadOf(compared), len(compared)
+			line.more = spreadOf(differences(r.samples, byID[r.baseline].samples))
 			line.against = byID[r.baseline].label
 			if r.baseline == slower && r.id == bothLogin {
 				line.against = map[id]string{awsLogin: "AWS alone", gcpLogin: "Google alone"}[slower]

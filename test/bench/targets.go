@@ -66,8 +66,7 @@ func (r report) targets() []target {
 	}
 	more := func(key, words string, subject id, limit time.Duration) target {
 		line, known := r.find(subject)
-		base, also := r.find(awsLogin)
-		return target{key, words, float64(limit), line.wall.median - base.wall.median, known && also && line.n > 0 && base.n > 0, formatDuration}
+		return target{key, words, float64(limit), line.more.median, known && line.compared > 0, formatDuration}
 	}
 	before, isThere := r.find(pipeBefore)
 	return []target{
