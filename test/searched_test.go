@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bitbucket-oidc/test/cloud"
 )
@@ -48,13 +49,13 @@ Each story in `+"`test/script`"+` is a step of its own, and each of its secrets 
 its command lines, all that a collector, a webhook or a bucket got of records, and every file below the step's folder (records, evidence
 packages, reports in every form) are searched for every one of them: as it is, in a URL, in base64, and for a token also by its
 signature. Found anywhere but in these files below `+"`OUTPUT_DIR`"+`, or in one that others may read, it fails
-the story. Written by `+"`make canary`"+`; `+"`make test`"+` searches the same.
+the story. Written by `+"`make canary`"+` on %s; `+"`make test`"+` searches the same.
 
 %d stories, %d runs of the program, %d bytes of output.
 
 | Secret | Made | May lie in |
 |---|---:|---|
-`, s.stories, s.runs, s.output)
+`, time.Now().Format(time.DateOnly), s.stories, s.runs, s.output)
 	for _, kind := range slices.Sorted(maps.Keys(s.made)) {
 		files := "nowhere"
 		if may := kind.MayHold(); len(may) > 0 {

@@ -139,7 +139,8 @@ func (r *record) page(took time.Duration) string {
 		runs += t.done + t.failed
 	}
 	fmt.Fprintf(&b, "%d cells of requests, and %d runs on disks and hosts that let them down, in %v. Seed of all random moments: %d.\n"+
-		"Written by `make chaos`; `make test` plays one or two cells of each row, and some of each column.\n\n", played, runs, took.Round(time.Second), *seed)
+		"Written by `make chaos` on %s; `make test` plays one or two cells of each row, and some of each column.\n\n",
+		played, runs, took.Round(time.Second), *seed, time.Now().Format(time.DateOnly))
 
 	b.WriteString("## Requests\n\n| | Request |\n|---|---|\n")
 	for i, q := range requests() {
