@@ -315,7 +315,9 @@ func (k kit) inject(t *testing.T, name string, second, held bool, call, what str
 		hits := bytes.Count(traced, []byte("(INJECTED)"))
 		met = hits > 0
 		count.add(r, met)
-		if muted.Match(traced) {
+		// The tracer leaves open what it does not close, which Linux never does, and the other program waits for the end of its question.
+		waits := held && call == "close" && strings.Contains(r.stderr, "✖ pipe: no answer before TIMEOUT ran out")
+		if muted.Match(traced) || waits {
 			count.muted++
 			err = errors.Join(err, h.checkMute(r, name, before))
 		} else {
