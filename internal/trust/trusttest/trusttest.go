@@ -133,3 +133,21 @@ func Altered(t *testing.T, id bitbucket.Identity, without []string, replace ...s
 	}
 	return id
 }
+
+// Strangers are somebody of each kind of another repository: in an environment or not, on two branches, with one audience or two.
+func Strangers() []bitbucket.Identity {
+	u := bitbucket.Universe{Issuer: Issuer, Audience: Workspace}
+	var all []bitbucket.Identity
+	for _, repository := range []string{"{5eed5eed-1234-4abc-8def-0123456789ab}", "{2e9e1111-1234-4abc-8def-0123456789ab}"} {
+		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
+			for _, branch := range []string{"main", "feature/x"} {
+				for _, audience := range [][]string{{Workspace}, {Workspace, "x"}} {
+					all = append(all, u.Member(bitbucket.Member{
+						Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch,
+					}))
+				}
+			}
+		}
+	}
+	return all
+}

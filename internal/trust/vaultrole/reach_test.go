@@ -35,24 +35,6 @@ func passes(r trust.Result) bool {
 	return r.Verdict == trust.Allow && !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
 }
 
-// strangers are somebody of each kind of another repository.
-func strangers() []bitbucket.Identity {
-	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace}
-	var all []bitbucket.Identity
-	for _, repository := range []string{"{5eed5eed-1234-4abc-8def-0123456789ab}", "{2e9e1111-1234-4abc-8def-0123456789ab}"} {
-		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
-			for _, branch := range []string{"main", "feature/x"} {
-				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
-					all = append(all, u.Member(bitbucket.Member{
-						Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch,
-					}))
-				}
-			}
-		}
-	}
-	return all
-}
-
 // No role of the random search that check passes lets in a stranger.
 func TestVaultPassedRolesLetInNoStranger(t *testing.T) {
 	roles := 2000
@@ -89,7 +71,7 @@ func TestVaultPassedRolesLetInNoStranger(t *testing.T) {
 			continue
 		}
 		passed++
-		for _, stranger := range strangers() {
+		for _, stranger := range trusttest.Strangers() {
 			if got := document.Judge(stranger, trust.Options{}); got.Verdict != trust.Deny {
 				t.Fatalf("passed, and %s of %q is %s: %v", stranger.Claims.Subject, stranger.Claims.BranchName, got.Verdict, role)
 			}

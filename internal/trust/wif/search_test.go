@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/trust"
 	"bitbucket-oidc/internal/trust/trusttest"
@@ -74,7 +73,7 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 			continue
 		}
 		passed++
-		for _, stranger := range gcpStrangers() {
+		for _, stranger := range trusttest.Strangers() {
 			last := a.Judge(stranger, trusttest.Options())
 			if b != nil {
 				last = b.Judge(stranger, trusttest.Options())
@@ -89,22 +88,4 @@ func TestGCPPassedPairsLetInNoStranger(t *testing.T) {
 	if passed < pairs/20 {
 		t.Error("too few passed for the search to say much")
 	}
-}
-
-// gcpStrangers are somebody of each kind of another repository.
-func gcpStrangers() []bitbucket.Identity {
-	u := bitbucket.Universe{Issuer: trusttest.Issuer, Audience: trusttest.Workspace}
-	var all []bitbucket.Identity
-	for _, repository := range []string{"{5eed5eed-1234-4abc-8def-0123456789ab}", "{2e9e1111-1234-4abc-8def-0123456789ab}"} {
-		for _, environment := range []string{"", "{bbbb5eed-1234-4abc-8def-0123456789ab}"} {
-			for _, branch := range []string{"main", "feature/x"} {
-				for _, audience := range [][]string{{trusttest.Workspace}, {trusttest.Workspace, "x"}} {
-					all = append(all, u.Member(bitbucket.Member{
-						Repository: repository, Environment: environment, Step: bitbucket.MadeUpUUIDs()[2], Audience: audience, Branch: branch,
-					}))
-				}
-			}
-		}
-	}
-	return all
 }
