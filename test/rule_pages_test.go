@@ -341,8 +341,8 @@ func findInPipelines(t *testing.T, c findingtest.Case, shared []txtar.File) ([]f
 }
 
 func acceptInList(f finding.Finding) string {
-	return "Where it is meant to be so, list the finding by its id in a file for " +
-		"[`--accept`](../reports.md#accepting-a-finding), until a day and for a reason:\n" + "\n```yaml\n- {id: " + f.ID +
+	return "If this is intended, accept it: list the finding by its id in a file for " +
+		"[`--accept`](../reports.md#accepting-a-finding), with a last day and a reason:\n" + "\n```yaml\n- {id: " + f.ID +
 		", until: 2027-03-31, why: see OPS-7}\n```\n"
 }
 
@@ -350,13 +350,13 @@ func acceptInComment(f finding.Finding) string {
 	if f.Rule == "file-unreadable" {
 		return "" // nothing of the file is read, its comments neither
 	}
-	return "Where it is meant to be so, say why in a comment on the line or on the line above, or list the id of the finding in a file for\n" +
+	return "If this is intended, accept it: say why in a comment on the line or on the line above, or list the id of the finding in a file for\n" +
 		"[`--accept`](../reports.md#accepting-a-finding):\n" +
 		"\n```yaml\n# bitbucket-oidc: ignore[" + f.Rule + "] see OPS-7\n```\n"
 }
 
 func acceptInMap(f finding.Finding) string {
-	return "Where it is meant to be so, list the finding by its id in `accept` of the map, or in a file for [`--accept`](../reports.md#accepting-a-finding):\n" +
+	return "If this is intended, accept it: list the finding by its id in `accept` of the map, or in a file for [`--accept`](../reports.md#accepting-a-finding):\n" +
 		"\n```yaml\naccept:\n  - {id: " + f.ID + ", until: 2027-03-31, why: see OPS-7}\n```\n"
 }
 
