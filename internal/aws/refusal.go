@@ -61,7 +61,7 @@ func (r *rejected) Unwrap() error { return r.error }
 // together adds the hints to errors of requests that were made side by side. Those that differ in the role alone get the same
 // hints, which name all the roles.
 func together(errs []error) error {
-	type kind struct{ code, means, from, account string }
+	type kind struct{ code, means, from string }
 	of := func(r *rejected) kind {
 		k := kind{code: r.row.Code, means: r.row.Means}
 		if r.about.from != nil {

@@ -3,10 +3,8 @@
 package finding
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strings"
 )
 
@@ -115,13 +113,3 @@ const pages = "https://bitbucket.org/ACCOUNT/bitbucket-oidc/src/main/docs/rules/
 
 // Docs is the URL of a rule's page.
 func Docs(rule string) string { return pages + rule + ".md" }
-
-// Sort orders findings by their place, for output that does not depend on how they were found.
-func Sort(all []Finding) {
-	slices.SortStableFunc(all, func(a, b Finding) int {
-		return cmp.Or(
-			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
-			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message),
-		)
-	})
-}
