@@ -43,20 +43,6 @@ type Document struct {
 	Data   []byte
 }
 
-// Operations are the requests that this package can send, by the names that the clouds' own logs and permissions have. Each of them
-// reads, but for sts:AssumeRole, which is how another account is entered.
-func Operations() []string {
-	return []string{
-		"iam:ListRoles", "iam:GetRole", "iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider",
-		"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity",
-		"GET iam.googleapis.com/v1/POOL", "GET iam.googleapis.com/v1/POOL/providers",
-		"GET iam.googleapis.com/v1/projects/PROJECT/serviceAccounts",
-		"POST iam.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:getIamPolicy",
-		"GET cloudasset.googleapis.com/v1/SCOPE:searchAllIamPolicies",
-		"LIST auth/MOUNT/role", "GET auth/MOUNT/role/NAME", "GET auth/MOUNT/config",
-	}
-}
-
 // Read reads every source that c names. It ends when ctx does: what was not read by then says so.
 func Read(ctx context.Context, c Config) []Reading {
 	var readings []Reading

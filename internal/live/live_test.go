@@ -10,7 +10,21 @@ import (
 	"testing"
 )
 
-// TestOperations holds what the package can send to the list: the methods of AWS's clients that it calls, the methods of HTTP that it
+// operations are the requests that the package can send, by the names that the clouds' own logs and permissions have. All of them
+// read, except sts:AssumeRole, which enters another account.
+func operations() []string {
+	return []string{
+		"iam:ListRoles", "iam:GetRole", "iam:ListOpenIDConnectProviders", "iam:GetOpenIDConnectProvider",
+		"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity",
+		"GET iam.googleapis.com/v1/POOL", "GET iam.googleapis.com/v1/POOL/providers",
+		"GET iam.googleapis.com/v1/projects/PROJECT/serviceAccounts",
+		"POST iam.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:getIamPolicy",
+		"GET cloudasset.googleapis.com/v1/SCOPE:searchAllIamPolicies",
+		"LIST auth/MOUNT/role", "GET auth/MOUNT/role/NAME", "GET auth/MOUNT/config",
+	}
+}
+
+// TestOperations compares what the package can send with the list: the methods of AWS's clients that it calls, the methods of HTTP that it
 // uses, and the ends of the paths.
 func TestOperations(t *testing.T) {
 	sent := map[string]bool{}
@@ -35,7 +49,7 @@ func TestOperations(t *testing.T) {
 				if from, ok := n.X.(*ast.Ident); ok && from.Name == "stscreds" && strings.HasSuffix(n.Sel.Name, "Provider") {
 					sent[map[string]string{"NewAssumeRoleProvider": "sts:AssumeRole", "NewWebIdentityRoleProvider": "sts:AssumeRoleWithWebIdentity"}[n.Sel.Name]] = true
 				}
-				if from, ok := n.X.(*ast.Ident); ok && (from.Name == "http" && strings.HasPrefix(n.Sel.Name, "Method")) {
+				if from, ok := n.X.(*ast.Ident); ok && from.Name == "http" && strings.HasPrefix(n.Sel.Name, "Method") {
 					sent[n.Sel.Name] = true
 				}
 				if from, ok := n.X.(*ast.Ident); ok && from.Name == "sts" && strings.HasSuffix(n.Sel.Name, "Input") {
@@ -50,16 +64,16 @@ func TestOperations(t *testing.T) {
 		})
 	}
 	want := []string{"LIST", "MethodGet", "MethodPost"} // the post is Google's getIamPolicy
-	for _, name := range Operations() {
+	for _, name := range operations() {
 		if strings.HasPrefix(name, "iam:") || strings.HasPrefix(name, "sts:") {
 			want = append(want, name)
 		}
 		verb := strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz:")
-		if !slices.ContainsFunc([]string{"Get", "List", "GET", "LIST", "AssumeRole"}, func(read string) bool {
-			return strings.HasPrefix(
-				verb, read,
-			)
-		}) && !strings.HasSuffix(name, ":getIamPolicy") {
+		reads := strings.HasSuffix(name, ":getIamPolicy")
+		for _, read := range []string{"Get", "List", "GET", "LIST", "AssumeRole"} {
+			reads = reads || strings.HasPrefix(verb, read)
+		}
+		if !reads {
 			t.Errorf("%s may change something", name)
 		}
 	}
