@@ -55,7 +55,7 @@ func Read(data []byte) ([]Entry, error) {
 }
 
 func entry(v strictyaml.Value) Entry {
-	field := v.Fields("id", "until", "why")
+	field := v.WithCommas("why").Fields("id", "until", "why")
 	e := Entry{ID: strings.TrimSpace(field("id").Text()), Why: strings.TrimSpace(field("why").Text()), Line: v.Line(), Column: v.Column()}
 	until, err := time.Parse(time.DateOnly, field("until").Text())
 	switch {

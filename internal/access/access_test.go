@@ -39,6 +39,18 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A reason is prose, and prose has commas.
+func TestCommas(t *testing.T) {
+	m, err := Parse("access.yaml", []byte(strings.Replace(sample, "until: 2026-01-31}", "owner: payments, data, until: 2026-01-31}", 1)+
+		"accept:\n  - {id: 4f1c9a27e0b3, until: 2027-01-15, why: the role is being removed, SEC-88}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Grants[2].Owner + "; " + m.Accept[0].Why; got != "payments, data; the role is being removed, SEC-88" {
+		t.Errorf("the owner and the reason are %s", got)
+	}
+}
+
 func TestParseReportsEverything(t *testing.T) {
 	tests := []struct {
 		name, from, to, want string

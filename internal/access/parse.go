@@ -131,7 +131,7 @@ func (p *parser) listed(cloud string, v strictyaml.Value, ok func(string) bool, 
 }
 
 func (p *parser) grant(i int, v strictyaml.Value) {
-	field := v.Fields("become", "who", "session", "audiences", "branches", "through", "owner", "why", "until")
+	field := v.WithCommas("owner", "why").Fields("become", "who", "session", "audiences", "branches", "through", "owner", "why", "until")
 	g := Grant{
 		Index: i, Line: v.Line(), Column: v.Column(),
 		Session: field("session").Duration(), Audiences: field("audiences").Texts(), Branches: field("branches").Texts(),
@@ -208,7 +208,7 @@ func (p *parser) who(v strictyaml.Value) (Who, bool) {
 }
 
 func (p *parser) accept(v strictyaml.Value) {
-	field := v.Fields("id", "until", "why")
+	field := v.WithCommas("why").Fields("id", "until", "why")
 	a := Accept{
 		ID: field("id").Required(v, "id").Text(), Until: field("until").Required(v, "until").Date(),
 		Why: field("why").Required(v, "why").Text(), Line: v.Line(), Column: v.Column(),

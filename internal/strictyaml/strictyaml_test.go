@@ -53,6 +53,39 @@ func TestProblemsOfValues(t *testing.T) {
 	}
 }
 
+func TestCommasInProse(t *testing.T) {
+	tests := []struct{ name, data, why, wrong string }{
+		{"no comma", "{id: a, why: removed}", "removed", ""},
+		{"one", "{id: a, why: it is removed, SEC-88}", "it is removed, SEC-88", ""},
+		{"several, and a member behind them", "{why: żółw, two words , 5, id: a}", "żółw, two words, 5", ""},
+		{"a byte order mark before it", "\ufeff{why: a, b}", "a, b", ""},
+		{"over two lines", "{why: a,\n  b,\n  id: a}", "a, b", ""},
+		{"a colon makes it a member", "{why: removed, by: }", "removed", `unknown key "by"`},
+		{"a value makes it a member", "{why: removed, by: me}", "removed", `unknown key "by"`},
+		{"quotes end a text", `{why: "removed", SEC-88}`, "removed", `unknown key "SEC-88"`},
+		{"behind something else", "{id: a, SEC-88, why: removed}", "removed", `unknown key "SEC-88"`},
+		{"in a block", "why: removed\n? SEC-88\n", "removed", `unknown key "SEC-88"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := Read([]byte(tt.data), 1<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Root.WithCommas("why").Fields("id", "why")("why").Text(); got != tt.why {
+				t.Errorf("why is %q, want %q", got, tt.why)
+			}
+			wrong := ""
+			for _, p := range f.Problems() {
+				wrong += p.Text
+			}
+			if tt.wrong == "" && wrong != "" || !strings.Contains(wrong, tt.wrong) {
+				t.Errorf("problems are %q, want %q", wrong, tt.wrong)
+			}
+		})
+	}
+}
+
 func TestAnyIsBounded(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for _, next := range "bcdefghi" {
