@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/script"
 )
@@ -142,7 +141,7 @@ func (r *run) study() bool {
 					at.Column = r.indent(at.Line)
 				}
 				if item.Spans {
-					at = r.locate(c, max(from, at.Line), at)
+					at = r.locate(c, max(from, at.Line), item.Last, at)
 					from = at.Line
 				}
 				s.commands = append(s.commands, command{c, at, item.After, c.Text(), n, base})
@@ -172,20 +171,22 @@ func subject(s *pipelines.Step) string {
 	return "{repository}:{?environment " + s.Environment + "}:{step}"
 }
 
-// locate finds a command of a folded script by how it begins, from a line on. Else it is where the script is.
-func (r *run) locate(c script.Command, from int, otherwise place) place {
+// locate finds a command of a folded script by how it begins, on the lines from one to another. Else it is where the script is.
+func (r *run) locate(c script.Command, from, last int, otherwise place) place {
 	const most = 200 // lines
 	if len(c.Words) == 0 || c.Words[0].Text == "" {
 		return otherwise
 	}
-	begin := c.Words[0].Text
+	begins := []string{c.Words[0].Text} // the second word may have quotes, or be on the next line
 	if len(c.Words) > 1 {
-		begin += " " + c.Words[1].Text
+		begins = []string{begins[0] + " " + c.Words[1].Text, begins[0] + " ", begins[0]}
 	}
-	for line := from; line <= min(from+most, len(r.source)); line++ {
-		text := r.source[line-1]
-		if at := strings.Index(text, begin); at >= 0 {
-			return place{Line: line, Column: 1 + len([]rune(text[:at]))}
+	for _, begin := range begins {
+		for line := from; line <= min(from+most, last, len(r.source)); line++ {
+			text := r.source[line-1]
+			if at := strings.Index(text, begin); at >= 0 {
+				return place{Line: line, Column: 1 + len([]rune(text[:at]))}
+			}
 		}
 	}
 	return otherwise
@@ -222,120 +223,6 @@ func splitVersion(name string) (string, string) {
 		return name[:at], name[at+1:]
 	}
 	return name, ""
-}
-
-// follow follows the token into other variables and into files.
-func (s *step) follow() {
-	for i := range s.commands {
-		c := &s.commands[i]
-		assignments := c.Assign
-		if n := c.Name(); n == "export" || n == "declare" || n == "readonly" {
-			assignments = append(slices.Clone(assignments), c.Words[1:]...)
-		}
-		for _, a := range assignments {
-			name, value, _ := strings.Cut(a.Text, "=")
-			if s.holdsToken(a.Vars) && bare(value) && !slices.Contains(s.token, name) {
-				s.token = append(s.token, name)
-			}
-		}
-		if f := s.resolve(s.outputFile(i)); f != "" && len(s.files) < maxFiles {
-			switch {
-			case s.tells(i):
-				s.files = append(s.files, written{f, c.at, true})
-			case s.answers(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
-				s.files = append(s.files, written{f, c.at, false})
-			case s.Token && c.Output == script.File && (c.Text() == "env" || c.Text() == "printenv"):
-				s.files = append(s.files, written{f, c.at, true})
-			}
-		}
-		text := c.Text()
-		if strings.Contains(text, "create-cred-config") {
-			if f := s.resolve(flag(c.Words, "--output-file")); f != "" {
-				s.files = append(s.files, written{f, c.at, false})
-			}
-		}
-		if obtains.MatchString(text) {
-			s.session = true
-		}
-	}
-}
-
-// obtains matches commands that answer with keys.
-var obtains = pattern.New(`\bsts assume-role|\bsts get-session-token|export-credentials`)
-
-// bare reports whether a value is a variable and nothing else.
-func bare(value string) bool {
-	return strings.HasPrefix(value, "$") && !strings.ContainsAny(strings.Trim(value, "${}"), " /,:?&")
-}
-
-// holdsToken reports whether one of the variables holds the token.
-func (s *step) holdsToken(vars []string) bool {
-	return slices.ContainsFunc(vars, func(v string) bool { return slices.Contains(s.token, v) })
-}
-
-// holds reports of a word whether it takes the token.
-func holds(s *step) func(script.Word) bool {
-	return func(w script.Word) bool { return s.holdsToken(w.Vars) }
-}
-
-// uses reports whether a word of the command takes the token.
-func (s *step) uses(c command) bool {
-	return slices.ContainsFunc(c.Words, func(w script.Word) bool { return s.holdsToken(w.Vars) })
-}
-
-// agent reports whether an agent runs on the step.
-func (s *step) agent() bool {
-	return slices.ContainsFunc(s.src.Script, func(i pipelines.Item) bool { return i.Agent })
-}
-
-// tells reports whether the command's output is the token.
-func (s *step) tells(i int) bool {
-	c := s.commands[i]
-	switch c.Name() {
-	case "echo", "printf", "Write-Host", "Write-Output":
-		return s.uses(c)
-	case "printenv":
-		return c.Text() == "printenv "+tokenVariable
-	case "cat", "type", "Get-Content":
-		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
-	}
-	return false
-}
-
-// isFile reports whether the step has written the token, or credentials, to the file of this path.
-func (s *step) isFile(path string, token bool) bool {
-	path = clean(s.resolve(path))
-	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == path })
-}
-
-// resolve replaces a variable at the beginning of a path with its value, if the step sets it.
-func (s *step) resolve(path string) string {
-	if !strings.HasPrefix(path, "$") || strings.HasPrefix(path, "$()") {
-		return path
-	}
-	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "$"), "/")
-	value, _, ok := s.set(strings.Trim(name, "{}"))
-	if !ok || value == "" || strings.HasPrefix(value, path) {
-		return path
-	}
-	if rest != "" {
-		value += "/" + rest
-	}
-	return value
-}
-
-// clean removes the clone directory from the beginning of a path.
-func clean(p string) string {
-	for _, prefix := range []string{"${BITBUCKET_CLONE_DIR}/", "$BITBUCKET_CLONE_DIR/", "$()/", "$PWD/", "${PWD}/", "./"} {
-		p = strings.TrimPrefix(p, prefix)
-	}
-	return p
-}
-
-// inClone reports whether a path is in the clone directory, as far as the text shows.
-func inClone(p string) bool {
-	p = clean(p)
-	return p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "$") && !strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "%")
 }
 
 // inherit finds steps that sign in with a file that an earlier step of their pipeline wrote.

@@ -12,6 +12,7 @@ type Item struct {
 	After bool   // whether it is of after-script
 	Text  string // the commands
 	Spans bool   // whether lines of Text may stand on several lines of the file: it is folded, or quoted with escapes
+	Last  int    // the last line that an item which Spans stands on
 	lines []int  // of the file, for each line of Text; nil if Text is on the line of the item
 	Pipe  *Pipe
 	Agent bool
@@ -65,11 +66,12 @@ func (w *walk) script(field Field, after bool) []Item {
 		switch node.Kind {
 		case yaml.ScalarNode:
 			if known, ok := w.parsed[node]; ok {
-				item.Text, item.lines, item.Spans = known.Text, known.lines, known.Spans
+				item.Text, item.lines, item.Spans, item.Last = known.Text, known.lines, known.Spans, known.Last
 				break
 			}
 			item.Text, item.lines = node.Value, linesOf(node, w.source)
 			item.Spans = node.Style&yaml.LiteralStyle == 0 && node.Line <= len(w.source) && !strings.Contains(w.source[node.Line-1], node.Value)
+			item.Last = w.lastLine(node)
 			w.parsed[node] = item
 		case yaml.MappingNode:
 			fields := w.fields(node)
@@ -81,6 +83,25 @@ func (w *walk) script(field Field, after bool) []Item {
 		all = append(all, item)
 	}
 	return all
+}
+
+// lastLine is the last line on which a scalar can stand: the lines below its first one are indented further.
+func (w *walk) lastLine(node *yaml.Node) int {
+	if node.Line > len(w.source) {
+		return node.Line
+	}
+	indent := func(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+	margin, last := indent(w.source[node.Line-1]), node.Line
+	for n := node.Line; n < len(w.source) && node.Style&yaml.LiteralStyle == 0; n++ {
+		if strings.TrimSpace(w.source[n]) == "" {
+			continue
+		}
+		if indent(w.source[n]) <= margin {
+			break
+		}
+		last = n + 1
+	}
+	return last
 }
 
 func (w *walk) pipe(field Field, fields *Fields) *Pipe {

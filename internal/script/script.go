@@ -31,12 +31,16 @@ type Command struct {
 	Here   *Word  // here-document or here-string
 	Outer  int    // index of the command around a Captured one, or -1
 	Next   int    // index of the command that a Piped one feeds
+
+	outside bool // see unfold
 }
 
 // A Word is a word without its quotes.
 type Word struct {
 	Text string
 	Vars []string // variables whose values the word takes
+
+	line, last int // indices of the lines on which it begins and ends
 }
 
 // Name is the command's name without its folder.
@@ -44,8 +48,7 @@ func (c Command) Name() string {
 	if len(c.Words) == 0 {
 		return ""
 	}
-	name := c.Words[0].Text
-	return name[strings.LastIndexByte(name, '/')+1:]
+	return base(c.Words[0].Text)
 }
 
 // Text is the command in one line.
@@ -60,11 +63,14 @@ func (c Command) Text() string {
 // maxDepth bounds how deep substitutions nest.
 const maxDepth = 20
 
-// Parse splits a script into its commands, in the order in which they begin, substitutions behind the command around them.
-func Parse(text string) []Command {
+// Parse splits a script into its commands, in the order in which they begin. Substitutions, and the commands that sh -c or eval runs,
+// are behind the command around them.
+func Parse(text string) []Command { return parse(text, 0) }
+
+func parse(text string, depth int) []Command {
 	r := &reader{text: text, outer: -1}
 	r.list(0)
-	return r.all
+	return unfold(r.all, depth)
 }
 
 type reader struct {
@@ -252,7 +258,7 @@ func (r *reader) redirect(command int) {
 
 // word reads a word of a command. Substitutions inside it become commands of their own.
 func (r *reader) word(command int) Word {
-	var w Word
+	w := Word{line: r.line}
 	var text strings.Builder
 	quoted := false // inside double quotes
 	for r.at < len(r.text) {
@@ -306,7 +312,7 @@ func (r *reader) word(command int) Word {
 			r.at++
 		}
 	}
-	w.Text = text.String()
+	w.Text, w.last = text.String(), r.line
 	if strings.Contains(w.Text, "%") || strings.Contains(w.Text, "$env:") {
 		w.Vars = append(w.Vars, windows(w.Text)...)
 	}

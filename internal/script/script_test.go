@@ -27,6 +27,11 @@ func TestParse(t *testing.T) {
 		{"read -r A B <<<\"$(aws x)\"", "0 [read -r A B] here=$() | 0 [aws x] captured in 0"},
 		{"vault read `cat f` \"", "0 [vault read $() ] | 0 [cat f] captured in 0"},
 		{"echo it's $T", "0 [echo its $T]"},
+		{"bash -ec 'a; echo $T' > f; c", "0 [bash -ec ] file=f | 0 [a] file=f | 0 [echo $T] $T file=f | 0 [c]"},
+		{"x=$(sudo sh -c \"cat f | b\") | c", "0 [] assign=x=$() piped | 0 [sudo sh -c ] captured in 0 | 0 [cat f] piped | 0 [b] captured in 0 | 0 [c]"},
+		{"/bin/bash -o pipefail -c '\n echo $T\n' | c", "0 [/bin/bash -o pipefail -c ] piped | 1 [echo $T] $T piped | 2 [c]"},
+		{"sh -c \"sh -c 'a'\" && eval \"export A=$B\"", "0 [sh -c ] | 0 [sh -c ] | 0 [a] | 0 [eval ] $B | 0 [export A=$B] $B"},
+		{"eval \"$(aws x)\"; bash -c; bash x.sh -c y", "0 [eval $()] | 0 [aws x] captured in 0 | 0 [bash -c] | 0 [bash x.sh -c y]"},
 	} {
 		var got []string
 		for _, x := range script.Parse(c.text) {
@@ -71,6 +76,7 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("a $(b `c` \"$(d)\") <<E\nE\n")
 	f.Add("a <(")
+	f.Add("sh -c \"eval 'a\n$(b)' | c\n\" > d")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, c := range script.Parse(text) {
 			if c.Line < 0 || c.Line > strings.Count(text, "\n") {

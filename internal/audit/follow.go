@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/pattern"
+	"bitbucket-oidc/internal/pipelines"
+	"bitbucket-oidc/internal/script"
+)
+
+// follow follows the token into other variables and into files.
+func (s *step) follow() {
+	for i := range s.commands {
+		c := &s.commands[i]
+		assignments := c.Assign
+		if n := c.Name(); n == "export" || n == "declare" || n == "readonly" {
+			assignments = append(slices.Clone(assignments), c.Words[1:]...)
+		}
+		for _, a := range assignments {
+			name, value, _ := strings.Cut(a.Text, "=")
+			if s.holdsToken(a.Vars) && bare(value) && !slices.Contains(s.token, name) {
+				s.token = append(s.token, name)
+			}
+		}
+		if f := s.resolve(s.outputFile(i)); f != "" && len(s.files) < maxFiles {
+			switch {
+			case s.tells(i):
+				s.files = append(s.files, written{f, c.at, true})
+			case s.answers(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
+				s.files = append(s.files, written{f, c.at, false})
+			case s.Token && c.Output == script.File && (c.Text() == "env" || c.Text() == "printenv"):
+				s.files = append(s.files, written{f, c.at, true})
+			}
+		}
+		text := c.Text()
+		if strings.Contains(text, "create-cred-config") {
+			if f := s.resolve(flag(c.Words, "--output-file")); f != "" {
+				s.files = append(s.files, written{f, c.at, false})
+			}
+		}
+		if obtains.MatchString(text) {
+			s.session = true
+		}
+	}
+}
+
+// obtains matches commands that answer with keys.
+var obtains = pattern.New(`\bsts assume-role|\bsts get-session-token|export-credentials`)
+
+// bare reports whether a value is a variable and nothing else.
+func bare(value string) bool {
+	return strings.HasPrefix(value, "$") && !strings.ContainsAny(strings.Trim(value, "${}"), " /,:?&")
+}
+
+// holdsToken reports whether one of the variables holds the token.
+func (s *step) holdsToken(vars []string) bool {
+	return slices.ContainsFunc(vars, func(v string) bool { return slices.Contains(s.token, v) })
+}
+
+// holds reports of a word whether it takes the token.
+func holds(s *step) func(script.Word) bool {
+	return func(w script.Word) bool { return s.holdsToken(w.Vars) }
+}
+
+// uses reports whether a word of the command takes the token.
+func (s *step) uses(c command) bool {
+	return slices.ContainsFunc(c.Words, func(w script.Word) bool { return s.holdsToken(w.Vars) })
+}
+
+// agent reports whether an agent runs on the step.
+func (s *step) agent() bool {
+	return slices.ContainsFunc(s.src.Script, func(i pipelines.Item) bool { return i.Agent })
+}
+
+// tells reports whether the command's output is the token.
+func (s *step) tells(i int) bool {
+	c := s.commands[i]
+	switch c.Name() {
+	case "echo", "printf", "Write-Host", "Write-Output":
+		return s.uses(c)
+	case "printenv":
+		return c.Text() == "printenv "+tokenVariable
+	case "cat", "type", "Get-Content":
+		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
+	}
+	return false
+}
+
+// isFile reports whether the step has written the token, or credentials, to the file of this path.
+func (s *step) isFile(path string, token bool) bool {
+	path = clean(s.resolve(path))
+	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == path })
+}
+
+// resolve replaces a variable at the beginning of a path with its value, if the step sets it.
+func (s *step) resolve(path string) string {
+	if !strings.HasPrefix(path, "$") || strings.HasPrefix(path, "$()") {
+		return path
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "$"), "/")
+	value, _, ok := s.set(strings.Trim(name, "{}"))
+	if !ok || value == "" || strings.HasPrefix(value, path) {
+		return path
+	}
+	if rest != "" {
+		value += "/" + rest
+	}
+	return value
+}
+
+// clean removes the clone directory from the beginning of a path.
+func clean(p string) string {
+	for _, prefix := range []string{"${BITBUCKET_CLONE_DIR}/", "$BITBUCKET_CLONE_DIR/", "$()/", "$PWD/", "${PWD}/", "./"} {
+		p = strings.TrimPrefix(p, prefix)
+	}
+	return p
+}
+
+// inClone reports whether a path is in the clone directory, as far as the text shows.
+func inClone(p string) bool {
+	p = clean(p)
+	return p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "$") && !strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "%")
+}

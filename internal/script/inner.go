@@ -1,0 +1,101 @@
+package script
+
+import (
+	"slices"
+	"strings"
+
+	"bitbucket-oidc/internal/pattern"
+)
+
+var (
+	shells   = pattern.New(`^(?:ba|da|z|k|a)?sh$`)
+	wrappers = pattern.New(`^(?:sudo|exec|command|time|nice|nohup|env|timeout)$`)
+	programs = pattern.New(`^-[a-z]*c[a-z]*$`)
+	some     = pattern.New(`[A-Za-z]`)
+)
+
+// inner is the index of the word that a command runs as a script of its own, or -1: sh -c SCRIPT, and eval SCRIPT.
+func inner(c Command) int {
+	at := 0
+	if len(c.Words) > 0 && wrappers.MatchString(c.Name()) {
+		at = slices.IndexFunc(c.Words, func(w Word) bool { return shells.MatchString(base(w.Text)) })
+	}
+	if at < 0 || at >= len(c.Words) {
+		return -1
+	}
+	if c.Words[at].Text == "eval" {
+		if len(c.Words) == 2 && some.MatchString(c.Words[1].Text) {
+			return 1
+		}
+		return -1
+	}
+	if !shells.MatchString(base(c.Words[at].Text)) {
+		return -1
+	}
+	for i := at + 1; i+1 < len(c.Words) && strings.HasPrefix(c.Words[i].Text, "-"); i++ {
+		switch text := c.Words[i].Text; {
+		case programs.MatchString(text) && some.MatchString(c.Words[i+1].Text):
+			return i + 1
+		case text == "-o": // with the name of an option
+			i++
+		}
+	}
+	return -1
+}
+
+// unfold puts the commands of scripts inside commands behind the commands that run them. The outer command keeps an empty word
+// for the script. Its output is that of the commands inside.
+func unfold(all []Command, depth int) []Command {
+	if depth > maxDepth || !slices.ContainsFunc(all, func(c Command) bool { return inner(c) >= 0 }) {
+		return all
+	}
+	var unfolded []Command
+	moved := make([]int, len(all))
+	own := []int{} // indices of the commands of all
+	for i, c := range all {
+		moved[i] = len(unfolded)
+		own = append(own, len(unfolded))
+		at := inner(c)
+		if at < 0 {
+			unfolded = append(unfolded, c)
+			continue
+		}
+		text := c.Words[at]
+		c.Words = slices.Clone(c.Words)
+		c.Words[at].Text = ""
+		unfolded = append(unfolded, c)
+		begin := len(unfolded)
+		for _, one := range parse(text.Text, depth+1) {
+			one.Line = min(text.line+one.Line, text.last)
+			one.Next += begin
+			switch {
+			case one.Outer >= 0:
+				one.Outer += begin
+			case one.Output == Shown:
+				one.Output, one.File, one.Outer, one.Next = c.Output, c.File, c.Outer, c.Next
+				one.outside = true
+			}
+			unfolded = append(unfolded, one)
+		}
+	}
+	fix := func(c *Command) {
+		if c.Outer >= 0 {
+			c.Outer = moved[c.Outer]
+		}
+		if c.Output == Piped {
+			c.Next = moved[c.Next]
+		}
+	}
+	for _, i := range own {
+		fix(&unfolded[i])
+	}
+	for i := range unfolded {
+		if unfolded[i].outside {
+			unfolded[i].outside = false
+			fix(&unfolded[i])
+		}
+	}
+	return unfolded
+}
+
+func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
