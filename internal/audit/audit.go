@@ -238,7 +238,7 @@ func (r *run) faults(kind pipelines.FaultKind, rule finding.Rule, fix finding.Fi
 		}
 		p := report{rule: rule, at: f.Place, path: f.Path, about: f.Path + "\x00" + f.Text, message: f.Text, fix: fix}
 		for _, s := range r.steps {
-			if s.Path == f.Path || strings.HasPrefix(f.Path, s.Path+".") {
+			if slices.ContainsFunc(append([]string{f.Path}, f.Also...), s.has) {
 				p.steps = append(p.steps, s)
 			}
 		}

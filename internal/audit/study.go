@@ -85,6 +85,13 @@ func (s *step) stable() string {
 	return s.src.Pipeline + "\x00" + s.Name
 }
 
+// has reports whether what stands at a path is of the step, or of the step's stage.
+func (s *step) has(path string) bool {
+	stage := s.src.Stage
+	return s.Path == path || strings.HasPrefix(path, s.Path+".") ||
+		stage != "" && (path == stage || strings.HasPrefix(path, stage+".") && !strings.HasPrefix(path, stage+".steps["))
+}
+
 // parsedScript is an entry of a script that was read. Steps share entries through anchors.
 type parsedScript struct {
 	text string

@@ -58,7 +58,8 @@ type Fault struct {
 	Place
 	Kind FaultKind
 	Path string
-	Text string // a sentence
+	Also []string // paths of the other steps that have it, through an anchor
+	Text string   // a sentence
 }
 
 // A FaultKind says what comes of a fault.

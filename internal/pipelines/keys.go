@@ -8,23 +8,34 @@ import (
 
 // unknownKeys finds keys of a step that Bitbucket ignores, of which the author expects much.
 func (w *walk) unknownKeys(fields *Fields, path string) {
-	if w.known[fields] {
-		return
+	faults, known := w.known[fields]
+	if !known {
+		faults = unknownKeys(fields)
+		w.known[fields] = faults
 	}
-	w.known[fields] = true
+	for _, f := range faults {
+		w.fault(f.Kind, f.Place, path+f.Path, f.Text)
+	}
+}
+
+func unknownKeys(fields *Fields) []Fault {
+	var all []Fault
 	keys := stepKeys()
 	for _, f := range fields.all {
 		name := f.Key.Value
 		switch {
 		case slices.Contains(keys, name):
 		case slices.Contains([]string{"variables", "env", "environment-variables", "permissions", "id-token", "entrypoint"}, name):
-			w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it and everything below it.", name))
+			text := fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it and everything below it.", name)
+			all = append(all, Fault{Place: f.Place(), Kind: Ignored, Path: "." + name, Text: text})
 		default:
 			if meant := nearest(name); meant != "" {
-				w.fault(Ignored, f.Place(), path+"."+name, fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it. It looks like `%s`.", name, meant))
+				text := fmt.Sprintf("A step has no key `%s`: Bitbucket ignores it. It looks like `%s`.", name, meant)
+				all = append(all, Fault{Place: f.Place(), Kind: Ignored, Path: "." + name, Text: text})
 			}
 		}
 	}
+	return all
 }
 
 // stepKeys are the keys of a step (schema of api.bitbucket.org, 2026-08).

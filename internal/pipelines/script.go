@@ -51,7 +51,7 @@ func (p *Pipe) Value(name string) (PipeVariable, string) {
 }
 
 // script reads the entries of a script.
-func (w *walk) script(field Field, after bool) []Item {
+func (w *walk) script(field Field, after bool, path string) []Item {
 	if field.Key == nil {
 		return nil
 	}
@@ -78,6 +78,8 @@ func (w *walk) script(field Field, after bool) []Item {
 			item.Agent = fields.has("agent")
 			if pipe := fields.get("pipe"); pipe.Key != nil {
 				item.Pipe = w.pipe(pipe, fields)
+			} else if !item.Agent {
+				w.fault(Refused, item.Place, path, "The script has a mapping that is no pipe, so that Bitbucket refuses the file: a command with a colon and a space needs quotes.")
 			}
 		}
 		all = append(all, item)

@@ -107,7 +107,7 @@ func (w *walk) step(s Step, fields *Fields) Step {
 	if own := fields.get("image"); own.Key != nil {
 		s.Image = w.image(own)
 	}
-	s.Script = append(w.script(fields.get("script"), false), w.script(fields.get("after-script"), true)...)
+	s.Script = append(w.script(fields.get("script"), false, s.Path), w.script(fields.get("after-script"), true, s.Path)...)
 	s.Artifacts = w.artifacts(fields.get("artifacts").Value)
 	for _, name := range w.globs(fields.get("caches").Value) {
 		if path := w.caches[name.Text]; path != "" {

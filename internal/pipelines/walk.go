@@ -17,7 +17,7 @@ type walk struct {
 	nodes  int
 	seen   map[*yaml.Node]*Fields
 	inside map[*yaml.Node]bool // lists that are being read
-	known  map[*Fields]bool    // steps whose keys were looked at
+	known  map[*Fields][]Fault // what is wrong with the keys of steps; the paths are those below a step
 	parsed map[*yaml.Node]Item // commands, by their scalar
 	source []string
 	file   *File
@@ -39,7 +39,7 @@ type pipeline struct {
 }
 
 func (w *walk) run(root *yaml.Node) {
-	w.inside, w.known, w.parsed = map[*yaml.Node]bool{}, map[*Fields]bool{}, map[*yaml.Node]Item{}
+	w.inside, w.known, w.parsed = map[*yaml.Node]bool{}, map[*Fields][]Fault{}, map[*yaml.Node]Item{}
 	file := w.fields(root)
 	if file == nil {
 		w.fail(placeOf(root), "it is no mapping with `pipelines`")
@@ -343,11 +343,15 @@ func (w *walk) variables(p *pipeline, field Field, path string) {
 	}
 }
 
-// fault adds a fault once: an anchor would repeat it for each step that uses it.
+// fault adds a fault once, with the paths of all steps that have it through an anchor.
 func (w *walk) fault(kind FaultKind, at Place, path, sentence string) {
-	f := Fault{Place: at, Kind: kind, Path: path, Text: sentence}
-	if !slices.ContainsFunc(w.file.Faults, func(o Fault) bool { return o.Kind == kind && o.Place == at }) {
-		w.file.Faults = append(w.file.Faults, f)
+	i := slices.IndexFunc(w.file.Faults, func(o Fault) bool { return o.Kind == kind && o.Place == at })
+	if i < 0 {
+		w.file.Faults = append(w.file.Faults, Fault{Place: at, Kind: kind, Path: path, Text: sentence})
+		return
+	}
+	if f := &w.file.Faults[i]; f.Path != path && !w.spent(&yaml.Node{Line: at.Line, Column: at.Column}) {
+		f.Also = append(f.Also, path)
 	}
 }
 

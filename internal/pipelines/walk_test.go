@@ -197,6 +197,8 @@ func TestFaults(t *testing.T) {
 				"              condition: {changesets: {includePaths: [a]}}\n              script: [x]\n",
 			kind: pipelines.Refused, line: 6,
 		},
+		{"a command with a colon", "pipelines:\n  default:\n    - step:\n        script:\n          - curl -H A: b\n", pipelines.Refused, 5},
+		{"a pipe and an agent", "pipelines:\n  default:\n    - step:\n        script: [{pipe: a/b:1.0.0}, {agent: a, prompt: b}]\n", 0, 0},
 		{"variables of a step", "pipelines:\n  default:\n    - step:\n        variables: {A: b}\n        script: [x]\n", pipelines.Ignored, 4},
 		{"a slip", "pipelines:\n  default:\n    - step:\n        odic: true\n        script: [x]\n", pipelines.Ignored, 4},
 		{"new keys", "pipelines:\n  default:\n    - step:\n        auth: {system: {scopes: [a]}}\n        concurrency-group: x\n        script: [x]\n", 0, 0},
@@ -220,6 +222,33 @@ func TestFaults(t *testing.T) {
 				t.Errorf("faults: %+v; want one of kind %d on line %d", f.Faults, c.kind, c.line)
 			}
 		})
+	}
+}
+
+// TestFaultsShared: a fault in an anchor is one, with all the steps that have it.
+func TestFaultsShared(t *testing.T) {
+	const file = `x: &s
+  odic: true
+  oidc: 1
+  trigger: manual
+  script: [{curl: x}]
+pipelines:
+  default:
+    - step: *s
+    - stage: {steps: [{step: *s}]}
+`
+	f, err := pipelines.Parse([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int][]string{}
+	for _, one := range f.Faults {
+		got[one.Line] = append([]string{one.Path}, one.Also...)
+	}
+	const first, second = "pipelines.default[0].step", "pipelines.default[1].stage.steps[0]"
+	want := map[int][]string{2: {first + ".odic", second + ".odic"}, 3: {first, second}, 4: {first + ".trigger", second + ".trigger"}, 5: {first, second}}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v\nwant %v", got, want)
 	}
 }
 
