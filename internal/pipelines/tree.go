@@ -1,6 +1,7 @@
 package pipelines
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -181,22 +182,48 @@ func scalar(node *yaml.Node, into any) bool {
 	return node != nil && node.Kind == yaml.ScalarNode && node.Decode(into) == nil
 }
 
-// alternatives are the patterns that a pattern with {a,b} means.
+// alternatives are the patterns that a pattern with {a,b} means. Braces may be inside braces.
 func alternatives(pattern string) []string {
-	open := strings.IndexByte(pattern, '{')
-	end := strings.IndexByte(pattern, '}')
 	const most = 50
-	if open < 0 || end < open {
-		return []string{pattern}
-	}
-	var all []string
-	for _, part := range strings.Split(pattern[open+1:end], ",") {
-		for _, rest := range alternatives(pattern[end+1:]) {
-			if len(all) == most {
-				return []string{pattern}
-			}
-			all = append(all, pattern[:open]+strings.TrimSpace(part)+rest)
+	all := []string{pattern}
+	for i := 0; i < len(all); {
+		begin, end, parts := braces(all[i])
+		if end == 0 {
+			i++
+			continue
 		}
+		if len(all)+len(parts) > most {
+			return []string{pattern}
+		}
+		for k, part := range parts {
+			parts[k] = all[i][:begin] + strings.TrimSpace(part) + all[i][end:]
+		}
+		all = slices.Replace(all, i, i+1, parts...)
 	}
 	return all
+}
+
+// braces finds the first pair of braces of a pattern, and what the commas between them separate. The end is behind the pair, and 0
+// where there is none.
+func braces(pattern string) (begin, end int, parts []string) {
+	depth, part := 0, 0
+	for i, c := range pattern {
+		switch {
+		case c == '{':
+			if depth++; depth == 1 {
+				begin, part, parts = i, i+1, nil
+			}
+		case depth > 0 && c == '}', depth == 1 && c == ',':
+			if depth == 1 {
+				parts, part = append(parts, pattern[part:i]), i+1
+			}
+			if c == '}' {
+				depth--
+			}
+			if depth == 0 {
+				return begin, i + 1, parts
+			}
+		}
+	}
+	return 0, 0, nil
 }

@@ -252,6 +252,27 @@ pipelines:
 	}
 }
 
+// TestBranches holds patterns to their alternatives.
+func TestBranches(t *testing.T) {
+	many := strings.Repeat("{a,b}", 40)
+	for _, c := range []struct{ pattern, want string }{
+		{"main", "[main]"},
+		{"{main,release/*}", "[main release/*]"},
+		{"{a,b}/{c,d}", "[a/c a/d b/c b/d]"},
+		{"{main,hotfix-{a,b}}-x", "[main-x hotfix-a-x hotfix-b-x]"},
+		{"{a, b }", "[a b]"},
+		{"{a", "[{a]"},
+		{"a}{b}", "[a}b]"},
+		{"x{}y", "[xy]"},
+		{many, "[" + many + "]"},
+	} {
+		f, err := pipelines.Parse([]byte("pipelines: {branches: {'" + c.pattern + "': [{step: {script: [x]}}]}}"))
+		if err != nil || len(f.Steps) != 1 || fmt.Sprint(f.Steps[0].Branches) != c.want {
+			t.Errorf("%s: %v %+v", c.pattern, err, f)
+		}
+	}
+}
+
 // TestLongFile holds a file of 4,000 lines, longer than any that was seen, to its promise.
 func TestLongFile(t *testing.T) {
 	file := "pipelines:\n  custom:\n"
