@@ -56,6 +56,16 @@ func Observe(ctx context.Context, host, date string, now time.Time) {
 	}
 }
 
+// Now is the cloud's time at the local time now. It reports false if no answer had a date.
+func (o *Observed) Now(now time.Time) (time.Time, bool) {
+	if o == nil {
+		return time.Time{}, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return now.Add(-o.ahead), o.seen
+}
+
 // Advice is what to do about the runner's clock. It is empty if the clock is right, or off in a direction that does not explain the
 // failure.
 func (o *Observed) Advice(cause Cause) string {

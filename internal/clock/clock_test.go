@@ -41,6 +41,20 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
+func TestNow(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	ctx, observed := Watch(context.Background())
+	for _, o := range []*Observed{nil, observed} {
+		if got, known := o.Now(now); known {
+			t.Errorf("%v without an answer", got)
+		}
+	}
+	Observe(ctx, "sts.example", now.Add(-time.Hour).Format(http.TimeFormat), now)
+	if got, known := observed.Now(now.Add(time.Minute)); !known || !got.Equal(now.Add(-59*time.Minute)) {
+		t.Errorf("%v, want an hour before the runner's", got)
+	}
+}
+
 func TestTheFirstDateCounts(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	ctx, observed := Watch(context.Background())

@@ -127,7 +127,7 @@ func Exchange(ctx context.Context, token oidc.Token, backends []Backend) ([]Gran
 	for _, g := range grants {
 		outcomes = append(outcomes, g.Outcomes...)
 	}
-	if err := errors.Join(append(errs, shared(grants), endless(grants))...); err != nil {
+	if err := errors.Join(append(errs, shared(grants), unreal(grants))...); err != nil {
 		return nil, outcomes, err
 	}
 	return grants, outcomes, nil
@@ -148,14 +148,16 @@ func clockFirst(err error, observed *clock.Observed) error {
 	return errors.Join(failures...)
 }
 
-// endless is an error for each credential that no cloud can have handed out, because it would last for more than ten years. An expiry
-// in the past is no error: the runner's clock may be ahead.
-func endless(grants []Grant) error {
+// unreal is an error for each credential that no cloud can have handed out: it would last for more than ten years, or has expired by the
+// clock of the very cloud that answered. An expiry in the past of the runner's clock alone is no error: that clock may be ahead.
+func unreal(grants []Grant) error {
 	var errs []error
 	for _, g := range grants {
 		for _, c := range g.Credentials {
 			what := ""
 			switch {
+			case g.expired(c):
+				what = "the expiry date is in the past"
 			case c.Expires.UTC().Year() > 9999:
 				what = "the expiry date is out of range"
 			case c.Expires.After(time.Now().Add(longest)):
@@ -168,6 +170,14 @@ func endless(grants []Grant) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// expired reports whether the credential had ended when it was handed out, by the runner's clock and by the cloud's. One that clients
+// renew lasts as long as the step's token, to which a cloud may add some minutes.
+func (g Grant) expired(c Credential) bool {
+	now := time.Now()
+	theirs, known := g.Clock.Now(now)
+	return known && !c.Refreshes && !c.Expires.IsZero() && c.Expires.Before(now) && c.Expires.Before(theirs)
 }
 
 // shared is an error for each variable that two backends have: later commands would see one of the two.

@@ -105,7 +105,7 @@ func TestExchangeRefusesWhatDoesNotEnd(t *testing.T) {
 	}{
 		{"nobody says", time.Time{}, ""},
 		{"nine years", time.Now().Add(9 * years), ""},
-		{"the runner's clock is ahead", time.Now().Add(-2 * time.Hour), ""},
+		{"in the past, of which no answer says the date", time.Now().Add(-2 * time.Hour), ""},
 		{"eleven years", time.Now().Add(11 * years), "a default: the expiry date is more than ten years away"},
 		{"five digits", time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), "a default: the expiry date is out of range"},
 	} {

@@ -104,7 +104,7 @@ func (b *Backend) impersonate(ctx context.Context, claims oidc.Claims, federated
 		return grant{}, call, unusable(doing, "no access token")
 	}
 	expires, err := time.Parse(time.RFC3339, answer.ExpireTime)
-	if err != nil {
+	if err != nil || expires.IsZero() {
 		return grant{}, call, unusable(doing, "no time of expiry")
 	}
 	call.Principal, call.Expires = b.ServiceAccount, expires.UTC()
