@@ -126,7 +126,7 @@ func (a Answer) Value(path string) string {
 	dec := json.NewDecoder(bytes.NewReader(a.body))
 	dec.UseNumber()
 	var at any
-	if dec.Decode(&at) != nil {
+	if !json.Valid(a.body) || dec.Decode(&at) != nil { // the decoder alone would not look at what comes behind the first value
 		return ""
 	}
 	for name := range strings.SplitSeq(path, ".") {
