@@ -130,7 +130,7 @@ func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 // sessionPolicies checks what AWS would refuse, so that it is reported together with everything else.
 func sessionPolicies(v *config.Vars, c *aws.Config) {
 	const inline, managed = "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS"
-	c.Policy, c.PolicyARNs = v.Text(inline), v.List(managed)
+	c.Policy, c.PolicyARNs = v.Text(inline), v.Filled(managed, "name the policies, or remove the variable for a session that none of them narrows")
 	size := utf8.RuneCountInString(c.Policy)
 	if c.Policy != "" {
 		switch {

@@ -39,6 +39,8 @@ func awsRoles(v *config.Vars) []aws.Role {
 		switch {
 		case !ok || !aws.IsProfile(profile):
 			v.Wrong("AWS_OIDC_ROLES", item, "profile=role-arn or profile=role-arn > role-arn, the profile of letters, digits, dots, dashes and underscores")
+		case profile == "DEFAULT": // the section that Python's configparser, and so the AWS CLI, adds to each of the others
+			v.Add(hint.New("AWS_OIDC_ROLES: profile DEFAULT: the AWS CLI does not take it for a profile", "name the profile default, or otherwise"))
 		default:
 			add("AWS_OIDC_ROLES", profile, strings.Split(arn, ">")...)
 		}
@@ -89,7 +91,7 @@ func chainVariables(tags bool) []string {
 // chain adds the chain to the default role, which stands first.
 func chain(v *config.Vars, c *aws.Config, tags bool) {
 	g := v.Group()
-	arns := parseRoles(g, "AWS_CHAIN_ROLE_ARNS", g.List("AWS_CHAIN_ROLE_ARNS"))
+	arns := parseRoles(g, "AWS_CHAIN_ROLE_ARNS", g.Filled("AWS_CHAIN_ROLE_ARNS", "name the roles, or remove the variable to stay the first role"))
 	if len(c.Roles) > 0 && v.IsSet("AWS_OIDC_ROLE_ARN") {
 		c.Roles[0].Chain = append(c.Roles[0].Chain, arns...)
 	}

@@ -194,6 +194,7 @@ func TestRefuses(t *testing.T) {
 		{variables: []string{"AWS_OIDC_ROLES=a b=" + role}, says: "AWS_OIDC_ROLES: "},
 		{variables: []string{"AWS_OIDC_ROLES=a=" + role + ",a=" + role}, says: "AWS_OIDC_ROLES: profile a twice"},
 		{variables: []string{aws, "AWS_OIDC_ROLES=default=" + role}, says: "AWS_OIDC_ROLES: profile default twice"},
+		{variables: []string{"AWS_OIDC_ROLES=DEFAULT=" + role}, says: "AWS_OIDC_ROLES: profile DEFAULT: the AWS CLI"},
 		{variables: []string{"AWS_OIDC_ROLES= , "}, says: "AWS_OIDC_ROLES: an empty list"},
 		{
 			variables: []string{"AWS_OIDC_ROLES_COUNT=" + canary},

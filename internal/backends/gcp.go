@@ -90,7 +90,7 @@ func gcpLists(v *config.Vars, c *gcp.Config) {
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{gcp.CloudPlatform} // a list of blanks
 	}
-	for _, text := range v.List("GCP_DELEGATES") {
+	for _, text := range v.Filled("GCP_DELEGATES", "name the service accounts, or remove the variable to impersonate without them") {
 		delegate, err := gcp.ParseDelegate(text)
 		if err != nil {
 			v.Wrong("GCP_DELEGATES", text, "e-mails of service accounts, or projects/-/serviceAccounts/EMAIL")

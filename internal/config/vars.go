@@ -227,6 +227,17 @@ func (v *Vars) List(name string) []string {
 	return items
 }
 
+// Filled is the items of a list that decides who the step becomes, or how much it may do. A list of blanks is a problem: its items come
+// from variables that are not set, and without them the step would become somebody else.
+func (v *Vars) Filled(name, advice string) []string {
+	g := v.Group()
+	items := g.List(name)
+	if len(items) == 0 && v.IsSet(name) && !g.Failed() {
+		v.Add(hint.New(name+": an empty list", advice))
+	}
+	return items
+}
+
 // SplitBySpaces adds a problem for an item with white space, which is several items, and reports whether the item has some.
 func (v *Vars) SplitBySpaces(name, item string) bool {
 	if len(strings.Fields(item)) < 2 {
@@ -251,6 +262,7 @@ func (v *Vars) array(name string) ([]string, bool) {
 	}
 	count, err := strconv.Atoi(text)
 	if err != nil || count < 0 || count > maxList {
+		v.Meant(countName, text)
 		v.Wrong(countName, text, fmt.Sprintf("a number from 0 to %d", maxList))
 		return nil, true
 	}
