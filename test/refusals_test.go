@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,7 +61,9 @@ func TestStaleRefusals(t *testing.T) {
 func meanings(of bool) map[string][]refusal.Meaning {
 	c := diagnosis.Specimen(of)
 	all := aws.Meanings(c)
-	all["gcp"], all["vault"], all["okta"], all["oauth"] = gcp.Meanings(c), vault.Meanings(c), okta.Meanings(c), oauth.Meanings(c)
+	maps.Copy(all, gcp.Meanings(c))
+	maps.Copy(all, oauth.Meanings(c))
+	all["vault"], all["okta"] = vault.Meanings(c), okta.Meanings(c)
 	aged := strings.TrimSuffix(
 		c.Age(oidc.Claims{}.Expires),
 		"Bitbucket mints one token for each step and does not renew it, so call the pipe early in the step, or split the step",

@@ -50,12 +50,16 @@ func iamCredentials() service {
 // Refusals are the messages of the table, from the code on.
 func Refusals() []string { return refusals().Said() }
 
-// Meanings are the rows of the table, for a step with these claims that asks for an account of which nothing is known.
-func Meanings(c oidc.Claims) []refusal.Meaning {
-	about := request{
-		claims: c, provider: Provider{setup.ProjectNumber, setup.Pool, setup.Provider}, account: setup.ServiceAccount, lifetime: time.Hour, api: iamCredentials(),
+// Meanings are the rows of the table by the call that it is about, for a step with these claims that asks for an account of which
+// nothing is known.
+func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
+	of := func(api service) []refusal.Meaning {
+		about := request{
+			claims: c, provider: Provider{setup.ProjectNumber, setup.Pool, setup.Provider}, account: setup.ServiceAccount, lifetime: time.Hour, api: api,
+		}
+		return refusals().Meanings(func(refusal.Row[request]) request { return about })
 	}
-	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+	return map[string][]refusal.Meaning{"gcp": of(iamCredentials()), "gcp-exchange": of(securityTokenService())}
 }
 
 // refusals is the table. STS has one code for many causes, so that a part of its text must tell them apart; the reasons are those of

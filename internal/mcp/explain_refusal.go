@@ -24,9 +24,9 @@ type explainedRefusal struct {
 	Condition  string   `json:"condition" jsonschema:"what must hold, and may not"`
 	Paste      string   `json:"paste" jsonschema:"text that makes the condition hold; words in capitals are placeholders for what is not known"`
 	Advice     []string `json:"advice"`
-	Confidence string   `json:"confidence" jsonschema:"certain: the text is this program's own; likely: recognised by the service's words"`
+	Confidence string   `json:"confidence" jsonschema:"certain: login printed the line; likely: recognised by the service's words; quoted: no table has it, so that all of this is the text's own words"`
 	Others     []cause  `json:"others"`
-	Unknown    int      `json:"unexplained" jsonschema:"lines with ✖ that no table has: their own hints say what to do"`
+	Unknown    int      `json:"unexplained" jsonschema:"lines with ✖ that no table has: they and their hints are quoted"`
 	More       int      `json:"more,omitempty" jsonschema:"causes left out to keep the answer short"`
 }
 
@@ -65,17 +65,13 @@ func (s server) explainRefusal(_ context.Context, in explainRefusal) (explainedR
 	}
 	out := explainedRefusal{Advice: []string{}, Others: []cause{}, Unknown: unexplained}
 	if len(causes) == 0 {
-		if unexplained == 0 {
-			return out, hint.New("nothing in the text is a refusal that the tables have",
-				"give the lines of login that begin with ✖ and hint, or the cloud's whole error text with its code")
-		}
-		out.Cause, out.Condition = "no table of refusals has it", "the lines after `hint:` say what to do"
-		return out, nil
+		return out, hint.New("nothing in the text is a refusal that the tables have",
+			"give the lines of login that begin with ✖ and hint, or the cloud's whole error text with its code")
 	}
 	first := causes[0]
-	out.Known, out.Service, out.Code, out.Cause = true, first.Service, short(first.Code, 100), short(first.Means, 300)
+	out.Known, out.Service, out.Code, out.Cause = first.Grounds != diagnosis.Quoted, first.Service, short(first.Code, 100), short(first.Means, 300)
 	out.Condition, out.Paste, out.Advice = short(first.Condition, mostOfMessage), short(first.Paste, mostOfFix), few(first.Advice)
-	out.Confidence = map[bool]string{true: "certain", false: "likely"}[first.Sure]
+	out.Confidence = map[diagnosis.Grounds]string{diagnosis.Certain: "certain", diagnosis.Likely: "likely", diagnosis.Quoted: "quoted"}[first.Grounds]
 	for _, c := range causes[1:] {
 		out.Others = append(out.Others, cause{c.Service, short(c.Code, 100), short(c.Means, 300), short(c.Condition, mostOfMessage), short(c.Paste, mostOfFix)})
 	}

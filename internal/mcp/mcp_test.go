@@ -221,7 +221,7 @@ func TestAnswers(t *testing.T) {
 		},
 		{
 			name: "an unknown failure", tool: "explain_refusal", arguments: object{"text": "✖ aws default: something else"},
-			has: []string{`"known":false`, `"unexplained":1`},
+			has: []string{`"known":false`, `"unexplained":1`, `"confidence":"quoted"`},
 		},
 	} {
 		t.Run(q.name, func(t *testing.T) {

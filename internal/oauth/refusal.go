@@ -19,11 +19,17 @@ type request struct {
 // Refusals are the messages of the table, from the code on.
 func Refusals() []string { return refusals().Said() }
 
-// Meanings are the rows of the table, for a step with these claims at an endpoint of which nothing is known.
-func Meanings(c oidc.Claims) []refusal.Meaning {
-	about := request{Service{Name: Generic, Setup: trustTheToken}, c}
-	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+// Meanings are the rows of the table by the service, for a step with these claims at an endpoint of which nothing is known.
+func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
+	all := map[string][]refusal.Meaning{}
+	for _, s := range []Service{{Name: Generic, Setup: trustTheToken}, JFrog("", "", "", nil), Cloudsmith("", "", nil), Databricks("", ""), Pulumi(organization)} {
+		all[s.Name] = refusals().Meanings(func(refusal.Row[request]) request { return request{s, c} })
+	}
+	return all
 }
+
+// organization represents the organization of Pulumi Cloud in advice.
+const organization = "ORGANIZATION"
 
 // refusals are the error codes of RFC 6749 (section 5.2), RFC 8693 (section 2.2.2) and of servers in the field.
 func refusals() refusal.Table[request] {

@@ -45,3 +45,13 @@ func (p *Pattern) ReplaceAllString(s, replacement string) string {
 func (p *Pattern) ReplaceAll(s, replacement []byte) []byte {
 	return p.regexp().ReplaceAll(s, replacement)
 }
+
+// FindAllStringIndex is [regexp.Regexp.FindAllStringIndex].
+func (p *Pattern) FindAllStringIndex(s string, n int) [][]int {
+	return p.regexp().FindAllStringIndex(s, n)
+}
+
+// ReplaceAllStringFunc is [regexp.Regexp.ReplaceAllStringFunc].
+func (p *Pattern) ReplaceAllStringFunc(s string, replace func(string) string) string {
+	return p.regexp().ReplaceAllStringFunc(s, replace)
+}
