@@ -8,11 +8,14 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// compile turns the statements into sieves, for one list of audiences.
+// compile turns the statements into sieves, for one list of audiences. Without a list, what depends on the audiences is unknown.
 func (a *policyReach) compile(role role, audience []string) []sieve {
 	id := bitbucket.Identity{}
 	id.Claims.Issuer, id.Claims.Audience, id.Claims.Subject = a.u.Issuer, audience, "{subject}"
 	j := roleJudgement{id: id, request: newRequest(id.Claims), role: role}
+	if audience == nil {
+		j.request.unsaid = a.key("aud")
+	}
 	if len(role.policy.refusals) > 0 {
 		return nil // AWS would not store the policy, so nobody gets in
 	}
@@ -64,6 +67,9 @@ func (a *policyReach) clause(request request, c condition, variables bool) claus
 		judged := request.evaluate(c, variables)
 		if len(judged.actual) > 0 && variables && c.variable && slices.ContainsFunc(c.values, func(v string) bool { return hasVariable(v, a.subjectKey()) }) {
 			judged.holds, judged.why = trust.Unknown, "a policy variable for the subject"
+		}
+		if c.lower == request.unsaid {
+			judged.why = "the audiences that a step asks for"
 		}
 		a.note(judged.holds, judged.why)
 		return clause{holds: judged.holds}

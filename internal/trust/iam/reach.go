@@ -88,9 +88,12 @@ type policyReach struct {
 func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *policyReach {
 	a := &policyReach{ctx: ctx, u: u, index: map[string]int{}, left: policySteps}
 	a.read(role)
-	lists, usual := a.lists(role)
+	lists, usual, exact := a.lists(role)
 	for i, list := range lists {
 		a.add(reading{list, a.compile(role, list)}, i < usual)
+	}
+	if !exact {
+		a.add(reading{lists[len(lists)-1], a.compile(role, nil)}, false)
 	}
 	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) })
 	return a
@@ -125,27 +128,6 @@ func (a *policyReach) read(role role) {
 	}
 	slices.Sort(a.named)
 	a.named = slices.Compact(a.named)
-}
-
-// lists are the lists of audiences that steps can have. The first ones are of steps that ask for nothing more.
-func (a *policyReach) lists(role role) (all [][]string, usual int) {
-	var named []string
-	for _, s := range role.statements() {
-		for _, c := range s.conditions {
-			if c.lower != a.key("aud") {
-				continue
-			}
-			for _, value := range c.values {
-				named = append(named, instance(value))
-			}
-		}
-	}
-	return a.u.AudienceLists(distinct(named))
-}
-
-// instance is an audience that a pattern matches.
-func instance(value string) string {
-	return strings.NewReplacer("*", "x", "?", "x").Replace(value)
 }
 
 // add adds a reading, unless the policy is the same for an earlier list of audiences. The usual readings come first.

@@ -137,6 +137,13 @@ func TestAWSReach(t *testing.T) {
 		{"what AWS would not store", strings.Replace(like(prod), `"Version"`, `"Statements": [], "Version"`, 1), nil},
 		{"an audience to ask for", with(awsConditions("StringLike", document.Compact(prod), "ForAnyValue:StringEquals", `"x"`)),
 			[]string{"shop/production (with more audiences)"}},
+		{"an audience, and a Deny of others who ask for it", awsPolicy(awsTrust("Allow", `{"ForAnyValue:StringEqualsIgnoreCase": {"@:aud": "x"}}`),
+			awsTrust("Deny", awsConditions("StringNotLike", document.Compact(prod), "ForAnyValue:StringEqualsIgnoreCase", `"X"`))),
+			[]string{"shop/production (with more audiences)"}},
+		{"two audiences without a third", awsPolicy(awsTrust("Allow", onSubject("StringLike", prod)), awsTrust("Allow",
+			both(`{"ForAnyValue:StringEquals": {"@:aud": "x"}, "ForAnyValue:StringLike": {"@:aud": "y"}}`,
+				`{"StringLike": {"@:sub": "`+reachInfra+`:{????????-????-????-????-????????????}"}}`)),
+			awsTrust("Deny", `{"ForAnyValue:StringEquals": {"@:aud": "z"}}`)), []string{"shop/production", "infra/none (with more audiences)"}},
 		{"capital letters that do not count", with(onSubject("StringEqualsIgnoreCase", strings.ToUpper(reachShop+":"+reachProd+":"+awsStep))),
 			[]string{"shop/production (named steps)"}},
 	} {

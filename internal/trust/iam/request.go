@@ -12,6 +12,7 @@ import (
 type request struct {
 	issuer string              // the provider's URL without the scheme; the start of its condition keys
 	values map[string][]string // by condition key in lower case: key names are not case-sensitive
+	unsaid string              // a condition key with values that are not known, in lower case; empty if there is none
 }
 
 // newRequest is the call that a step with these claims makes.
@@ -37,7 +38,8 @@ func (r request) lookup(key string) ([]string, trust.Truth) {
 	}
 	service, _, _ := strings.Cut(key, ":")
 	switch {
-	case service == "aws" && !isAbsentGlobalKey(key),
+	case key == r.unsaid,
+		service == "aws" && !isAbsentGlobalKey(key),
 		service == "iam", // iam:ResourceTag/…: the role's tags
 		key == "sts:rolesessionname", key == "sts:roleauthorizedbyidp":
 		return nil, trust.Unknown
