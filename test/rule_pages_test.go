@@ -356,7 +356,8 @@ func acceptInComment(f finding.Finding) string {
 }
 
 func acceptInMap(f finding.Finding) string {
-	return "If this is intended, accept it: list the finding by its id in `accept` of the map, or in a file for [`--accept`](../reports.md#accepting-a-finding):\n" +
+	return "If this is intended, accept it: list the finding by its id in `accept` of the map, or in a file for " +
+		"[`--accept`](../reports.md#accepting-a-finding):\n" +
 		"\n```yaml\naccept:\n  - {id: " + f.ID + ", until: 2027-03-31, why: see OPS-7}\n```\n"
 }
 

@@ -73,7 +73,7 @@ type Environment struct {
 	Line, Column int
 }
 
-// Read is what a comparison must have seen: what is missing of it is a difference.
+// Read names what a comparison must have read: an account, a provider or a mount that was not read is a difference.
 type Read struct {
 	AWS   []string // account numbers
 	GCP   []string // resource names of providers
@@ -99,7 +99,7 @@ func (g Grant) Expired(now time.Time) bool {
 	return !g.Until.IsZero() && !now.Before(g.Until.AddDate(0, 0, 1))
 }
 
-// What a Who says of the environment, beside the name of one.
+// The values of [Who.Environment] that are not the name of an environment.
 const (
 	NoEnvironment  = "none" // steps without a deployment environment
 	AnyEnvironment = "*"    // every step, also with an environment that is made later
@@ -115,7 +115,7 @@ type Who struct {
 // String is the form of the file, such as shop/production.
 func (w Who) String() string { return w.Repository.Name + "/" + w.Environment }
 
-// Subject is the pattern of subjects, in IAM's form, that is exactly w.
+// Subject is a pattern, in IAM's form, that matches the subjects of w and no other subject.
 func (w Who) Subject() string {
 	switch w.Environment {
 	case AnyEnvironment:
@@ -129,7 +129,7 @@ func (w Who) Subject() string {
 // anyUUID matches one UUID and nothing longer, so that a subject with an environment does not fit.
 const anyUUID = "{????????-????-????-????-????????????}"
 
-// An Accept is a known difference that is left alone for a while.
+// An Accept accepts a known difference until a day.
 type Accept struct {
 	ID           string
 	Until        time.Time

@@ -97,8 +97,8 @@ func (v vaultRole) terraform(t Target) string {
 	return resource("vault_jwt_auth_backend_role", t.VaultRole, rows, "")
 }
 
-// Gcloud is the commands that make the providers and the bindings of service accounts. They add members and take none away: drift
-// names those that must go.
+// Gcloud is the commands that make the providers and the bindings of service accounts. They add members and remove none: drift
+// names the members to remove.
 func (r Rendering) Gcloud() string {
 	var commands []string
 	for _, p := range r.Providers {
@@ -182,7 +182,7 @@ func labelled(r rune) rune {
 
 func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
 
-// hcl is v as an expression of Terraform. JSON is one, but for the signs that begin a template inside of a text.
+// hcl is v as an expression of Terraform: JSON, with an escape before the characters that begin a template in a text.
 func hcl(v any) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(document.Indented(v))
 }

@@ -60,7 +60,7 @@ func (m *Map) iamPolicy(grants []Grant) (any, error) {
 	return gcpPolicy{[]gcpBinding{{workloadIdentityUser, members}}}, nil
 }
 
-// attribute is the attribute, with its value, that is exactly w under [mapping].
+// attribute is an attribute with a value that [mapping] gives to the steps of w and to no other step.
 func attribute(w Who) string {
 	switch w.Environment {
 	case AnyEnvironment:

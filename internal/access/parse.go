@@ -13,11 +13,11 @@ import (
 // A parser reads a map and reports what is wrong with it to the file.
 type parser struct {
 	m        *Map
-	uuids    map[string]string // where each stands
+	uuids    map[string]string // the place where each is used
 	sessions map[string]session
 }
 
-// A session is how long a target's sessions may last, as the first grant that says so has it.
+// A session is how long a target's sessions may last, by the first grant that says it.
 type session struct {
 	length time.Duration
 	path   string
@@ -178,7 +178,7 @@ func (p *parser) target(v strictyaml.Value, length time.Duration) (Target, bool)
 	return t, true
 }
 
-// who reads a set of steps. There are no patterns: a map that needs one does not say who gets in.
+// who reads a set of steps. Patterns are refused: a map with a pattern does not say who gets in.
 func (p *parser) who(v strictyaml.Value) (Who, bool) {
 	name, environment, ok := strings.Cut(v.Text(), "/")
 	if !ok || name == "" || environment == "" {

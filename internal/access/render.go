@@ -24,8 +24,8 @@ type Rendering struct {
 	Providers []Provider // of Google, which the policies rest on
 }
 
-// Render renders the targets with these names, or every target where there are none. It fails for what a cloud would not store, and
-// for what the cloud cannot hold as the map says it; failures are joined. Grants that are expired at now are left out.
+// Render renders the targets with these names, or every target if there are none. It fails if a cloud would not store a policy, and
+// if a cloud cannot express what the map says; failures are joined. Grants that are expired at now are left out.
 func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
 	var r Rendering
 	var errs []error
@@ -86,7 +86,7 @@ func (m *Map) Session(target string) time.Duration {
 	return longest
 }
 
-// granted lists who gets in by these grants, without those that another of them contains.
+// granted lists who gets in by these grants. Steps that another entry already contains are left out.
 func granted(grants []Grant) []Who {
 	var all []Who
 	for _, g := range grants {
@@ -154,8 +154,8 @@ func (m *Map) trustPolicy(t Target, grants []Grant) (any, error) {
 	return policy, nil
 }
 
-// RCP is a resource control policy that keeps every repository out of every role of the organisation, but for the repositories that
-// the map grants an AWS role. It needs no knowledge of the roles, and holds for roles that are made later.
+// RCP is a resource control policy that keeps every repository out of every role of the organisation, except the repositories to
+// which the map grants an AWS role. It names no role, so it also holds for roles that are made later.
 //
 // Source of the form: AWS, data-perimeter-policy-examples, EnforceTrustedOIDCTenants. That a resource control policy has 5,120
 // characters at most is not confirmed.

@@ -24,8 +24,8 @@ type vaultRole struct {
 // vaultTTL is how long a token lasts where the map does not say: a deployment, not a day.
 const vaultTTL = 15 * time.Minute
 
-// vaultRole is the role that lets in the steps which the grants name. An environment belongs to one repository, so that a list of repositories
-// beside a list of environments lets in no pair that the map does not have.
+// vaultRole is the role that lets in the steps which the grants name. An environment belongs to one repository. A list of
+// repositories beside a list of environments therefore lets in no pair that the map does not have.
 func (m *Map) vaultRole(t Target, grants []Grant) (any, error) {
 	ttl := m.Session(t.Name)
 	if ttl == 0 {

@@ -13,7 +13,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// auditReport is for each file the classes of identity and the findings.
+// auditReport lists, for each file, the classes of identity and the findings.
 func auditReport(files []audited, version string, now time.Time) *report.Report {
 	r := &report.Report{Command: "audit", Version: version, Now: now, Rules: slices.Concat(audit.Rules(), judges.Rules()), Flow: auditFlow(files)}
 	steps, tokens := 0, 0

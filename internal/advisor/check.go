@@ -87,7 +87,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 }
 
-// targetOption names what a file is of that does not say so itself.
+// targetOption says what a file is about, for a file that does not say so itself.
 func targetOption() cli.Option {
 	return cli.Option{Name: "target", Value: "NAME=FILE", Many: true, Usage: "a file, and the service account, Vault role or mount that it is of"}
 }

@@ -17,8 +17,8 @@ func reachOption() cli.Option {
 	return cli.Option{Name: "reach", Usage: "prints who gets in at all, as a set, and judges no one identity"}
 }
 
-// checkReach prints who gets in through files: in the workspace of an identity where the command line gives one, else in that which
-// each document names.
+// checkReach prints who gets in through files: in the workspace of the identity if the command line gives one, or else in the
+// workspace that each document names.
 func checkReach(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
 	u := bitbucket.Universe{}
 	now := a.Moment("now", time.Now())

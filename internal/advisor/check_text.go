@@ -28,7 +28,7 @@ type checked struct {
 	now      time.Time
 }
 
-// report is for each result the verdict, what decides it, and the findings.
+// report lists, for each result, the verdict, what decides it, and the findings.
 func (c checked) report(version string) *report.Report {
 	r := &report.Report{Command: "check", Version: version, Now: c.now, Rules: judge.Rules(), Flow: checkFlow(c.identity, c.results), JSON: c.json}
 	allowed := 0

@@ -38,8 +38,8 @@ func insightsConfig(c *cli.Console, a *cli.Arguments) insights.Config {
 	}
 }
 
-// publish publishes a report on the commit. A failure is a warning: the report itself is written already. It ends in time for the
-// command to end with its own status.
+// publish publishes a report on the commit. A failure is a warning: the report itself is already written. It ends early enough for
+// the command to end with its own status.
 func publish(ctx context.Context, c *cli.Console, to insights.Config, v *config.Vars, r *report.Report) {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

@@ -105,7 +105,7 @@ func (l left) secret(variable, file string) secret.Text {
 	}
 	data, err := cli.ReadFile(l.ctx, file)
 	if err != nil {
-		return secret.Text{} // that there is none is told of each source
+		return secret.Text{} // each source reports that it has no credential
 	}
 	return secret.New(strings.TrimSpace(string(data)))
 }

@@ -80,8 +80,7 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	return c.Fail(a.Err(), cli.Misused)
 }
 
-// readMap reads the map that a flag names, or the usual one.
-// readMap also returns the text that the map was read from.
+// readMap reads the map that a flag names, or the usual one. It also returns the text of the file.
 func readMap(ctx context.Context, a *cli.Arguments) (*access.Map, []byte) {
 	name := cmp.Or(a.Text("map"), access.DefaultFile)
 	data, err := cli.ReadFile(ctx, name)

@@ -16,7 +16,7 @@ func oidcUnused() finding.Rule {
 	}
 }
 
-// oidcUnused finds steps of which every command is known not to sign in.
+// oidcUnused finds steps with a token and only commands that are known not to sign in.
 func (r *run) oidcUnused() {
 	for _, s := range r.steps {
 		if !s.Token || len(s.pipes) > 0 || len(s.opaque) > 0 || len(s.Clouds) > 0 || s.agent() {

@@ -13,7 +13,7 @@ type detection struct {
 	find func(*run)
 }
 
-// detections lists the rules that need nothing but the file, in the order of the documentation.
+// detections lists the rules that need only the file, in the order of the documentation.
 func detections() []detection {
 	return []detection{
 		{fileUnreadable(), (*run).fileUnreadable},

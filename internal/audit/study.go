@@ -28,7 +28,7 @@ type step struct {
 	changes *place     // where it first changes something, or nil
 	session bool       // whether commands obtain keys: keys set afterwards are a session's
 	keys    *storedKey // that the step takes; nil without
-	unseen  *opaque    // what may sign in, on a step of which the file shows no sign-in; else nil
+	unseen  *opaque    // what may sign in, if the file shows no sign-in of the step; else nil
 }
 
 // A command is a command of a script, with its place in the file.

@@ -17,7 +17,7 @@ func (s *step) opaques() {
 	}
 }
 
-// hidden is what a command runs where the file does not show what that does. Both results are empty where the file shows it.
+// hidden returns how a command runs something that the file does not show, and what that is. Both are empty if the file shows it.
 func hidden(c script.Command) (how, what string) {
 	if len(c.Words) == 0 {
 		return "", ""
@@ -58,7 +58,7 @@ func hidden(c script.Command) (how, what string) {
 // inline matches an interpreter with its program on the command line, or in a module.
 var inline = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
 
-// unwrapped is the command that a command runs: behind npx, sudo and their like, the one of its arguments, without a version.
+// unwrapped is the command that a command runs: behind npx, sudo and similar programs, the command in their arguments, without a version.
 func unwrapped(c script.Command) script.Command {
 	for runner.MatchString(c.Name()) && len(c.Words) > 1 {
 		c.Words = c.Words[1:]
@@ -91,7 +91,7 @@ func signsItself(c command) bool {
 	return selfSigning.MatchString(name) && name != "docker"
 }
 
-// knownProgram reports whether it is known of a program that it signs in nowhere unless the script shows it.
+// knownProgram reports whether a program is known not to sign in unless the script shows it.
 func knownProgram(name string) bool {
 	return selfSigning.MatchString(name) || common.MatchString(name)
 }

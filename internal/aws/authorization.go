@@ -24,9 +24,9 @@ type authorization struct {
 	ExpiresAt float64 `json:"expiresAt"` // seconds since 1970
 }
 
-// authorization asks the registry's service with the session, and gives the id of the request too. It is the one request that a login
-// takes of ECR, in AWS's JSON 1.1: the SDK's clients for ECR know 80 more, and their tables take 1 ms of every start.
-// Its errors are those that the SDK would make. An answer that is not one login is the zero authorization.
+// authorization asks the registry's service with the session, and also returns the id of the request. It is the only request to ECR
+// that a login needs, in AWS's JSON 1.1: the SDK's clients for ECR have 80 more, and their tables take 1 ms of every start.
+// Its errors are those that the SDK would make. If the answer is not exactly one login, the authorization is zero.
 func (b *Backend) authorization(ctx context.Context, r Registry, from session) (authorization, string, error) {
 	req, err := b.authorizationRequest(ctx, r, from)
 	if err != nil {
@@ -71,7 +71,7 @@ func (b *Backend) authorizationRequest(ctx context.Context, r Registry, from ses
 		}
 		endpoint = "https://" + host
 	}
-	const everything = "{}" // the registry of the session's account, the only one that it may ask for
+	const everything = "{}" // the registry of the session's account, which is the only one that the session may ask for
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+"/", strings.NewReader(everything))
 	if err != nil {
 		return nil, errors.New("the address cannot be used")
@@ -87,8 +87,8 @@ func (b *Backend) authorizationRequest(ctx context.Context, r Registry, from ses
 	return req, v4.NewSigner().SignHTTP(ctx, keys, req, hex.EncodeToString(digest[:]), service, r.Region, time.Now())
 }
 
-// registryService is the service that is asked for a registry's login: the name that it signs by, its interface, and its address where
-// that is one's own.
+// registryService is the service that is asked for a registry's login: its name for signatures, its interface, and its address if
+// the configuration names one.
 func (b *Backend) registryService(r Registry) (name, interfaceName, endpoint string) {
 	if r.public() {
 		return "ecr-public", "SpencerFrontendService", b.ECRPublicEndpoint
@@ -96,7 +96,7 @@ func (b *Backend) registryService(r Registry) (name, interfaceName, endpoint str
 	return "ecr", "AmazonEC2ContainerRegistry_V20150921", b.ECREndpoint
 }
 
-// registryAt is the host that is asked for a registry's login; empty for one that nobody knows.
+// registryAt is the host that is asked for a registry's login; empty if the host is not known.
 func (b *Backend) registryAt(r Registry) string {
 	name, _, endpoint := b.registryService(r)
 	if endpoint != "" {
@@ -106,8 +106,8 @@ func (b *Backend) registryAt(r Registry) string {
 	return host
 }
 
-// registryHost is the host of a service for registries in a region. It has the region and what follows as STS's host has them, and its
-// own beginning for FIPS and dual stack. Source: the rules of the SDK's clients for ECR, to which TestRegistryHosts holds it.
+// registryHost is the host of a service for registries in a region. The region and what follows are as in STS's host; the beginning
+// differs for FIPS and dual stack. Source: the rules of the SDK's clients for ECR; TestRegistryHosts compares the two.
 func (b *Backend) registryHost(service, region string) (string, error) {
 	sts, err := b.stsHost(region)
 	if err != nil {
@@ -123,7 +123,7 @@ func (b *Backend) registryHost(service, region string) (string, error) {
 	return service + "." + rest, nil
 }
 
-// refusedBy is ECR's no: the code is in a header or in the body.
+// refusedBy is the error of a refusal by ECR: the code is in a header or in the body.
 func refusedBy(resp *http.Response, body []byte, id string) error {
 	said, err := restjson.GetSmithyGenericAPIError(json.NewDecoder(bytes.NewReader(body)), restjson.SanitizeErrorCode(resp.Header.Get("X-Amzn-Errortype")))
 	if err != nil {

@@ -29,8 +29,8 @@ func Refusals() []string {
 	return slices.Compact(all)
 }
 
-// Meanings are the rows of each table by the call that it is about, for a step with these claims that asks for a role of which
-// nothing is known.
+// Meanings are the rows of each table by the call that it is about, for a step with these claims and with placeholders for the role
+// and its account.
 func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
 	role := ARN{"aws", setup.AccountID, setup.RoleName}
 	of := func(r refusal.Row[request]) request {

@@ -264,8 +264,8 @@ func accountOf(principal string) (string, bool) {
 // to assume how long a token is.
 func isKey(s string) bool { return charset.Only(s, charset.Word+"+/=.:~@%,-", 1, 64<<10) }
 
-// read checks STS's answer. What it holds goes into INI files and onto the screen, so anything that could not come from
-// STS ends the login. What it names is noted in call.
+// read checks STS's answer. The answer goes into INI files and onto the screen, so anything that could not come from STS
+// ends the login. The ids in the answer are noted in call.
 func (b *Backend) read(call *federation.Call, assumed ARN, c *types.Credentials, user *types.AssumedRoleUser) (session, error) {
 	unusable := func(what string) (session, error) {
 		return session{}, hint.New("STS's answer cannot be used: "+what, otherServer)

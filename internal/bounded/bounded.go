@@ -14,7 +14,7 @@ const (
 	// the start and the end of the process it stays below the 2 s that are promised.
 	grace = 1500 * time.Millisecond
 
-	// telling is how long the report of a command that was given up may take: perhaps nobody reads standard error.
+	// telling is how long the report about an abandoned command may take: perhaps nobody reads standard error.
 	telling = 100 * time.Millisecond
 )
 

@@ -83,7 +83,7 @@ func parseArguments(program string, command Command, args []string, vars *config
 		case err != nil:
 			wrong = append(wrong, a.misread(err))
 			if read == 0 {
-				rest = rest[1:] // one that it does not even split
+				rest = rest[1:] // an argument that package flag does not even split
 			}
 		case len(rest) > 0 && read > 0 && args[read-1] == "--":
 			a.Files, rest = append(a.Files, rest...), nil

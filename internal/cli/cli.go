@@ -50,11 +50,11 @@ type Command struct {
 	Usage   func(program string) string
 	Options []Option
 
-	// Guarded is for a command that must not go on if the name of a guard, or of a variable that decides whom the step becomes, is
-	// misspelt.
+	// Guarded is for a command that must not go on if the name of a guard is misspelt, or the name of a variable that decides who
+	// the step becomes.
 	Guarded bool
 
-	// Acts is for a command that matters for what it does: it does not fail if its output cannot be printed.
+	// Acts is for a command that is run for its effect: it does not fail if its output cannot be printed.
 	Acts bool
 
 	// Serves is for a command that runs until its input ends: TIMEOUT bounds each of its answers, and not the command.

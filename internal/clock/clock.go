@@ -41,7 +41,7 @@ func Watch(ctx context.Context) (context.Context, *Observed) {
 	return context.WithValue(ctx, key{}, o), o
 }
 
-// Observe reports the Date header of an answer that host gave at the local time now. A header that is no date is
+// Observe notes the Date header of an answer that host gave at the local time now. A header that is not a date is
 // ignored.
 func Observe(ctx context.Context, host, date string, now time.Time) {
 	o, _ := ctx.Value(key{}).(*Observed)

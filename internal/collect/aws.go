@@ -49,7 +49,7 @@ func isControl(n *document.Node) bool {
 	})
 }
 
-// roles are the roles of an account. Those without a policy are known by their names alone: nobody of Bitbucket becomes them.
+// roles adds the roles of an account. Of a role without a policy only the name is known: nobody of Bitbucket becomes it.
 func (t *taker) roles(f *document.File, n *document.Node, roles []*document.Node) {
 	trusting := []*document.Node{}
 	var names []string
@@ -130,7 +130,7 @@ func nameOf(arn *document.Node) *document.Node {
 	return arn.String(arn.Text[strings.LastIndexByte(arn.Text, '/')+1:])
 }
 
-// provider is an OIDC provider, of which AWS's own tool prints the URL without its scheme.
+// provider is an OIDC provider. AWS's own tool prints the URL of a provider without the scheme.
 func (t *taker) provider(f *document.File, n, arn, url, clients *document.Node) {
 	if url.Is(document.String) {
 		url = url.String(strings.TrimPrefix(url.Text, "https://"))

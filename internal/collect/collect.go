@@ -1,5 +1,5 @@
-// Package collect takes apart what collectors print of many things: each comes out as a document of its own, in the form in which the
-// cloud's own tool prints that thing alone, at its place in the file.
+// Package collect splits the files of collectors, which describe many things, into documents. Each document describes one thing, in
+// the form in which the cloud's own tool prints it, and keeps its place in the file.
 package collect
 
 import (
@@ -17,24 +17,25 @@ import (
 type Document struct {
 	*document.File
 
-	// Target is what the document is of, in the form of an access map, where only what stood around it says so: a service account, a
-	// role of Vault, a mount. A role of Vault without a known server is auth/MOUNT/role/NAME.
+	// Target is what the document is about, in the form of an access map, if the file says it only outside of the document: a service
+	// account, a role of Vault, a mount. A role of Vault without a known server is auth/MOUNT/role/NAME.
 	Target string
 
-	// Names are the ARNs of roles that name no provider of Bitbucket's, of which the document has nothing else: nobody of Bitbucket becomes
-	// them.
+	// Names are the ARNs of roles that name no provider of Bitbucket's. The document has nothing else of them, because nobody of
+	// Bitbucket becomes them.
 	Names []string
 
-	// Unknown is why the document has not all that it would have. It is empty for a document that is whole.
+	// Unknown is why a part of the document is not known. It is empty for a document that is whole.
 	Unknown string
 
-	// Kind is the kind of Unknown documents, and of documents about no single target; it is empty where the document itself shows its kind.
+	// Kind is the kind of a document with an Unknown part, and of a document about no single target. It is empty if the document itself
+	// shows its kind.
 	Kind Kind
 
-	// Whole reports that the file has all that its account has of this kind: nothing was filtered, and no page is missing.
+	// Whole reports that the file has everything of this kind that the account has: nothing was filtered, and no page is missing.
 	Whole bool
 
-	// Cut reports that the file itself says that it lacks a page.
+	// Cut reports that a page is missing, as the file itself says.
 	Cut bool
 }
 
@@ -60,8 +61,8 @@ type File struct {
 	Target string // what the file's one document is of; empty where the caller does not know
 }
 
-// Files takes a file apart. What is of no kind that this package knows comes out as it is: the caller may know it. Errors name the
-// line.
+// Files splits a file. A value of a kind that this package does not know is returned as it is: the caller may know it. Errors name
+// the line.
 func Files(f File) ([]Document, error) {
 	t := taker{whole: true}
 	var names []string
@@ -93,7 +94,7 @@ func Files(f File) ([]Document, error) {
 	return t.documents, nil
 }
 
-// A taker takes a file apart.
+// A taker splits one file.
 type taker struct {
 	documents []Document
 	whole     bool
@@ -101,14 +102,14 @@ type taker struct {
 
 func (t *taker) add(d Document) { t.documents = append(t.documents, d) }
 
-// cut makes every document one of a file that is not whole, where a part of the file said that more is to come.
+// cut marks every document of the file as not whole, if a part of the file says that more follows.
 func (t *taker) cut() {
 	for i := range t.documents {
 		t.documents[i].Whole, t.documents[i].Cut = t.documents[i].Whole && t.whole, !t.whole
 	}
 }
 
-// value takes one value apart. one is a part of a list of things: a role in it is worth a result only if it trusts Bitbucket.
+// value splits one value. one says that the value is an item of a list: a role in a list is a document only if it trusts Bitbucket.
 func (t *taker) value(f *document.File, n *document.Node, one bool) error {
 	if n.Is(document.List) {
 		if len(n.Items) == 0 {
@@ -136,7 +137,7 @@ func (t *taker) value(f *document.File, n *document.Node, one bool) error {
 	return nil
 }
 
-// errEmpty is what a list without items comes to: it does not say what there is none of.
+// errEmpty is the error of a list without items: it does not say what it is a list of.
 var errEmpty = errors.New("an empty list, which does not say of what")
 
 // text is a string, or empty.
@@ -172,7 +173,8 @@ func policyText(n *document.Node) *document.Node {
 	return n
 }
 
-// MentionsBitbucket reports whether a value can name a provider of Bitbucket's, also URL-encoded. One with letters written as numbers can.
+// MentionsBitbucket reports whether a value can name a provider of Bitbucket's, also URL-encoded. A value with letters that are
+// written as numbers can.
 func MentionsBitbucket(value []byte) bool {
 	small := bytes.ToLower(value)
 	for _, text := range []string{"bitbucket", `\u00`, "%5cu00"} {
@@ -183,8 +185,8 @@ func MentionsBitbucket(value []byte) bool {
 	return false
 }
 
-// Cut returns a line of a file of many values without what nobody needs: of a role that does not name Bitbucket only the names are left.
-// Other lines stay as they are.
+// Cut shortens a line of a file with one value on each line: of a role that does not name Bitbucket, only the names stay. Other lines
+// stay as they are.
 func Cut(line []byte) []byte {
 	arn, ok := otherRole(line)
 	if !ok {

@@ -48,8 +48,8 @@ func (t *taker) each(f *document.File, list *document.Node) error {
 	return nil
 }
 
-// policy is what is granted on a resource. That of a service account says who may become it. Members of a pool can have roles on other
-// resources as well, without becoming anybody: the name of the resource shows that.
+// policy adds the policy of a resource. The policy of a service account says who may become it. Members of a pool can have roles on
+// other resources as well, without becoming anybody: the name of the resource shows that.
 func (t *taker) policy(f *document.File, resource string, policy *document.Node) {
 	d := Document{File: f.With(policy), Target: resource, Kind: Direct}
 	if m := accountName.FindStringSubmatch(resource); m != nil {
@@ -58,8 +58,8 @@ func (t *taker) policy(f *document.File, resource string, policy *document.Node)
 	t.add(d)
 }
 
-// Closed says why the pool of a provider takes nobody, as far as one of the documents is that pool: it is disabled, or deleted. Otherwise
-// it is empty.
+// Closed says why the pool of a provider lets nobody in, if one of the documents is that pool: it is disabled, or deleted. Otherwise
+// the result is empty.
 func Closed(pools []Document, provider string) string {
 	pool, _, ok := strings.Cut(provider, "/providers/")
 	for _, d := range pools {

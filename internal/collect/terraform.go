@@ -74,8 +74,8 @@ func (p *plan) module(m *document.Node, depth int) error {
 	return nil
 }
 
-// isUnknown reports whether an attribute is known only after apply. What the plan leaves out is an unknown value as well where it says so
-// for a whole list or object.
+// isUnknown reports whether an attribute is known only after apply. The plan may say so for a whole list or object: a value that it
+// leaves out is then unknown as well.
 func (p *plan) isUnknown(r *document.Node, names ...string) bool {
 	unknown := p.unknown[text(r.Get("address"))]
 	if unknown.Is(document.Bool) {
@@ -152,7 +152,8 @@ func (p *plan) role(r, v *document.Node) {
 	p.add(Document{File: p.file.With(v.New(document.Member{Name: "Roles", Value: v.List(role)}))})
 }
 
-// arnToBe is the ARN that a role will have which does not exist yet, or nil: a role can only trust a provider of its own account.
+// arnToBe is the ARN of a role that does not exist yet, or nil if it cannot be known. The account is that of the provider in the
+// role's policy, because a role can only trust a provider of its own account.
 func arnToBe(v *document.Node) *document.Node {
 	name, path := text(v.Get("name")), cmp.Or(text(v.Get("path")), "/")
 	account := ""

@@ -12,7 +12,7 @@ import (
 // maxBundle caps a bundle of certificates. The one of a system has less than 300 kB.
 const maxBundle = 4 << 20
 
-// inBuildDir is the full path of a file that a variable names: the name is relative to the build directory, or a full path.
+// inBuildDir is the full path of a file that a variable names, by a full path or relative to the build directory.
 func inBuildDir(buildDir, file string) string {
 	if file == "" || filepath.IsAbs(file) {
 		return file

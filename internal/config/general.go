@@ -26,7 +26,7 @@ func (v *Vars) MinimumLifetime() time.Duration {
 // Owner is the user and group that get the files, by number. A GID of -1 leaves the group.
 type Owner struct{ UID, GID int }
 
-// nobody is neither a user nor a group: chown takes it for no change.
+// nobody is neither a user nor a group: chown takes it as "no change".
 const nobody = 1<<32 - 1
 
 // Owner is nil if no owner is named.
@@ -51,5 +51,5 @@ func (v *Vars) Owner() *Owner {
 }
 
 // Colourless reports whether the user wants no colours on a terminal: NO_COLOR is set, and not empty (no-color.org). A step has no
-// terminal, so that the variable stands in no table.
+// terminal, so the variable is in no table.
 func (v *Vars) Colourless() bool { return v.value("NO_COLOR") != "" }

@@ -36,7 +36,7 @@ const baked = "/etc/bitbucket-oidc/guard.yaml"
 func (v *Vars) Guard() Guard {
 	g := Guard{Clone: inBuildDir(v.CloneDir(), "."), File: v.existing("GUARD_FILE"), Map: v.existing("GUARD_MAP"), Baked: baked}
 	if _, err := os.Lstat(baked); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		g.Baked = "" // what is there in any other way counts, and must then be readable
+		g.Baked = "" // if something else is there, it counts, and must be readable
 	}
 	return g
 }

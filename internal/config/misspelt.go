@@ -15,7 +15,7 @@ type Misspelling struct {
 	Written string
 	Known   Variable
 	Group   Group // of the known one
-	Stops   bool  // login must not go on without the variable that was meant: a guard, or one that decides whom the step becomes
+	Stops   bool  // login must not go on without the variable that was meant: a guard, or one that decides who the step becomes
 	reason  string
 }
 
@@ -72,7 +72,7 @@ func (v *Vars) isItem(name string) bool {
 		return true // the count itself
 	}
 	count, err := strconv.Atoi(v.value(list + "_COUNT"))
-	return item < count || err != nil && v.value(list+"_COUNT") != "" // a count that is none is reported with the list
+	return item < count || err != nil && v.value(list+"_COUNT") != "" // a count that is not a number is reported with the list
 }
 
 // stray finds the list to which an item without a count seems to belong.

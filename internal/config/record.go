@@ -35,7 +35,7 @@ func recordVariables() []Variable {
 	}
 }
 
-// Record says where the records go. A zero value goes nowhere.
+// Record says where the records go. With the zero value they go nowhere.
 type Record struct {
 	File string // full path
 
@@ -57,7 +57,7 @@ type OTLP struct {
 	Gzip    bool
 	Headers []Header
 
-	// ServiceName and Attributes describe the resource that the records are of.
+	// ServiceName and Attributes describe the resource that the records are about.
 	ServiceName string
 	Attributes  map[string]string
 

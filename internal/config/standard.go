@@ -39,7 +39,7 @@ func Prepare() {
 // folder: it would be parsed a second time, and it would count in addition to the file that SSL_CERT_FILE names.
 const noFolder = "/dev/null"
 
-// liesIn reports whether one of several folders lies in the build directory. A folder elsewhere may be a link into it, so that
+// liesIn reports whether one of several folders lies in the build directory. A folder elsewhere may be a link into it, so
 // SSL_CERT_DIR never counts: SSL_CERT_FILE is the way to name authorities.
 func liesIn(buildDir, folders string) bool {
 	root := inBuildDir(buildDir, ".")

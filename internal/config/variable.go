@@ -5,7 +5,7 @@ type Variable struct {
 	Name    string
 	Means   string // for help and documentation: sentences, with code in back quotes
 	Default string // the value if none is set; empty for none
-	Main    bool   // required, for the backend if it is one's
+	Main    bool   // required; the variable of a backend is required for the backend
 	Secret  bool   // to be given as a secured variable
 	List    bool   // may come in array form
 

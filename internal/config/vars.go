@@ -39,7 +39,7 @@ func Take(known []Group) *Vars {
 	return v
 }
 
-// New is a snapshot of these variables, each of which is NAME=VALUE.
+// New is a snapshot of variables, each in the form NAME=VALUE.
 func New(environ []string, step Step, known []Group) *Vars {
 	v := &Vars{
 		Step: step, known: known, values: map[string]secret.Text{}, byName: map[string]Variable{}, odd: map[string]oddity{}, problems: new([]error),
@@ -100,7 +100,7 @@ func (v *Vars) Wrong(name, value, expected string) { v.Reason(name, errors.New(f
 
 // Reason is Wrong with a better description.
 func (v *Vars) Reason(name string, reason error, expected string) {
-	if o, ok := v.odd[name]; ok { // then what was expected completes what was said
+	if o, ok := v.odd[name]; ok { // the problem is already reported: only what was expected is missing
 		if !o.complete {
 			o.complete = true
 			v.odd[name] = o

@@ -14,7 +14,7 @@ type Table struct {
 	Says []Saying `json:"says"`
 }
 
-// A Row is what an answer must have, as [refusal.Row] has it, and the place of what it says among the table's sayings.
+// A Row is what an answer must have, as in [refusal.Row], and the index of its saying in the table.
 type Row struct {
 	Status int      `json:"status,omitempty"`
 	Code   string   `json:"code,omitempty"`
@@ -23,7 +23,8 @@ type Row struct {
 	Says   int      `json:"says"`
 }
 
-// A Saying is a cause, and what to do about it in a step of no deployment. Deployed is for a step of one, where that differs.
+// A Saying is a cause, and what to do about it in a step without a deployment. Deployed is for a step with a deployment, where that
+// differs.
 type Saying struct {
 	Means    string   `json:"means"`
 	Advice   []string `json:"advice"`
@@ -47,7 +48,7 @@ func (t Table) said(r Row) string {
 	return refusal.Row[struct{}]{Status: r.Status, Code: r.Code, Reason: r.Reason, Means: t.Says[r.Says].Means}.Said()
 }
 
-// data are the tables of the program's backends, which the program that decides does not link. `make docs` writes them.
+// data are the tables of the backends of pipe, which bitbucket-oidc does not link. `make docs` writes them.
 //
 //go:embed refusals.json
 var data []byte

@@ -178,7 +178,7 @@ func (c *comparison) grants() {
 	}
 }
 
-// rendered is the whole policy that the map has for a target: a patch would have to be right about what it patches.
+// rendered is the whole policy that the map has for a target, and not a patch: a patch would depend on the deployed policy.
 func (c *comparison) rendered(t access.Target) finding.Fix {
 	r, err := c.m.Render([]string{t.Name}, c.now)
 	if err != nil || len(r.Policies) == 0 {
@@ -203,7 +203,8 @@ func who(cells []trust.Cell) []string {
 	return all
 }
 
-// unknown ends a sentence on something that is not known. A document's reason is a thing that it depends on, or a clause of its own.
+// unknown is the end of a sentence about something that is not known. The reason of a document names what it depends on, or is a
+// clause of its own.
 func unknown(why string) string {
 	first, _, _ := strings.Cut(why, ",")
 	if clause.MatchString(first) {

@@ -16,10 +16,10 @@ type Kind string
 
 // The kinds.
 const (
-	Wider         Kind = "wider"         // somebody gets in whom the map does not grant the target
+	Wider         Kind = "wider"         // somebody gets in, and the map does not grant them the target
 	Unlisted      Kind = "unlisted"      // a target that no grant names lets in somebody of the workspace
-	Missing       Kind = "missing"       // somebody whom the map grants the target is refused
-	Narrower      Kind = "narrower"      // only some of the steps get in that the map grants the target
+	Missing       Kind = "missing"       // somebody is refused, and the map grants them the target
+	Narrower      Kind = "narrower"      // only some steps get in of those to which the map grants the target
 	Absent        Kind = "absent"        // a target of the map does not exist, or trusts nobody of the workspace
 	Unread        Kind = "unread"        // what the map wants to be read was in no input
 	Undecided     Kind = "undecided"     // it depends on something that no document says
@@ -36,11 +36,11 @@ type Deployed struct {
 	Session time.Duration // the longest that the cloud lets a session last; zero where it is not known
 	Cells   []trust.Cell  // of the map's workspace; none where the target trusts nobody of it
 
-	// Deciding is the path of what decides about an identity, such as Statement[0].Condition.StringLike; empty where that is no one
-	// thing. Nil where nobody knows.
+	// Deciding is the path of what decides about an identity, such as Statement[0].Condition.StringLike; empty if no single thing
+	// decides. Nil if it is not known.
 	Deciding func(id bitbucket.Identity) string
 
-	// Locate is where a path of Deciding is, in a file that was given. Nil for what was read from the cloud itself.
+	// Locate is the place of a path of Deciding, in a file that was given. Nil for what was read from the cloud itself.
 	Locate func(path string) (file string, at finding.Place)
 }
 

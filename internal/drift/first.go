@@ -11,7 +11,7 @@ import (
 )
 
 // FirstMap is a map of what is deployed, to be reviewed: every repository that a document names, with who gets in now. It also
-// returns what no map can say, such as that any repository gets in. Only the UUIDs are known: the names are made of them.
+// returns what a map cannot express, such as that any repository gets in. Only the UUIDs are known: the names are made of them.
 func FirstMap(u bitbucket.Universe, s State, now time.Time) (text string, left []string) {
 	f := firstMap{names: map[string]string{}, environments: map[string][]string{}}
 	var grants []string
@@ -65,7 +65,7 @@ type firstMap struct {
 	environments map[string][]string // of a repository
 }
 
-// who says in the terms of a map who gets in, and what is left.
+// who says in the terms of a map who gets in, and what a map cannot express.
 func (f *firstMap) who(cells []trust.Cell) (who []string, left string) {
 	of := map[string][]trust.Cell{}
 	var repositories []string

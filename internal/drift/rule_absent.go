@@ -14,7 +14,7 @@ func absentRule() finding.Rule {
 	}
 }
 
-// absent tells of a target that nobody can become, although the map grants it to somebody.
+// absent reports a target that nobody can become, although the map grants it to somebody.
 func (c *comparison) absent(t access.Target, granted []access.Who, why string) {
 	if len(granted) == 0 {
 		return

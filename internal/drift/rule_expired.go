@@ -16,7 +16,7 @@ func expiredRule() finding.Rule {
 	}
 }
 
-// expired tells of a grant whose last day is over. The difference is at the grant's place, and names its target and its steps.
+// expired reports a grant after its last day. The difference is at the grant's place, and names its target and its steps.
 func (c *comparison) expired(d Difference, g access.Grant) {
 	d.Kind = Expired
 	d.Message = fmt.Sprintf("The grant of %s to %s ended on %s.", d.Target, listed(d.Who), g.Until.Format("2006-01-02"))

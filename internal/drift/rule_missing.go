@@ -17,7 +17,7 @@ func missingRule() finding.Rule {
 	}
 }
 
-// missing tells of somebody who is refused and should get in.
+// missing reports somebody who is refused and should get in.
 func missing(d *Difference, is Deployed, cells []trust.Cell, _ []access.Who) {
 	d.Message = fmt.Sprintf("%s %s refused, and the map grants it.", listed(d.Who), verb(d.Who, "is", "are"))
 	d.show(is, cells, refused)

@@ -17,7 +17,7 @@ func narrowerRule() finding.Rule {
 	}
 }
 
-// narrower tells of somebody of whom only some steps get in.
+// narrower reports an environment, or steps without one, if only some of the steps get in.
 func narrower(d *Difference, is Deployed, cells []trust.Cell, _ []access.Who) {
 	d.Message = fmt.Sprintf("Only some steps of %s get in, and the map grants all of them.", listed(d.Who))
 	d.show(is, cells, refused)

@@ -11,7 +11,7 @@ func providerRule() finding.Rule {
 	}
 }
 
-// providers tells of every fault of a provider.
+// providers reports every fault of a provider.
 func (c *comparison) providers() {
 	for _, f := range c.state.Faults {
 		d := c.relying(sourceOfProvider(f.Provider))

@@ -18,7 +18,7 @@ func undecidedRule() finding.Rule {
 	}
 }
 
-// undecided tells of somebody about whom the documents do not decide.
+// undecided reports somebody who may get in or not: the documents do not decide.
 func undecided(d *Difference, is Deployed, cells []trust.Cell, granted []access.Who) {
 	why := ""
 	for _, x := range cells {

@@ -18,7 +18,8 @@ func unenforceableRule() finding.Rule {
 	}
 }
 
-// unenforceable tells of what no cloud can hold of a grant. The difference is at the grant's place, and names its target and its steps.
+// unenforceable reports a part of a grant that the cloud cannot enforce. The difference is at the grant's place, and names its target
+// and its steps.
 func (c *comparison) unenforceable(d Difference, t access.Target, g access.Grant) {
 	if d.Message = beyond(t, g); d.Message == "" {
 		return
@@ -28,7 +29,7 @@ func (c *comparison) unenforceable(d Difference, t access.Target, g access.Grant
 	c.add(d)
 }
 
-// beyond is what a cloud cannot hold of a grant.
+// beyond is a sentence about the part of a grant that the cloud cannot enforce, or empty.
 func beyond(t access.Target, g access.Grant) string {
 	if t.Kind == access.VaultRole && slices.ContainsFunc(g.Who, func(w access.Who) bool { return w.Environment == access.NoEnvironment }) {
 		return "Vault cannot require that a step has no deployment environment."

@@ -18,7 +18,7 @@ func unreadRule() finding.Rule {
 	}
 }
 
-// read finds what the map wants to be read and no input held.
+// read finds what the map wants to be read and no input has.
 func (c *comparison) read() {
 	wanted := map[string][]string{"aws": c.m.Read.AWS, "gcp": c.m.Read.GCP, "vault": c.m.Read.Vault}
 	for _, cloud := range []string{"aws", "gcp", "vault"} {
@@ -45,7 +45,7 @@ func (c *comparison) unread(name, why string) {
 	c.add(d)
 }
 
-// targetUnread tells of a target that was in no input, and that may exist.
+// targetUnread reports a target that was in no input, and that may exist.
 func (c *comparison) targetUnread(t access.Target) {
 	d := c.at(t.Name)
 	d.Kind, d.Message = Unread, t.Name+" was in no input."

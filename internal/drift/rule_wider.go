@@ -17,7 +17,7 @@ func widerRule() finding.Rule {
 	}
 }
 
-// wider tells of somebody who gets in and should not.
+// wider reports somebody who gets in and should not.
 func wider(d *Difference, is Deployed, cells []trust.Cell, granted []access.Who) {
 	d.Message = fmt.Sprintf("%s %s in, and the map grants %s.", listed(d.Who), verb(d.Who, "gets", "get"), onlyGranted(granted))
 	d.Share = share(cells)

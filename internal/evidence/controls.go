@@ -5,7 +5,7 @@ import "bufio"
 // A control is a row of controls.csv.
 type control struct{ soc2, iso, supports, shown string }
 
-// controls say which controls the package supports evidence for. They judge nothing: that is the auditor's.
+// controls say which controls the package supports evidence for. They do not judge: the auditor does.
 func controls() []control {
 	return []control{
 		{"CC6.1", "A.5.15; A.5.17; A.8.5", "Access is granted by short-lived credentials on proof of identity.",

@@ -1,8 +1,8 @@
 // Package evidence turns many records of logins into what an auditor asks for: the whole population, a sample that can be drawn
 // again, the exceptions, how complete it all is, and which controls it supports. The same input gives the same bytes.
 //
-// What a record says is in package record. Records are read once and one line at a time: what is kept of each is an entry of an
-// index, and its row lies in a file until the rows are written in order.
+// Package record describes what a record says. Records are read once and one line at a time: an entry of an index is kept of each, and
+// its row lies in a file until the rows are written in order.
 package evidence
 
 import (
@@ -30,7 +30,7 @@ type Config struct {
 // end is the first moment after the period.
 func (c Config) end() time.Time { return c.To.AddDate(0, 0, 1) }
 
-// ErrInput is wrapped by the error of what cannot be read.
+// ErrInput is wrapped by the error of an input that cannot be read.
 var ErrInput = errors.New("cannot be read")
 
 // A Summary is what a package holds.

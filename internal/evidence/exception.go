@@ -30,7 +30,7 @@ func kinds() []struct {
 		{longer, "longer-than-asked", "The credential lasts longer than was asked for."},
 		{conflicting, "conflicting-copies", "Two records have one id and differ."},
 		{notInTrail, "not-in-cloudtrail", "CloudTrail has no event for the record."},
-		{onlyInTrail, "only-in-cloudtrail", "CloudTrail has an exchange of a Bitbucket token of which there is no record."},
+		{onlyInTrail, "only-in-cloudtrail", "CloudTrail has an exchange of a Bitbucket token for which there is no record."},
 	}
 }
 

@@ -86,7 +86,7 @@ func (in *input) close() error {
 	return errors.Join(err, in.file.Close())
 }
 
-// maxLine bounds a record. What is longer is none.
+// maxLine bounds a record. A longer line is not a record.
 const maxLine = 1 << 20
 
 // blockSize is about how much is read at once.
@@ -98,7 +98,8 @@ type block struct {
 	data  []byte
 }
 
-// lines are those of the block, without their breaks and the space around. One that is too long is a text that is no record.
+// lines are the lines of the block, without their breaks and the space around. A line that is too long comes as a text that is not a
+// record.
 func (b block) lines(yield func([]byte) bool) {
 	for data := b.data; len(data) > 0; {
 		line, rest, _ := bytes.Cut(data, []byte{'\n'})
@@ -111,7 +112,7 @@ func (b block) lines(yield func([]byte) bool) {
 	}
 }
 
-// blocks cuts the source into blocks of whole lines. A line that is too long is read to its end, and what is beyond the limit is
+// blocks cuts the source into blocks of whole lines. A line that is too long is read to its end, and the part beyond the limit is
 // dropped. buffer gives memory for a block.
 func (in *input) blocks(buffer func() []byte, yield func(block) bool) error {
 	number := 1

@@ -11,8 +11,8 @@ import (
 // object is a JSON object of OSCAL's.
 type object map[string]any
 
-// oscal is the package as assessment results of OSCAL 1.1.3. Its ids are made of what they name (UUID version 5), so that the same
-// input gives the same document. It finds nothing satisfied: that is the assessor's.
+// oscal is the package as assessment results of OSCAL 1.1.3. Its ids are made of what they name (UUID version 5), so the same
+// input gives the same document. It finds nothing satisfied: that is the assessor's decision.
 //
 // Source: https://pages.nist.gov/OSCAL-Reference/models/v1.1.3/assessment-results/json-outline/
 func (p *population) oscal(i ipe) object {
@@ -64,7 +64,7 @@ func (p *population) oscal(i ipe) object {
 	}}
 }
 
-// findings are what speaks against a control. A refusal does not: the control has worked.
+// findings are what speaks against a control. A refusal does not: there the control has worked.
 func (p *population) findings(i ipe, id func(string) string) []object {
 	var all []object
 	add := func(name, text, control, evidence string) {

@@ -80,7 +80,7 @@ func (o *output) write(name string, fill func(*bufio.Writer) error) error {
 	return nil
 }
 
-// commit writes the manifest and gives all files their names, the manifest last: a package that is not whole does not fit it.
+// commit writes the manifest and gives all files their names, the manifest last: an incomplete package does not match the manifest.
 func (o *output) commit() error {
 	err := o.write(manifest, func(w *bufio.Writer) error {
 		for _, name := range files() {
@@ -138,7 +138,7 @@ func cause(err error) error {
 	return err
 }
 
-// A spool holds rows until they are written in order. It has no name, so that nothing is left of it.
+// A spool holds rows until they are written in order. Its file has no name, so nothing is left of it.
 type spool struct {
 	file *os.File
 	w    *bufio.Writer

@@ -31,7 +31,7 @@ type entry struct {
 	millis  int64
 	uid     [16]byte // the beginning of its SHA-256: ids may be anything
 	digest  uint64   // of the whole line
-	command uint64   // of what tells commands apart
+	command uint64   // a hash of what distinguishes commands
 	at      int64    // of its row in the spool
 	length  int32
 	number  int32 // its sequence in the command
@@ -39,7 +39,7 @@ type entry struct {
 	twice   bool
 }
 
-// entries are in the order in which they were read, in pieces, so that none is moved as they grow.
+// entries are in the order in which they were read, in pieces: no entry is moved when the list grows.
 type entries struct {
 	pieces [][]entry
 	count  int32
@@ -111,8 +111,8 @@ func (p *population) sort() {
 	})
 }
 
-// findGaps looks at each command by itself, also at what lies outside of the period: a command may begin before it. Commands that
-// cannot be told apart are taken together: of their numbers, none is there more often than a smaller one.
+// findGaps looks at each command by itself, also at records outside of the period: a command may begin before it. Commands that
+// cannot be distinguished are taken together: each number then occurs at most as often as every smaller number.
 func (p *population) findGaps(all []int32) {
 	all = slices.Clone(all)
 	at := p.entries.at

@@ -171,7 +171,7 @@ func (t *trail) join(r trace) bool {
 	if found || r.request {
 		return found
 	}
-	// A session's name may come again, so that it counts only where nothing exact is there.
+	// A session's name may occur again, so it counts only if nothing exact is there.
 	const near = 5 * time.Minute
 	for _, i := range t.by[r.session] {
 		if d := t.calls[i].at.Sub(r.at); r.session != "" && d < near && d > -near {
@@ -181,7 +181,7 @@ func (t *trail) join(r trace) bool {
 	return found || r.session == "" && len(r.exact) == 0 // nothing came back that the two could be joined by
 }
 
-// rest are the exchanges of Bitbucket tokens in the period of which there is no record, in the order of time.
+// rest are the exchanges of Bitbucket tokens in the period for which there is no record, in the order of time.
 func (t *trail) rest(from, end time.Time) []call {
 	var all []call
 	for _, c := range t.calls {

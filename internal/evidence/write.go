@@ -97,7 +97,7 @@ func (p *population) writeExceptions(ctx context.Context, w *bufio.Writer) error
 	return nil
 }
 
-// fused undoes what encode does, so that it is not done twice.
+// fused undoes what [defused] did to a cell, so that it is not done twice.
 func fused(cell string) string {
 	if len(cell) > 1 && cell[0] == '\'' && defuse(cell[1:]) == cell {
 		return cell[1:]

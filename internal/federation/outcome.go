@@ -13,12 +13,12 @@ import (
 type Target struct {
 	Backend, Name string // such as "aws" and "default"
 
-	// Identity is whom the step would become first: a role's ARN, a service account, the resource name of a provider for direct
-	// federation, a role of Vault, or what a service calls it.
+	// Identity is the principal that the step would become first: a role's ARN, a service account, the resource name of a provider for
+	// direct federation, a role of Vault, or the service's own name for it.
 	Identity string
 
-	// Via are the roles that are assumed in turn after Identity, the last of which the step becomes; or the service accounts
-	// through which it becomes Identity.
+	// Via are the roles that are assumed in turn after Identity: the step becomes the last one. On Google Cloud they are the service
+	// accounts through which the step becomes Identity.
 	Via []string
 
 	// Through is the name of the target whose credential asks for this one, such as the profile of a registry; empty where the token

@@ -21,7 +21,7 @@ import (
 // CloudPlatform is the scope of everything that IAM lets a principal do.
 const CloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
 
-// Config says whom to become.
+// Config says which principal to become, and how.
 type Config struct {
 	Provider       Provider
 	ServiceAccount string // e-mail; empty for direct federation
@@ -117,7 +117,7 @@ func (b *Backend) Exchange(ctx context.Context, token oidc.Token) (federation.Gr
 
 // tokens are what Google gave.
 type tokens struct {
-	principal string // whom the step becomes
+	principal string // who the step becomes
 	access    grant
 	identity  grant // an ID token, with IDTokenAudience
 }

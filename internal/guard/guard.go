@@ -57,7 +57,7 @@ type Decision struct {
 	Link    string `json:"link"`
 }
 
-// Config is what a login is held to.
+// Config names the guardrails of a login.
 type Config struct {
 	Clone, File, Map, Baked string // as in [Question]
 
@@ -66,7 +66,7 @@ type Config struct {
 	Run func(ctx context.Context, input []byte, most int) ([]byte, error)
 }
 
-// On reports whether there is anything to hold a login to.
+// On reports whether there are any guardrails.
 func (c Config) On() bool { return c.File != "" || c.Map != "" || c.Baked != "" }
 
 // ErrMistakes is wrapped by the error for files that cannot be used: the configuration is wrong, and nothing was judged.
@@ -117,11 +117,11 @@ func AskAgain(ctx context.Context, c Config, inputs []Input, first Answer) (Answ
 	case err != nil:
 		return Answer{}, err
 	}
-	a.Advisory = nil // said before
+	a.Advisory = nil // the first answer had it
 	return a, nil
 }
 
-// A mistake is the text of one that is an ErrMistakes.
+// A mistake is the text of an error that is [ErrMistakes].
 type mistake string
 
 func (m mistake) Error() string        { return string(m) }
@@ -132,7 +132,7 @@ func noAnswer(err error) error {
 		"the login is refused because guardrails are configured and could not be judged: use the image as it is published, which has both programs")
 }
 
-// Refusals is an error for each rule that refuses, with the targets that break it, or nil.
+// Refusals joins an error for each rule that refuses, with the targets that break the rule. It is nil if none refuses.
 func (a Answer) Refusals(inputs []Input) error {
 	var errs []error
 	for _, d := range a.grouped(func(d Decision) bool { return d.Refuses && !a.Sources[d.Source].Audit }) {

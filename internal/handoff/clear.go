@@ -12,7 +12,7 @@ import (
 	"bitbucket-oidc/internal/nowait"
 )
 
-// emptied says which files are emptied before they are removed: a hard link that a command has made keeps what a file holds.
+// emptied says which files are emptied before they are removed: a hard link that a command made would keep the contents.
 type emptied func(info fs.FileInfo) bool
 
 // always is for logout. A login empties only what is [copied]: a command may still read what the login replaces.
@@ -28,7 +28,7 @@ func (w *writer) discard(e fs.DirEntry, which emptied) error {
 	return failure(e.Name(), w.out.Remove(e.Name()))
 }
 
-// wipe removes a file that login wrote, and what it holds. What cannot be removed is emptied.
+// wipe removes a file that login wrote, and its contents. A file that cannot be removed is emptied.
 func (w *writer) wipe(name string, which emptied) error {
 	err := w.empty(name, which)
 	removed := w.out.Remove(name)
@@ -69,7 +69,7 @@ func (w *writer) empty(name string, which emptied) error {
 	return f.Truncate(0)
 }
 
-// clear removes a generation and all that is in it, also what others have put there. It needs few descriptors, however deep the folders
+// clear removes a generation with everything in it, also what others have put there. It needs few descriptors, however deep the folders
 // are nested: a folder in a folder first moves up, into the generation itself.
 func (w *writer) clear(generation string, which emptied) error {
 	own := w.ownIn(generation)
@@ -104,7 +104,7 @@ func (w *writer) clear(generation string, which emptied) error {
 	return errors.Join(errs...)
 }
 
-// clearEntry removes a file, or returns where the folder is that is to be cleared.
+// clearEntry removes a file, or returns the place of a folder that must be cleared.
 func (w *writer) clearEntry(generation, name string, e fs.DirEntry, own bool, which emptied) (folder string, err error) {
 	at := path.Join(generation, name)
 	switch {
@@ -144,8 +144,8 @@ func (w *writer) ownIn(generation string) func(path string) bool {
 	}
 }
 
-// openUp gives the process's user all rights to a folder of its own, which a careless command may have taken away. What cannot be
-// changed shows when the folder is used.
+// openUp gives the process's user all rights to a folder of its own: a careless command may have taken them away. If that fails, the
+// use of the folder fails later and says why.
 func openUp(root *os.Root, name string) {
 	f, err := nowait.Handle(root, name)
 	if err != nil {

@@ -85,8 +85,8 @@ func (d docker) file() []byte {
 	return marshal(all)
 }
 
-// linked are the folders of ~/.docker that Docker needs beside its config.json: programs that extend it, and what they and
-// `docker context` keep there.
+// linked are the folders of ~/.docker that Docker needs beside its config.json: programs that extend Docker, and what these programs
+// and `docker context` keep there.
 func linked() []string { return []string{"cli-plugins", "contexts", "buildx"} }
 
 // dockerEnv leads Docker, and podman, buildah and skopeo, to docker/config.json, to which Docker prefers the logins of

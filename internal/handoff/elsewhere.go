@@ -15,8 +15,8 @@ const (
 )
 
 // Elsewhere returns the folders of the build directory, other than d, that hold what a login has written: folders at the top, and
-// folders directly below those, such as .git/bitbucket-oidc. Their paths begin at the build directory. It is for a message: what it
-// finds may be planted.
+// folders directly below those, such as .git/bitbucket-oidc. Their paths begin at the build directory. It is for a message only: the
+// checkout may have brought what it finds.
 func (d *Dir) Elsewhere() []string {
 	root, err := nowait.Folder(d.clone)
 	if err != nil {

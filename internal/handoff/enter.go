@@ -61,7 +61,7 @@ func (w *writer) makeWay() error {
 }
 
 // enter opens the output directory and locks it. It returns false if the directory was removed meanwhile, by a logout or
-// by a login that failed and had made it; after that has happened too often, it is an error.
+// by a login that failed and had made it. If that happens too often, it is an error.
 func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 	var err error
 	if w.out, err = nowait.FolderIn(w.clone, w.relative); err != nil {
@@ -87,7 +87,7 @@ func (w *writer) enter(ctx context.Context, lost int) (bool, error) {
 	return false, nil
 }
 
-// ended is the error of something that the end of the command has interrupted: late if the time is over.
+// ended is the error of something that the end of the command interrupted. It is late if TIMEOUT ran out.
 func ended(ctx context.Context, late error) error {
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return late

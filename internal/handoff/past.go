@@ -40,7 +40,7 @@ func (p past) made(path string) bool {
 	return path == dockerDir || slices.ContainsFunc(p.Backends, func(b backend) bool { return b.Name == path })
 }
 
-// Permissions that a folder of login's own does not have, while one of a checkout may: Bitbucket checks out with a umask of
+// Permissions that a folder of login's own does not have, and a folder of a checkout may have: Bitbucket checks out with a umask of
 // zero. A login takes over only what no command has opened to other users; a logout also clears what the step has opened to another
 // user.
 const (
@@ -48,7 +48,7 @@ const (
 	writable fs.FileMode = 0o022
 )
 
-// errForeign is the error of something that is not login's and stands where login's own files should stand.
+// errForeign is the error of something that login did not write, at a name of login's own files.
 var errForeign = errors.New("was not written by login")
 
 // earlier reads the state that the last login left, and no other file. The state's folder must not have foreign permissions; mine, if
@@ -118,7 +118,7 @@ func ownerOf(info fs.FileInfo) int {
 	return -1
 }
 
-// refusal is the error of something that login cannot have written, or that the system does not let it read.
+// refusal is the error of something that login cannot have written, or that the system does not let login read.
 func refusal(what string, err error) error {
 	if fails(err) {
 		return fmt.Errorf("reading %s: %w", what, cause(err))
@@ -127,8 +127,8 @@ func refusal(what string, err error) error {
 		"if the step opened login's own files to other users, call logout before the next login")
 }
 
-// fails reports whether the system failed. What a checkout can bring is no such failure: a link, a folder or nothing where a file
-// should be.
+// fails reports whether the system failed. A link, a folder or nothing at the name of a file is not such a failure: a checkout can
+// bring it.
 func fails(err error) bool {
 	var code syscall.Errno
 	return errors.As(err, &code) && !slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, code)

@@ -18,9 +18,9 @@ import (
 type Removal struct {
 	Removed  bool     // whether anything of login's own was there
 	Foreign  []string // what else lies in the directory, which stays
-	Unlocked bool     // whether another process held the directory all the time
+	Unlocked bool     // whether another process held the lock on the directory all the time
 
-	// Backends are the backends that had credentials in the directory, and Credentials describes these.
+	// Backends are the backends that had credentials in the directory, and Credentials describes the credentials.
 	Backends    []string
 	Credentials []Held
 	files       map[string]held
@@ -88,7 +88,7 @@ func (r *remover) note(err error) {
 	}
 }
 
-// remove goes step by step: users see the files until [remover.detach], and nothing of them after it.
+// remove goes step by step: users see the files until [remover.detach], and none of them after it.
 func (r *remover) remove(ctx context.Context) {
 	if !r.enter(ctx) {
 		return
@@ -102,7 +102,7 @@ func (r *remover) remove(ctx context.Context) {
 	}
 }
 
-// enter opens the output directory and locks it. It returns false where there is none, or none that can be opened.
+// enter opens the output directory and locks it. It returns false if there is none, or if it cannot be opened.
 func (r *remover) enter(ctx context.Context) bool {
 	var err error
 	if r.clone, err = nowait.Folder(r.Dir.clone); err != nil {
@@ -149,7 +149,7 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
-// recall reads the state of the last login, whoever owns it: the state only decides which of login's own files go.
+// recall reads the state of the last login. Its owner does not matter: the state only decides which of login's own files are removed.
 func (r *remover) recall() past {
 	if generation, err := r.out.Readlink(current); err == nil && isGeneration(generation) {
 		openUp(r.out, generation)
@@ -216,7 +216,8 @@ func (r *remover) detach(past past) {
 	}
 }
 
-// sweep removes everything else that is login's own, and names what is not. If the state could not be read, that is everything.
+// sweep removes everything else that is login's own, and names what is not. If the state could not be read, it removes all of
+// login's own files.
 func (r *remover) sweep(past past) {
 	entries, err := nowait.List(r.out, ".")
 	if err != nil {
@@ -294,7 +295,7 @@ func (w *writer) leave(past past) (foreign []string, err error) {
 	return foreign, nil
 }
 
-// keepState makes a generation one without a backend.
+// keepState writes the state of a generation that has no backend any more.
 func (w *writer) keepState(generation string, past past) error {
 	return w.file(generation+"/"+stateFile, marshal(state{stateVersion, past.Subject, []backend{}, past.Made}))
 }

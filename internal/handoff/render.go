@@ -98,7 +98,7 @@ func (d *Dir) assign(v variable) string {
 	return export + "=" + shell.Word(v.Value) + "\n"
 }
 
-// lineKey and lineSign take what stands before a value that env.sh reads from a line of a file.
+// lineKey and lineSign are the shell's variables for what precedes a value that env.sh reads from a line of a file.
 const (
 	lineKey  = "bitbucket_oidc_key"
 	lineSign = "bitbucket_oidc_sign"

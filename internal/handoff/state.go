@@ -12,8 +12,8 @@ import (
 	"bitbucket-oidc/internal/hint"
 )
 
-// state is what a generation keeps of each backend, so that the next login of the step can write env.sh and summary.json
-// anew with the backends that it does not name. It holds no secret.
+// state is what a generation keeps of each backend. With it the next login of the step can write env.sh and summary.json
+// again, with the backends that it does not name. It holds no secret.
 type state struct {
 	Version  int       `json:"version"`
 	Subject  string    `json:"subject"` // of the token: every step run has a new one
@@ -110,7 +110,7 @@ func (b backend) indexOf(path string) int {
 	return slices.IndexFunc(b.files, func(f federation.File) bool { return f.Path == path })
 }
 
-// check allows only what may stand in the output directory. The backend comes from this login, or from the state of an earlier login,
+// check refuses what may not be in the output directory. The backend comes from this login, or from the state of an earlier login,
 // which the checkout could have brought.
 func (b backend) check() error {
 	switch {

@@ -271,7 +271,7 @@ func failure(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, cause(err))
 }
 
-// ignore keeps git away from everything in the directory. The file appears whole, by a rename out of the generation.
+// ignore writes the .gitignore that hides everything in the directory. The file appears whole, by a rename out of the generation.
 func (w *writer) ignore(context.Context) error {
 	_, err := w.out.Lstat(ignoreFile)
 	switch {

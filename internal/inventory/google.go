@@ -58,8 +58,8 @@ func (x *inventory) through(p *wif.Policy, providers []*wif.Provider) *wif.Provi
 	return nil
 }
 
-// asImpersonation is the policy of a resource that is no service account, with every role that members of a pool have there as the one
-// that lets them become somebody: they get in as well, without becoming anybody.
+// asImpersonation is the policy of a resource that is not a service account. Every role that members of a pool have there is replaced
+// by the role with which they become a service account: these members get in as well, without becoming anybody.
 func asImpersonation(d collect.Document) (collect.Document, bool) {
 	bindings := d.Root.Get("bindings")
 	if !bindings.Is(document.List) {

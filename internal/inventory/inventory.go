@@ -1,5 +1,5 @@
-// Package inventory turns documents, as the clouds' tools print them, and what was read from the clouds themselves into what is
-// deployed: which targets there are, who gets in, and what was read.
+// Package inventory finds out what is deployed: which targets there are, who gets in, and what was read. It takes documents as the
+// clouds' tools print them, and what was read from the clouds themselves.
 package inventory
 
 import (
@@ -25,7 +25,7 @@ import (
 	"bitbucket-oidc/internal/trust/wif"
 )
 
-// A Given is what there is to look at.
+// Given is what to look at.
 type Given struct {
 	Files    []trust.File
 	Readings []live.Reading
@@ -129,7 +129,7 @@ func (x *inventory) document(d collect.Document, how, source string) error {
 	return nil
 }
 
-// reading is what was read from a cloud. What cannot be read there is a source that was not read, with the reason.
+// reading takes what was read from a cloud. A source that could not be read is noted as such, with the reason.
 func (x *inventory) reading(r live.Reading) {
 	why := ""
 	for _, d := range r.Documents {
@@ -147,7 +147,7 @@ func (x *inventory) reading(r live.Reading) {
 	}
 }
 
-// source is the source of a name, which is new or was met before.
+// source is the source with a name. It is added if it is new.
 func (x *inventory) source(name, how string) *drift.Source {
 	i, ok := x.sources[name]
 	if !ok {
@@ -174,7 +174,7 @@ func (x *inventory) whole(d collect.Document, name, how string) {
 	}
 }
 
-// named are the roles of a list of which only the name is there, as they do not name Bitbucket.
+// named adds the roles of a list that have only a name, because their policies do not name Bitbucket.
 func (x *inventory) named(d collect.Document, how string) {
 	for _, arn := range d.Names {
 		if t, ok := access.ParseTarget(arn); ok {
@@ -191,8 +191,8 @@ func textOf(n *document.Node) string {
 	return ""
 }
 
-// add adds a target. One that is there already has two documents: whoever gets in by either gets in, and whoever is refused by either is
-// refused.
+// add adds a target. A target that is already there has two documents, and may be as either of them says: somebody whom one document
+// lets in gets in, and somebody whom one document refuses is refused.
 func (x *inventory) add(d drift.Deployed) {
 	if i, twice := x.targets[d.Target]; twice {
 		had := &x.state.Targets[i]
@@ -303,7 +303,7 @@ func (x *inventory) roles() {
 	}
 }
 
-// target is what a document is of.
+// target is the target that a document is about.
 func target(t thing) string {
 	if named, ok := t.Document.(interface{ Target() string }); ok && named.Target() != "" {
 		return named.Target()

@@ -9,7 +9,7 @@ import (
 
 var mountURL = pattern.New(`^https?://[^/?#]+/v1/auth/[\w./-]+$`)
 
-// Named reads NAME=FILE, where both may have = in them: the name is the longest that an access map can have as a target, or that is the
+// Named reads NAME=FILE. Both may have = in them: the name is the longest one that an access map can have as a target, or that is the
 // URL of a mount of Vault's.
 func Named(text string) (target, file string, ok bool) {
 	for i := len(text) - 2; i > 0; i-- {

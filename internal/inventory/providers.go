@@ -17,7 +17,7 @@ import (
 	"bitbucket-oidc/internal/trust/wif"
 )
 
-// providers notes every OIDC provider of an account: the list has all of them. An empty one does not say of which account it is.
+// providers notes every OIDC provider of an account: the list has all of them. An empty list does not say which account it is about.
 func (x *inventory) providers(d collect.Document, source string) {
 	if account, ok := strings.CutPrefix(source, "aws:"); ok {
 		x.listed = set(x.listed, account)

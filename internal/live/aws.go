@@ -95,7 +95,7 @@ func (a AWS) assumed(client *http.Client, own sdk.CredentialsProvider, account s
 	}))
 }
 
-// credentials are those that login left: keys, or a profile that SDKs renew. No other place is looked at, and no program started.
+// credentials are those that login left: keys, or a profile that SDKs renew. It looks in no other place, and starts no program.
 func (a AWS) credentials(ctx context.Context, client *http.Client) (sdk.CredentialsProvider, error) {
 	k := a.Key
 	if k.ID != "" {
@@ -233,7 +233,7 @@ func (r *reader) roles(ctx context.Context) error {
 	return nil
 }
 
-// here tells the account from its first role, where nobody said which it is, and refuses roles of another one.
+// here takes the account from its first role, if it is not known yet, and refuses roles of another account.
 func (r *reader) here(roles []role) error {
 	for _, one := range roles {
 		account := accountOf(one.Arn)
@@ -256,8 +256,8 @@ func accountOf(arn string) string {
 	return ""
 }
 
-// kept is a role without the policy where that names no provider of Bitbucket: nobody of Bitbucket gets in, and the rest is nobody's
-// business here. The API has the policy URL-encoded, which leaves letters as they are.
+// kept is a role, without its policy if the policy names no provider of Bitbucket: nobody of Bitbucket gets in, and the rest does not
+// matter here. The API returns the policy URL-encoded, which leaves letters as they are.
 func kept(one types.Role) role {
 	k := role{RoleName: sdk.ToString(one.RoleName), Arn: sdk.ToString(one.Arn), MaxSessionDuration: sdk.ToInt32(one.MaxSessionDuration)}
 	policy := sdk.ToString(one.AssumeRolePolicyDocument)
@@ -293,7 +293,7 @@ func (r *reader) providers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// arns is the list as the CLI prints it: whoever reads it knows that no provider was left out.
+// arns is the list as the CLI prints it, so that its reader knows that no provider was left out.
 func arns(all []types.OpenIDConnectProviderListEntry) []map[string]string {
 	named := []map[string]string{}
 	for _, p := range all {
@@ -309,7 +309,7 @@ func (r *reader) add(document any) {
 	r.docs = append(r.docs, Document{Data: data})
 }
 
-// refused is why a request of an account failed. The message of a refusal names the caller, whose account this is.
+// refused is why a request of an account failed. The message of a refusal names the caller, and so the account.
 func (r *reader) refused(ctx context.Context, doing string, err error) error {
 	var answer smithy.APIError
 	if r.want == "" && errors.As(err, &answer) {
@@ -333,7 +333,7 @@ func refusedAWS(ctx context.Context, host, doing string, err error) error {
 	return errors.New(doing + ": " + answer.ErrorCode())
 }
 
-// throttling are the codes with which AWS asks for patience, which it sends with the status 400.
+// judgeAWS knows the codes of throttling, which AWS sends with the status 400.
 func judgeAWS(status int, body []byte) transport.Fault {
 	for _, code := range []string{"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"} {
 		if status == http.StatusBadRequest && strings.Contains(string(body), "<Code>"+code+"</Code>") {
@@ -343,8 +343,8 @@ func judgeAWS(status int, body []byte) transport.Fault {
 	return transport.Lasts
 }
 
-// LastUsed reads when roles were last used, by their ARNs: the zero time for a role that was not, as far as IAM remembers. What cannot be
-// read is not in it: it decides nothing.
+// LastUsed reads when roles were last used, by their ARNs: the zero time for a role that was not used, as far as IAM remembers. A role
+// that cannot be read is left out: the time decides nothing.
 func LastUsed(ctx context.Context, c Config, roles []string) map[string]time.Time {
 	used := map[string]time.Time{}
 	if !c.AWS.Read || len(roles) == 0 {

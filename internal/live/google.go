@@ -21,10 +21,10 @@ type Google struct {
 	Token secret.Text // an access token
 
 	Providers []string // resource names
-	Projects  []string // whose service accounts are read
+	Projects  []string // their service accounts are read
 
-	// Scope is an organisation, a folder or a project, such as organizations/123, in which one search of Cloud Asset Inventory stands for
-	// the policies of each service account. Empty for none.
+	// Scope is an organisation, a folder or a project, such as organizations/123. One search of Cloud Asset Inventory there replaces the
+	// policies of each service account. Empty for none.
 	Scope string
 
 	// Endpoint and AssetEndpoint are base URLs of IAM and of Cloud Asset Inventory; empty for Google's own.
@@ -146,7 +146,7 @@ func (g googleReader) project(ctx context.Context, project string) Reading {
 	return r
 }
 
-// search asks Cloud Asset Inventory for every policy that names a pool. It stands for every project of the scope.
+// search asks Cloud Asset Inventory for every policy that names a pool. It replaces the reading of every project in the scope.
 func (g googleReader) search(ctx context.Context) []Reading {
 	var documents []Document
 	err := g.pages(ctx, g.asset()+"/v1/"+g.Google.Scope+":searchAllIamPolicies", url.Values{"pageSize": {policiesInPage}, "query": {searchedPolicies}}, "searching the policies", "results", func(item json.RawMessage) {

@@ -1,5 +1,5 @@
-// Package live reads what is deployed from the clouds themselves, with the credentials that login left. It asks, and changes nothing:
-// [Operations] lists every request that it can send.
+// Package live reads what is deployed from the clouds themselves, with the credentials that login left. It reads and changes nothing:
+// TestOperations lists every request that it can send.
 package live
 
 import (
@@ -15,7 +15,7 @@ import (
 	"bitbucket-oidc/internal/transport"
 )
 
-// Config says what to read, and as whom. What has no credential is not asked: its readings say so.
+// Config says what to read, and with which credentials. A source without a credential is not asked: its reading says so.
 type Config struct {
 	AWS    AWS
 	Google Google
@@ -39,11 +39,11 @@ type Reading struct {
 
 // A Document is in the form in which the cloud's own tools print it. A role that does not name Bitbucket is without its policy.
 type Document struct {
-	Target string // what it is of, where the document itself does not say
+	Target string // what it is about, if the document itself does not say
 	Data   []byte
 }
 
-// Read reads every source that c names. It ends when ctx does: what was not read by then says so.
+// Read reads every source that c names. It ends when ctx does: the readings that are not finished by then say so.
 func Read(ctx context.Context, c Config) []Reading {
 	var readings []Reading
 	var each [3][]Reading
@@ -61,7 +61,7 @@ func Read(ctx context.Context, c Config) []Reading {
 // largest bounds an answer: a page of a thousand roles, each with the longest policy that IAM keeps, URL-encoded.
 const largest = 32 << 20
 
-// client makes a client. roots are the authorities to trust; nil means the system's.
+// client returns a client for one service. roots are the authorities to trust; nil means the system's.
 func (c Config) client(roots *x509.CertPool, judge func(status int, body []byte) transport.Fault) *http.Client {
 	return transport.New(transport.Config{RootCAs: roots, Judge: judge, Trace: c.Trace, Largest: largest})
 }
@@ -72,7 +72,7 @@ func (c Config) progress(format string, args ...any) {
 	}
 }
 
-// several runs work for each of n things, so many at once. A thing that is not begun when ctx ends is not begun at all.
+// several runs work for each of n things, so many at once. A thing that is not begun when ctx ends fails at once.
 func several(ctx context.Context, n, atOnce int, work func(i int)) {
 	var all sync.WaitGroup
 	places := make(chan struct{}, atOnce)

@@ -26,8 +26,8 @@ type profile struct {
 }
 
 // profiles reads what login wrote, in the form of AWS's shared files: sections, and a name and a value on a line (AWS SDKs and Tools
-// Reference Guide, "Shared config and credentials files"). The SDK's own reader brings every way to sign in that the SDK has, programs
-// and metadata services among them, none of which may be used here.
+// Reference Guide, "Shared config and credentials files"). The SDK's own reader would also use every other way to sign in that the
+// SDK has, such as programs and metadata services. None of them may be used here.
 func profiles(credentialFile, configFile string) (map[string]profile, error) {
 	all := map[string]profile{}
 	for _, file := range []string{configFile, credentialFile} { // the second one counts before the first

@@ -116,7 +116,7 @@ func (s server) pipeline(in auditPipeline) (string, []byte, error) {
 	return pipelines.FileName, data, err
 }
 
-// judges are what steps are judged against beside the file: trust documents, a map, guardrails.
+// judges are the documents that steps are judged against: trust documents, a map, guardrails.
 func (s server) judges(ctx context.Context, in auditPipeline) ([]audit.Judge, error) {
 	r, err := repositoryOf(in.Identity)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s server) documentJudges(ctx context.Context, r judges.Repository, documen
 	return all, errors.Join(errs...)
 }
 
-// repositoryOf is the repository that a call names, with as much as it says.
+// repositoryOf is the repository that a call names, as far as it does.
 func repositoryOf(i *identity) (judges.Repository, error) {
 	r := judges.Repository{Environments: map[string]string{}, Now: time.Now()}
 	if i != nil {

@@ -19,7 +19,7 @@ type findDrift struct {
 	Paths     []string   `json:"paths,omitempty" jsonschema:"files of what is deployed, below the folder that the server was started with"`
 }
 
-// A drifted map is how what is deployed differs from it.
+// A drifted map is how the deployed policies differ from the map.
 type drifted struct {
 	counts
 	Undecided   int          `json:"undecided"`

@@ -1,6 +1,6 @@
 // Package mcp serves the program's judgements to copilots, over the Model Context Protocol: six tools, the rules as resources, and
-// two prompts. It only reads what it is handed and files below one folder, and sends nothing anywhere. Role names, branch names and
-// whatever else is in documents of others comes back as data, with control characters made visible.
+// two prompts. It reads only what it is handed and files below one folder, and sends nothing anywhere. Role names, branch names and
+// other texts of documents come back as data, with control characters made visible.
 package mcp
 
 import (

@@ -9,8 +9,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A patient transport holds the end of the input back until every request has its answer, or so much time is over: the SDK drops
-// answers that are not written by then, and a script that pipes requests in closes its end at once.
+// A patient transport reports the end of the input only when every request has its answer, or after some time: the SDK drops answers
+// that are not written by then, and a script that pipes requests in closes its end at once.
 type patient struct {
 	sdk.Transport
 	limit time.Duration

@@ -1,6 +1,6 @@
-// Package nowait opens files and folders without ever waiting for them. A name in the build directory can stand for anything, and
-// for something else a moment later: a named pipe, where opening waits for a writer; a device that never ends; a link. So each
-// function opens first, in a way that cannot wait, and then checks what it has opened.
+// Package nowait opens files and folders without ever waiting for them. A name in the build directory can be anything, and something
+// else a moment later: a named pipe, where opening waits for a writer; a device that never ends; a link. So each function opens
+// first, in a way that cannot wait, and then checks what it has opened.
 package nowait
 
 import (
@@ -56,8 +56,8 @@ func ReadIn(root *os.Root, name string, most int64) ([]byte, error) {
 	return whole(f, most)
 }
 
-// OpenIn opens a regular file below root, to be read or changed; flag is [os.O_RDONLY], [os.O_WRONLY], or [os.O_RDWR] with [os.O_APPEND]. The last name of its
-// path must not be a link.
+// OpenIn opens a regular file below root, to be read or changed; flag is [os.O_RDONLY], [os.O_WRONLY], or [os.O_RDWR] with
+// [os.O_APPEND]. The last name of its path must not be a link.
 func OpenIn(root *os.Root, name string, flag int) (*os.File, error) {
 	f, err := root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ENXIO) { // a pipe that nobody reads, or a socket

@@ -61,7 +61,7 @@ func (e Endpoint) Service() Service {
 		add("subject_token_type", e.SubjectTokenType)
 		add("requested_token_type", e.RequestedTokenType)
 		if e.RequestedTokenType != "" && e.RequestedTokenType != tokenTypeAccess {
-			s.TokenType = "N_A" // what is asked for is no access token (RFC 8693, section 2.2.1)
+			s.TokenType = "N_A" // the requested token is not an access token (RFC 8693, section 2.2.1)
 		}
 	}
 	add("audience", e.Audience)

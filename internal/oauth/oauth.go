@@ -24,7 +24,7 @@ import (
 type Service struct {
 	Name      string // of the backend
 	Endpoint  string // the whole URL
-	Principal string // whom the step becomes, as far as the configuration shows it
+	Principal string // who the step becomes, as far as the configuration shows it
 
 	JSON       bool // the request is JSON; else a form
 	Parameters []Parameter

@@ -111,8 +111,8 @@ func (f folder) gcloud() (Leak, bool) {
 	return leak, !ignores(lines, f.output, anywhere)
 }
 
-// docker sends the build's context, which is usually the folder, whichever of its Dockerfiles is built. Each of them can have an ignore file of
-// its own (Docker, "Build context", .dockerignore files).
+// docker sends the build's context, which is usually the folder, whichever of its Dockerfiles is built. Each Dockerfile can have an
+// ignore file of its own (Docker, "Build context", .dockerignore files).
 func (f folder) docker() (Leak, bool) {
 	for _, name := range f.files {
 		if !isDockerfile(name) {

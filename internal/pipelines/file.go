@@ -62,7 +62,7 @@ type Fault struct {
 	Text string   // a sentence
 }
 
-// A FaultKind says what comes of a fault.
+// A FaultKind says what a fault leads to.
 type FaultKind int
 
 // The kinds of faults.
@@ -120,7 +120,7 @@ func Parse(data []byte) (*File, error) {
 // version matches a directive of a version that the library refuses and Bitbucket's reader takes (SnakeYAML: every 1.N).
 var version = pattern.New(`(?m)^(%YAML[ \t]+1\.)[2-9]`)
 
-// encoding refuses what is no UTF-8: the YAML library takes UTF-16, and all places would be wrong.
+// encoding refuses a file that is not UTF-8: the YAML library takes UTF-16, and all places would be wrong.
 func encoding(data []byte) error {
 	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.IndexByte(data, 0) >= 0 {
 		return unreadable(Place{1, 1}, "it is UTF-16 or no text: save it as UTF-8")

@@ -2,7 +2,7 @@ package pipelines
 
 import "slices"
 
-// usualImage is the build image of a step for which the file names none (Atlassian, "Use Docker images as build environments").
+// usualImage is the build image of a step if the file names none (Atlassian, "Use Docker images as build environments").
 const usualImage = "atlassian/default-image:latest"
 
 // Images are the build images and the pipes of all steps of the checkout's pipelines file, each once and as written. Without a file

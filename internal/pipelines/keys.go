@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// unknownKeys finds keys of a step that Bitbucket ignores, of which the author expects much.
+// unknownKeys finds keys of a step that Bitbucket ignores, although the author expects an effect.
 func (w *walk) unknownKeys(fields *Fields, path string) {
 	faults, known := w.known[fields]
 	if !known {
@@ -47,7 +47,7 @@ func stepKeys() []string {
 	}
 }
 
-// nearest is the key of identity that a name is a slip of, or empty.
+// nearest is the key about the identity that a misspelt name probably means, or empty.
 func nearest(name string) string {
 	plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	for _, key := range []string{"oidc", "deployment", "environment"} {

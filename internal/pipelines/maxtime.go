@@ -17,8 +17,8 @@ type Running struct {
 	Name       string // of the deployment environment, or empty if it is not known
 }
 
-// MaxTime is the max-time of the running step. Where several steps of the file could be the one and differ, it is the
-// time that the file gives to a step without one of its own. Without a file that can be read there is no answer.
+// MaxTime is the max-time of the running step. If several steps of the file could be the running one and they differ, it is the
+// time that the file gives to a step without a max-time of its own. Without a file that can be read there is no answer.
 func MaxTime(cloneDir string, running Running) (time.Duration, bool) {
 	data, err := read(cloneDir)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The kinds of pipelines, as the file names them, and two of our own: a pipeline's last step, which runs whatever became of the
-// others, and a pipeline that other files import.
+// The kinds of pipelines, as the file names them, and two of our own: a pipeline's last step, which runs even if the others
+// fail, and a pipeline that other files import.
 const (
 	Default      = "default"
 	Branches     = "branches"

@@ -23,7 +23,7 @@ type request struct {
 // Refusals are the messages of the table.
 func Refusals() []string { return refusals().Said() }
 
-// Meanings are the rows of the table, for a step with these claims that asks for a role of which nothing is known.
+// Meanings are the rows of the table, for a step with these claims and with placeholders for the role.
 func Meanings(c oidc.Claims) []refusal.Meaning {
 	about := request{&Backend{Config: Config{Mount: "MOUNT", Role: "ROLE_NAME"}}, c}
 	return refusals().Meanings(func(refusal.Row[request]) request { return about })

@@ -1,5 +1,5 @@
-// Package s2a stands in place of Google's library for S2A, a service on Google's own machines that holds the keys of a workload and is
-// asked over gRPC. A step of Bitbucket Pipelines has no such service. Here nothing is dialed.
+// Package s2a replaces Google's library for S2A, a service on Google's own machines that holds the keys of a workload and is
+// asked over gRPC. A step of Bitbucket Pipelines has no such service: this package dials nothing.
 package s2a
 
 import (

@@ -47,7 +47,7 @@ func admitted(rulings []ruling) []audit.Judgement {
 }
 
 // admittedBy is the finding about one document. Steps with the subject of a step that asks for the role are left out, because no
-// cloud can tell them apart, but for steps of pull requests: nobody has reviewed those.
+// cloud can tell them apart. Steps of pull requests stay, because nobody has reviewed them.
 func admittedBy(key string, others []ruling, asked []*audit.Step) audit.Judgement {
 	j := audit.Judgement{Rule: trustAdmitsOthers(), Severity: finding.Warning, About: key}
 	if len(asked) == 0 {

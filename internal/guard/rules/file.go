@@ -37,7 +37,7 @@ const (
 type File struct {
 	Name   string
 	SHA256 string
-	Audit  bool // mode: audit: everything is told and nothing refused
+	Audit  bool // mode: audit: everything is reported and nothing is refused
 	Rules  []Rule
 	Tests  []Test
 
@@ -75,7 +75,7 @@ func Recognise(data []byte) bool {
 	return err == nil && slices.ContainsFunc(doc.Root.Entries(), func(e strictyaml.Entry) bool { return e.Key == "rules" })
 }
 
-// Read reads a file. Its error joins everything that is wrong with it, with line and column.
+// Read reads a file. Its error joins everything that is wrong with the file, each with line and column.
 func Read(name string, data []byte) (*File, error) {
 	doc, err := strictyaml.Read(data, MaxFile)
 	if err != nil {

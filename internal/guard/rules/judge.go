@@ -15,7 +15,7 @@ import (
 	"bitbucket-oidc/internal/guard"
 )
 
-// An Outcome is what became of a rule for one input.
+// An Outcome is the result of a rule for one input.
 type Outcome string
 
 // The outcomes.
@@ -43,7 +43,7 @@ func (d Decision) Refuses() bool {
 // Warns reports whether the decision is printed and refuses nothing.
 func (d Decision) Warns() bool { return d.Outcome == Fail && d.Action == Warn }
 
-// Judge judges every rule that can be judged: those that read the credential only where the input has one, and then only those.
+// Judge judges the rules that read the credential if the input has one, and all other rules if it has none.
 func (f *File) Judge(ctx context.Context, in guard.Input) []Decision {
 	known := f.activation(ctx, in)
 	var all []Decision

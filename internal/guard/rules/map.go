@@ -15,8 +15,8 @@ import (
 // mapRule is the name under which the access map refuses. No rule of a file may have it.
 const mapRule = "map"
 
-// Granted returns why a map does not grant a request, or nothing. A map is about one target, who asks for it, for how long, and
-// on which branches; the grants on a target add up.
+// Granted returns why a map does not grant a request, or nothing. A grant is about one target, who asks for it, for how long, and
+// on which branches; the grants of a target add up.
 func Granted(m *access.Map, in guard.Input) string {
 	target := cmp.Or(in.Request.Resource, in.Request.Target)
 	var near []string // why grants that name the target and the identity do not fit

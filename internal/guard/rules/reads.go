@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// reads is what a rule rests on, through the file's variables: paths such as claims.branchName.
+// reads is what a rule reads, through the file's variables as well: paths such as claims.branchName.
 type reads map[string]bool
 
 // readsOf follows a rule's expressions.
@@ -42,8 +42,8 @@ func (r reads) any(names ...string) bool {
 	return false
 }
 
-// Advisory reports whether the rule rests on what the author of the pipeline says of it. Such a rule stops mistakes and nobody
-// who means to pass.
+// Advisory reports whether the rule depends on what the author of the pipeline writes. Such a rule stops mistakes, and does not stop
+// an author who wants to pass.
 func (r Rule) Advisory() bool { return r.reads.any("env", "pipeline") }
 
 // After reports whether the rule is judged after the exchange.
@@ -52,15 +52,15 @@ func (r Rule) After() bool { return r.reads.any("credential") }
 // Timed reports whether the rule depends on the clock.
 func (r Rule) Timed() bool { return r.reads.any("now") || !r.Until.IsZero() }
 
-// Who can hold a rule beside the pipe.
+// Who can enforce a rule in addition to the pipe.
 const (
 	HeldByTrust      = "the cloud's trust policy"
 	HeldByDeployment = "Bitbucket's deployment permission"
 	HeldByNobody     = "nobody"
 )
 
-// HeldBy is who else can hold the rule, so that it binds also those who leave the pipe out: a trust policy knows the signed claims, but
-// no branch on AWS; Bitbucket lets an environment's steps run on chosen branches only. Everything else is held by the pipe alone.
+// HeldBy is who else can enforce the rule, also against those who leave the pipe out: a trust policy knows the signed claims, but on
+// AWS no branch; Bitbucket lets an environment's steps run on chosen branches only. Everything else is enforced by the pipe alone.
 func (r Rule) HeldBy() string {
 	switch {
 	case r.Advisory() || r.reads.any("now", "credential") || !r.reads.any("claims"):

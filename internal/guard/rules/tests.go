@@ -12,7 +12,7 @@ import (
 	"bitbucket-oidc/internal/strictyaml"
 )
 
-// A Test says what the file's rules make of one input.
+// A Test says what the file's rules must decide about one input.
 type Test struct {
 	Name         string
 	Given        guard.Input
@@ -58,7 +58,7 @@ func inputOf(given strictyaml.Value) (in guard.Input, timed bool) {
 	return in, now.Present()
 }
 
-// try reports a value that is none of an input.
+// try reports a value that an input cannot have.
 func try(v strictyaml.Value, name string, input any) {
 	data, err := json.Marshal(input)
 	if err == nil {

@@ -9,8 +9,8 @@ import (
 	"bitbucket-oidc/internal/hint"
 )
 
-// Check fails the test unless err begins with prefix, says what it should, and has a hint: at least one, and one with each of
-// hints. In tests what a server says has the word canary, which may not be repeated; nor may a token of Bitbucket or Google.
+// Check fails the test unless err begins with prefix, contains says, and has a hint: at least one, and one with each of hints.
+// In tests, what a server says has the word canary. Neither this word nor a token of Bitbucket or Google may be repeated.
 func Check(t *testing.T, err error, prefix, says string, hints ...string) {
 	t.Helper()
 	if err == nil {

@@ -1,6 +1,6 @@
-// Package client stands in place of Google's library for the certificates of managed laptops. That library starts a program that a file
-// names, and an environment variable names the file. A process that holds a step's token starts no such program: here nobody has a
-// certificate.
+// Package client replaces Google's library for the certificates of managed laptops. That library starts a program that a file
+// names, and an environment variable names the file. A process that holds a step's token must not start such a program: this package
+// has no certificate.
 package client
 
 import (
