@@ -195,6 +195,7 @@ type Response struct {
 	Code         int    `json:"code,omitempty"`
 	Error        string `json:"error,omitempty"`
 	ErrorMessage string `json:"error_message,omitempty"` // this program's words: a cloud's answer is not copied
+	Message      string `json:"message,omitempty"`       // HTTP's name of the code
 }
 
 // Policy is a file of guardrails.

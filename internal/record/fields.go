@@ -218,7 +218,7 @@ func (e *Event) took(o federation.Outcome) {
 // become says whom the step became, in the positions in which OCSF's mapping of CloudTrail has the same facts, or whom it would
 // have become.
 func (e *Event) become(o federation.Outcome) {
-	t, identity := o.Target, lastOf(o.Target)
+	t, identity := o.Target, became(o)
 	e.User = User{TypeID: serviceUser, Type: "Service", Name: identity, UID: cmp.Or(o.Principal, identity, t.Backend)}
 	if o.Principal != "" {
 		e.Session = &Session{
@@ -229,12 +229,9 @@ func (e *Event) become(o federation.Outcome) {
 	account := cmp.Or(o.Account, t.Account)
 	switch t.Backend {
 	case "aws":
-		if len(o.Way) < len(t.Via) && o.Principal != "" { // on the way of a chain
-			identity = append([]string{t.Identity}, t.Via...)[len(o.Way)]
-		}
 		e.User.UID, e.User.Name = identity, t.SessionName
 		if o.Principal != "" {
-			e.User.Name, e.Session.Issuer = lastPart(o.Principal), identity
+			e.User.Name = lastPart(o.Principal)
 		}
 		if account != "" {
 			e.User.Account = &Account{account, 10, "AWS Account"}
@@ -244,10 +241,23 @@ func (e *Event) become(o federation.Outcome) {
 		if strings.Contains(identity, "@") {
 			e.User.EmailAddr = identity
 		}
-		if t.Project != "" {
+		if t.Project != "" && identity == t.Identity { // the project is that of the target
 			e.User.Account = &Account{t.Project, 11, "GCP Project"}
 		}
 	}
+}
+
+// became is whom the step became, or would have become: the target, or what stands before it on the way.
+func became(o federation.Outcome) string {
+	t := o.Target
+	switch {
+	case o.Principal == "":
+	case t.Backend == "aws" && len(o.Way) < len(t.Via):
+		return append([]string{t.Identity}, t.Via...)[len(o.Way)]
+	case t.Backend == "gcp":
+		return o.Principal
+	}
+	return lastOf(t)
 }
 
 // called says which call of the cloud's decided. It belongs to the profile cloud, which only AWS and Google have.
@@ -275,6 +285,7 @@ func (e *Event) called(o federation.Outcome) {
 	} else {
 		e.API.Response.Error, e.API.Response.ErrorMessage = e.StatusCode, e.StatusDetail
 	}
+	e.API.Response.Message = http.StatusText(e.API.Response.Code)
 	var ids []string
 	for _, call := range o.Way {
 		ids = append(ids, call.RequestID)
