@@ -1,146 +1,270 @@
 package test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"bitbucket-oidc/test/cloud"
 	"bitbucket-oidc/test/program"
 )
 
-// TestTruth holds every value of records against what happened. A value more, or one fewer, fails.
+// TestTruth holds every value of records against what happened, as the stand-in of the cloud had it: what it was asked, what it answered,
+// what it handed out. A value more, or one fewer, fails; so does an attribute that no case compares.
 func TestTruth(t *testing.T) {
 	pipe, err := program.Build(t.Context(), t.TempDir(), "-ldflags=-w")
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := "AWS_OIDC_ROLE_ARN=" + cloud.RoleARN
-	inline := sha256.Sum256([]byte(inlinePolicy))
-	provider := "GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName
-	project := func(id string) map[string]string {
-		return map[string]string{"user/account/uid": id, "user/account/type_id": "11", "user/account/type": "GCP Project",
-			"cloud/account/uid": id, "cloud/account/type_id": "11", "cloud/account/type": "GCP Project"}
+	compared := map[string]bool{}
+	cases := []struct {
+		name string
+		run  func(tr *truth)
+	}{
+		{"AWS granted, under guardrails and session policies, and logout", awsGranted},
+		{"AWS, a pull request's step without anything said of the session", awsPlain},
+		{"AWS refused", awsRefused},
+		{"AWS, a profile granted and another one refused", awsProfiles},
+		{"AWS, a chain", awsChain},
+		{"AWS, a chain refused on its way", awsChainRefused},
+		{"AWS, no answer", awsNoAnswer},
+		{"a registry of AWS", awsRegistry},
+		{"denied by a guardrail", guardDenied},
+		{"denied by a guardrail on the credential", guardDeniedAfter},
+		{"Google, a service account and an ID token", googleAccount},
+		{"Google, through delegates", googleDelegates},
+		{"Google, direct", googleDirect},
+		{"Google, the token refused", googleRefused},
+		{"Google, the service account refused", googleAccountRefused},
+		{"Vault granted and revoked", vaultGranted},
+		{"Vault refused", vaultRefused},
+		{"Okta granted, and refused", oktaBoth},
+		{"OAuth granted, and refused", oauthBoth},
 	}
-	byGoogle := func(operation, service string) map[string]string {
-		return map[string]string{"metadata/profiles/0": "cloud", "metadata/profiles/1": "security_control", "cloud/provider": "GCP",
-			"api/operation": operation, "api/version": "v1", "api/service/name": service, "service/name": service, "api/response/code": "200"}
+	ran := 0
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			ran++
+			c.run(newTruth(t, pipe, compared))
+		})
 	}
+	if ran == len(cases) {
+		complete(t, compared)
+	}
+}
 
-	t.Run("AWS granted, under guardrails and session policies", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		if err := os.WriteFile(filepath.Join(tr.clone, "guard.yaml"), []byte(truthRules), 0o600); err != nil {
-			t.Fatal(err)
+const region = "AWS_REGION=eu-west-1"
+
+func awsGranted(tr *truth) {
+	got := tr.records("login", 0, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "AWS_SESSION_DURATION=30m", "AWS_SESSION_POLICY="+inlinePolicy,
+		"MINIMUM_LIFETIME=10m", "AWS_SESSION_POLICY_ARNS=arn:aws:iam::aws:policy/ReadOnlyAccess,arn:aws:iam::aws:policy/SecurityAudit",
+		"AWS_ALLOWED_ACCOUNTS="+cloud.AWSAccount, "GUARD_FILE=guard.yaml")
+	ex := tr.last("AssumeRoleWithWebIdentity")
+	s := tr.session(ex)
+	read, audit := ex.asked["PolicyArns.member.1.arn"], ex.asked["PolicyArns.member.2.arn"]
+	tr.check(got[0], tr.always("login"), success, newLogon, ex.aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), ex.at(),
+		ex.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(ex, ex),
+		judgedBy("Allowed", "any-branch", "pass", "short", "pass", "no-admin", "pass", "no-pull-request", "skip"),
+		tr.saw(ex.awsInput(), credential(s), map[string]string{
+			"request/policies": "", "request/policies/0": read, "request/policies/1": audit, "request/policies/2": "inline",
+		}),
+		map[string]string{
+			"unmapped/guard.allowed-accounts": "pass", "unmapped/guard.minimum-lifetime": "pass",
+			"unmapped/requested.narrowed": "true", "unmapped/requested.session_policies": read + " " + audit,
+			"unmapped/requested.session_policy_sha256": digestOf(ex.asked["Policy"]),
+		})
+
+	got = tr.records("logout", 0)
+	tr.check(got[0], tr.always("logout"), loggedOut(1, "aws default", s.Principal()), map[string]string{
+		"user/name": s.Name, "session/expiration_time": fmt.Sprint(s.Expires.UnixMilli()),
+	})
+}
+
+// loggedOut is a credential that ends by itself.
+func loggedOut(sequence int, target, principal string) map[string]string {
+	const reason = "files removed; the session ends by itself"
+	return joined(ends("2", "Logoff", "1", "1", "1", "Allowed", "Informational"), onlyControl, event("logout", sequence, target+": "+reason), map[string]string{
+		"service/name": "bitbucket-oidc", "user/uid": principal, "user/name": principal, "unmapped/target": target, "unmapped/requested.target": principal,
+		"session/uid": principal, "session/is_remote": "true", "session/expiration_reason": reason,
+	})
+}
+
+func awsPlain(tr *truth) {
+	tr.variables = map[string]string{"BITBUCKET_BRANCH": "topic", "BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_PR_ID": "12", "BITBUCKET_TAG": "v1.2"}
+	tr.step.EnvironmentUUID, tr.step.Branch = "", "topic"
+	tr.token = tr.world.Issuer.Sign(tr.step.Claims(tr.world.Issuer.URL()))
+	got := tr.records("login", 0, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "GUARD_FILE=guard.yaml")
+	ex := tr.last("AssumeRoleWithWebIdentity")
+	s := tr.session(ex)
+	tr.check(got[0], tr.always("login"), success, newLogon, ex.aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), ex.at(),
+		ex.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(ex, ex), tr.saw(ex.awsInput(), credential(s)),
+		judgedBy("Allowed", "any-branch", "pass", "short", "pass", "no-admin", "pass", "no-pull-request", "fail"))
+}
+
+func awsRefused(tr *truth) {
+	tr.world.AWS.SetRole(cloud.Role{ARN: cloud.RoleARN})
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region)
+	ex := tr.last("AssumeRoleWithWebIdentity")
+	tr.check(got[0], tr.always("login"), notAuthorized, ex.aws(), ex.at(), ex.byAWS("sts.amazonaws.com", "eu-west-1"), tr.decided(ex, ex), tr.saw(ex.awsInput()),
+		tr.refused("aws", 1, ex.answered["Code"],
+			"assuming "+ex.asked["RoleArn"]+": "+ex.answered["Code"]+": the role does not exist, or its trust policy does not let this step in"))
+}
+
+func awsProfiles(tr *truth) {
+	const closed = "arn:aws:iam::210987654321:role/teams/shop/closed"
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "AWS_OIDC_ROLES=other="+closed, region)
+	var ex [2]said
+	for _, one := range tr.all("AssumeRoleWithWebIdentity") {
+		if one.asked["RoleArn"] == closed {
+			ex[1] = one
+		} else {
+			ex[0] = one
 		}
-		got := tr.records("login", 0, role, "AWS_REGION=eu-west-1", "AWS_SESSION_DURATION=30m", "AWS_SESSION_POLICY="+inlinePolicy, "MINIMUM_LIFETIME=10m",
-			"AWS_SESSION_POLICY_ARNS=arn:aws:iam::aws:policy/ReadOnlyAccess,arn:aws:iam::aws:policy/SecurityAudit",
-			"AWS_ALLOWED_ACCOUNTS="+cloud.AWSAccount, "GUARD_FILE=guard.yaml")
-		s := tr.session()
-		tr.check(got[0], tr.always("login"), success, newLogon, tr.asked(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), at(tr.world.STS),
-			tr.byAWS("AssumeRoleWithWebIdentity", "sts.amazonaws.com", "2011-06-15", "eu-west-1", "200"), tr.handedOut(s),
-			judgedBy("Allowed", "any-branch", "pass", "short", "pass", "no-admin", "pass", "allowed-accounts", "pass", "minimum-lifetime", "pass"),
-			map[string]string{
-				"unmapped/requested.duration": "1800", "unmapped/requested.narrowed": "true", "unmapped/requested.session_policy_sha256": hex.EncodeToString(inline[:]),
-				"unmapped/requested.session_policies": "arn:aws:iam::aws:policy/ReadOnlyAccess arn:aws:iam::aws:policy/SecurityAudit",
-			})
+	}
+	s := tr.session(ex[0])
+	tr.check(got[0], tr.always("login"), success, newLogon, ex[0].aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), ex[0].at(),
+		ex[0].byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(ex[0], ex[0]), tr.saw(ex[0].awsInput(), credential(s)),
+		map[string]string{"unmapped/login.refused": "true"})
+	tr.check(got[1], tr.always("login"), notAuthorized, ex[1].aws(), ex[1].at(), ex[1].byAWS("sts.amazonaws.com", "eu-west-1"), tr.decided(ex[1], ex[1]),
+		tr.refused("aws", 2, ex[1].answered["Code"],
+			"assuming "+closed+": "+ex[1].answered["Code"]+": the role's account has no OIDC provider for the token's issuer"),
+		tr.saw(ex[1].awsInput(), map[string]string{"request/name": "other"}), map[string]string{"unmapped/target": "aws other"})
+}
 
-		got = tr.records("logout", 0)
-		tr.check(got[0], tr.always("logout"), ends("2", "Logoff", "1", "1", "1", "Allowed", "Informational"), onlyControl,
-			event("logout", 1, "aws default: files removed; the session ends by itself"),
-			map[string]string{
-				"service/name": "bitbucket-oidc", "user/uid": s.Principal(), "user/name": "bitbucket-shop-42", "unmapped/target": "aws default",
-				"unmapped/requested.target": s.Principal(), "session/uid": s.Principal(), "session/is_remote": "true",
-				"session/expiration_time": fmt.Sprint(s.Expires.UnixMilli()), "session/expiration_reason": "files removed; the session ends by itself",
-			})
-	})
-
-	t.Run("AWS refused", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		tr.world.AWS.SetRole(cloud.Role{ARN: cloud.RoleARN})
-		got := tr.records("login", 1, role, "AWS_REGION=eu-west-1")
-		detail := got[0]["status_detail"]
-		if !strings.Contains(detail, cloud.RoleARN) || !strings.Contains(detail, "AccessDenied") {
-			t.Errorf("status_detail %q", detail)
+// chain lets a role into the next one, but for the last of them if it is closed, and is the variable that names the way.
+func (tr *truth) chain(closed bool, roles ...string) string {
+	before := cloud.RoleARN
+	for i, arn := range roles {
+		role := cloud.Role{ARN: arn, Trust: []cloud.Trust{{Actions: []string{"sts:AssumeRole", "sts:TagSession"}, Role: before}}}
+		if closed && i == len(roles)-1 {
+			role.Trust = nil
 		}
-		tr.check(got[0], tr.always("login"), ends("1", "Logon", "2", "2", "26", "Unauthorized", "High"), tr.asked(),
-			event("aws.login.refused", 1, detail), at(tr.world.STS), tr.byAWS("AssumeRoleWithWebIdentity", "sts.amazonaws.com", "2011-06-15", "eu-west-1", "403"),
-			map[string]string{"status_code": "AccessDenied", "status_detail": detail, "api/response/error": "AccessDenied", "api/response/error_message": detail})
-	})
+		tr.world.AWS.SetRole(role)
+		before = arn
+	}
+	return "AWS_CHAIN_ROLE_ARNS=" + strings.Join(roles, ",")
+}
 
-	t.Run("denied by a guardrail", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		if err := os.WriteFile(filepath.Join(tr.clone, "guard.yaml"), []byte(truthRules), 0o600); err != nil {
-			t.Fatal(err)
+const (
+	hub  = "arn:aws:iam::123456789012:role/hub"
+	prod = "arn:aws:iam::210987654321:role/production"
+)
+
+func awsChain(tr *truth) {
+	got := tr.records("login", 0, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, tr.chain(false, hub, prod), region)
+	first, hops := tr.last("AssumeRoleWithWebIdentity"), tr.all("AssumeRole")
+	last := hops[1]
+	s := tr.session(last)
+	if len(got) != 1 {
+		tr.t.Fatalf("%d records of one credential", len(got))
+	}
+	tr.check(got[0], tr.always("login"), success, newLogon, last.aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), first.at(),
+		last.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(first, last), asChain(first, hops[0], last),
+		tr.saw(last.awsInput(), credential(s), chainInput(first, hops[0], last)),
+		map[string]string{"unmapped/aws.way_request_uids": first.id() + " " + hops[0].id()})
+}
+
+// asChain is the way of roles as they were asked for.
+func asChain(way ...said) map[string]string {
+	var roles []string
+	for _, one := range way {
+		roles = append(roles, one.asked["RoleArn"])
+	}
+	return map[string]string{"unmapped/aws.chain": strings.Join(roles, " > "), "unmapped/requested.target": roles[0]}
+}
+
+func chainInput(way ...said) map[string]string {
+	input := map[string]string{"request/target": way[0].asked["RoleArn"], "request/chain": ""}
+	for i, one := range way[1:] {
+		input[fmt.Sprintf("request/chain/%d", i)] = one.asked["RoleArn"]
+	}
+	return input
+}
+
+func awsChainRefused(tr *truth) {
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, tr.chain(true, hub, prod), region)
+	first, hops := tr.last("AssumeRoleWithWebIdentity"), tr.all("AssumeRole")
+	way := []said{first, hops[0], hops[1]}
+	for i, one := range way[:2] { // each session on the way is valid
+		s := tr.session(one)
+		var ids []string
+		for _, before := range way[:i] {
+			ids = append(ids, before.id())
 		}
-		admin := "arn:aws:iam::123456789012:role/admin"
-		got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+admin, "GUARD_FILE=guard.yaml", "AWS_REGION=eu-west-1")
-		sum := sha256.Sum256([]byte(truthRules))
-		tr.check(got[0], tr.always("login"), ends("6", "Preauth", "2", "2", "2", "Blocked", "High"), onlyControl, tr.asked(), at(tr.world.STS),
-			event("guardrail.denied", 1, "aws default: guardrail no-admin: No administrator."), judgedBy("Denied", "any-branch", "pass", "no-admin", "fail"),
-			map[string]string{
-				"is_alert": "true", "service/name": "bitbucket-oidc", "user/uid": admin, "unmapped/requested.target": admin,
-				"status_code": "guardrail.no-admin", "status_detail": "no-admin: No administrator.",
-				"firewall_rule/name": "no-admin", "firewall_rule/uid": "sha256:" + hex.EncodeToString(sum[:]), "firewall_rule/version": commit,
-			})
-		if n := len(tr.world.STS.Requests()); n != 0 {
-			t.Errorf("%d requests", n)
-		}
-	})
+		tr.check(got[i], tr.always("login"), success, newLogon, one.aws(), event("aws.login.granted", i+1, "aws default: handed out "+s.Principal()), first.at(),
+			one.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(first, one), asChain(way...),
+			tr.saw(hops[1].awsInput(), credential(s), chainInput(way...)),
+			map[string]string{"unmapped/login.refused": "true", "unmapped/aws.way_request_uids": strings.Join(ids, " ")})
+	}
+	tr.check(got[2], tr.always("login"), notAuthorized, hops[1].aws(), first.at(), hops[1].byAWS("sts.amazonaws.com", "eu-west-1"), tr.decided(first, hops[1]),
+		asChain(way...), tr.saw(hops[1].awsInput(), chainInput(way...)),
+		tr.refused("aws", 3, hops[1].answered["Code"],
+			"assuming "+prod+" from "+hub+": "+hops[1].answered["Code"]+": the role does not exist, or its trust policy does not let the role before it in"),
+		map[string]string{"unmapped/aws.way_request_uids": first.id() + " " + hops[0].id()})
+}
 
-	t.Run("a registry of AWS", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		const host = cloud.AWSAccount + ".dkr.ecr.us-west-2.amazonaws.com"
-		got := tr.records("login", 0, role, "AWS_REGION=eu-west-1", "AWS_ECR_REGISTRIES="+host, "AWS_ENDPOINT_URL_ECR="+tr.world.STS.URL)
-		s := tr.session()
-		tr.check(got[1], tr.always("login"), success, newLogon, tr.asked(),
-			event("aws.login.granted", 2, "aws "+host+": handed out "+s.Principal()), at(tr.world.STS),
-			tr.byAWS("GetAuthorizationToken", "ecr.amazonaws.com", "2015-09-21", "us-west-2", "200"), tr.handedOut(s),
-			map[string]string{"unmapped/target": "aws " + host, "unmapped/requested.duration": "", "session/uid_alt": ""})
-	})
+func awsNoAnswer(tr *truth) {
+	server, err := cloud.Serve(http.NotFoundHandler())
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	server.Close() // nobody listens any more
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "AWS_ENDPOINT_URL_STS="+server.URL, "TIMEOUT=3s")
+	nobody := said{server: server, asked: map[string]string{
+		"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": cloud.RoleARN, "RoleSessionName": "bitbucket-shop-42", "DurationSeconds": "3600",
+	}, from: tr.to, to: tr.from}
+	tr.check(got[0], tr.always("login"), ends("1", "Logon", "2", "2", "27", "Error", "High"), nobody.aws(), nobody.at(),
+		nobody.byAWS("sts.amazonaws.com", "eu-west-1"),
+		tr.saw(nobody.awsInput()),
+		map[string]string{"duration": span(0, tr.to.Sub(tr.from).Milliseconds()), "api/response/code": "", "api/response/message": ""},
+		tr.refused("aws", 1, "unreachable", "assuming "+cloud.RoleARN+": "+strings.TrimPrefix(server.URL, "http://")+": connection refused (5 attempts)"))
+}
 
-	t.Run("Google, a service account", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		const email = cloud.ServiceAccountEmail
-		got := tr.records("login", 0, provider, "GCP_SERVICE_ACCOUNT="+email, "GCP_TOKEN_LIFETIME=30m")
-		tr.check(got[0], tr.always("login"), success, newLogon, event("gcp.login.granted", 1, "gcp default: handed out "+email), at(tr.world.GoogleSTS),
-			project("my-project"), byGoogle("GenerateAccessToken", "iamcredentials.googleapis.com"),
-			map[string]string{
-				"user/uid": email, "user/name": email, "user/email_addr": email, "session/uid": email, "session/issuer": email, "session/is_remote": "true",
-				"session/created_time": "decided", "session/expiration_time": got[0]["session/expiration_time"],
-				"unmapped/target": "gcp default", "unmapped/requested.target": email, "unmapped/requested.duration": "1800",
-				"unmapped/requested.scopes": "https://www.googleapis.com/auth/cloud-platform", "unmapped/gcp.provider": cloud.ProviderName,
-			})
-	})
+func awsRegistry(tr *truth) {
+	const host = cloud.AWSAccount + ".dkr.ecr.us-west-2.amazonaws.com"
+	got := tr.records("login", 0, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "AWS_ECR_REGISTRIES="+host, "AWS_ENDPOINT_URL_ECR="+tr.world.STS.URL)
+	role, ex := tr.last("AssumeRoleWithWebIdentity"), tr.last("GetAuthorizationToken")
+	s := tr.session(role)
+	tr.check(got[1], tr.always("login"), success, newLogon, role.aws(), event("aws.login.granted", 2, "aws "+host+": handed out "+s.Principal()), role.at(),
+		ex.byAWS("ecr.amazonaws.com", "us-west-2"), holds(s), tr.decided(ex, ex),
+		tr.saw(role.awsInput(), credential(s), map[string]string{"request/name": host, "request/duration": "0s"}),
+		map[string]string{"unmapped/target": "aws " + host, "unmapped/requested.duration": "", "session/uid_alt": ""})
+}
 
-	t.Run("Google, direct", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		got := tr.records("login", 0, provider, "GCP_PROJECT=shop-project")
-		tr.check(got[0], tr.always("login"), success, newLogon, event("gcp.login.granted", 1, "gcp default: handed out "+cloud.ProviderName), at(tr.world.GoogleSTS),
-			project("shop-project"), byGoogle("ExchangeToken", "sts.googleapis.com"),
-			map[string]string{
-				"user/uid": cloud.ProviderName, "user/name": cloud.ProviderName, "session/uid": cloud.ProviderName, "session/issuer": cloud.ProviderName,
-				"session/is_remote": "true", "session/created_time": "decided", "session/expiration_time": got[0]["session/expiration_time"],
-				"unmapped/target": "gcp default", "unmapped/requested.target": cloud.ProviderName, "unmapped/gcp.provider": cloud.ProviderName,
-				"unmapped/requested.scopes": "https://www.googleapis.com/auth/cloud-platform",
-			})
-	})
+func guardDenied(tr *truth) {
+	const admin = "arn:aws:iam::123456789012:role/admin"
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+admin, "GUARD_FILE=guard.yaml", region)
+	if n := len(tr.world.STS.Requests()); n != 0 {
+		tr.t.Errorf("%d requests", n)
+	}
+	would := said{server: tr.world.STS, asked: map[string]string{"RoleArn": admin, "RoleSessionName": "bitbucket-shop-42", "DurationSeconds": "3600"}}
+	tr.check(got[0], tr.always("login"), ends("6", "Preauth", "2", "2", "2", "Blocked", "High"), onlyControl, would.aws(), would.at(),
+		judgedBy("Denied", "any-branch", "pass", "no-admin", "fail", "no-pull-request", "skip"), tr.saw(would.awsInput()),
+		tr.brokeRule(1, "no-admin", "No administrator."))
+}
 
-	t.Run("Vault", func(t *testing.T) {
-		tr := newTruth(t, pipe)
-		server := tr.others.Servers["vault"]
-		got := tr.records("login", 0, "VAULT_ADDR="+server.URL, "VAULT_ROLE="+cloud.VaultRole)
-		name := "auth/jwt/role/" + cloud.VaultRole
-		tr.check(got[0], tr.always("login"), success, newLogon, onlyControl, at(server),
-			event("vault.login.granted", 1, "vault default: handed out "+got[0]["session/uid"]),
-			map[string]string{
-				"user/uid": got[0]["session/uid"], "user/name": name, "service/name": "vault", "session/uid": got[0]["session/uid"],
-				"session/credential_uid": got[0]["session/credential_uid"], "session/issuer": name, "session/is_remote": "true", "session/created_time": "decided",
-				"session/expiration_time": got[0]["session/expiration_time"],
-				"unmapped/target":         "vault default", "unmapped/requested.target": name, "unmapped/request.uid": got[0]["unmapped/request.uid"],
-			})
+func guardDeniedAfter(tr *truth) {
+	tr.world.AWS.SetRole(cloud.Role{ARN: cloud.RoleARN, MaxSession: 12 * time.Hour, Trust: []cloud.Trust{cloud.DefaultTrust(tr.world.Issuer)}})
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "GUARD_FILE=guard.yaml", region, "AWS_SESSION_DURATION=3h")
+	ex := tr.last("AssumeRoleWithWebIdentity")
+	s := tr.session(ex)
+	rules := judgedBy("Allowed", "any-branch", "pass", "no-admin", "pass", "no-pull-request", "skip", "short", "fail")
+	tr.check(got[0], tr.always("login"), success, newLogon, ex.aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), ex.at(),
+		ex.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(ex, ex), rules, tr.saw(ex.awsInput(), credential(s)),
+		map[string]string{"unmapped/login.refused": "true"})
+	tr.check(got[1], tr.always("login"), ends("6", "Preauth", "2", "2", "2", "Blocked", "High"), onlyControl, ex.aws(), ex.at(), rules, tr.saw(ex.awsInput()),
+		tr.brokeRule(2, "short", "Short."), map[string]string{"authorizations/0/decision": "Denied"})
+}
+
+// brokeRule is a denial by a guardrail.
+func (tr *truth) brokeRule(sequence int, rule, message string) map[string]string {
+	if !strings.Contains(tr.out, "✖ guard "+rule+": "+message) {
+		tr.t.Errorf("%s is not printed:\n%s", rule, tr.out)
+	}
+	return joined(event("guardrail.denied", sequence, "aws default: guardrail "+rule+": "+message), map[string]string{
+		"is_alert": "true", "service/name": "bitbucket-oidc", "status_code": "guardrail." + rule, "status_detail": rule + ": " + message,
+		"firewall_rule/name": rule, "firewall_rule/uid": "sha256:" + digestOf(truthRules), "firewall_rule/version": commit,
 	})
 }
