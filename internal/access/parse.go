@@ -25,7 +25,7 @@ type session struct {
 
 var (
 	slugForm = pattern.New(`^[A-Za-z0-9._-]+$`)
-	uuidForm = pattern.New(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	uuidForm = pattern.New(`^(?:\{([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\}|([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}))$`)
 	idForm   = pattern.New(`^[0-9a-f]{12}$`)
 	account  = pattern.New(`^\d{12}$`)
 
@@ -73,12 +73,12 @@ func (p *parser) uuid(v strictyaml.Value) string {
 	if !v.Present() {
 		return ""
 	}
-	bare := strings.TrimSuffix(strings.TrimPrefix(v.Text(), "{"), "}")
-	if !uuidForm.MatchString(bare) {
-		v.Problem(`expected a UUID such as "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"`)
+	m := uuidForm.FindStringSubmatch(v.Scalar())
+	if m == nil {
+		v.Problem(`expected a UUID such as "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}", in quotes if it has braces`)
 		return ""
 	}
-	uuid := "{" + strings.ToLower(bare) + "}"
+	uuid := "{" + strings.ToLower(m[1]+m[2]) + "}"
 	if first, again := p.uuids[uuid]; again {
 		v.Problem("the UUID %s is already used at %s", uuid, first)
 	}
@@ -113,7 +113,7 @@ func (p *parser) read(v strictyaml.Value) {
 
 func isMount(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && secure(u) && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
+	return err == nil && secure(u) && u.User == nil && u.Fragment == "" && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
 }
 
 // listed reads a list of sources that have a form, and notes their places.
@@ -137,7 +137,7 @@ func (p *parser) grant(i int, v strictyaml.Value) {
 		Session: field("session").Duration(), Audiences: field("audiences").Texts(), Branches: field("branches").Texts(),
 		Owner: field("owner").Text(), Why: field("why").Text(), Until: field("until").Date(),
 	}
-	if through := field("through"); through.Present() {
+	if through := field("through"); through.Line() > 0 {
 		if g.Through = through.Text(); !providerForm.MatchString(g.Through) {
 			through.Problem("expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER")
 		}
@@ -153,7 +153,7 @@ func (p *parser) grant(i int, v strictyaml.Value) {
 		}
 	}
 	for _, name := range []string{"become", "who"} {
-		if list := field(name); list.Present() && len(list.Items()) == 0 {
+		if list := field(name); list.IsEmpty() {
 			list.Problem("the list is empty")
 		}
 	}
@@ -215,6 +215,9 @@ func (p *parser) accept(v strictyaml.Value) {
 	}
 	if id := field("id"); id.Present() && !idForm.MatchString(a.ID) {
 		id.Problem("expected the id of a difference: 12 hexadecimal digits, in quotes")
+	}
+	if why := field("why"); why.Present() && strings.TrimSpace(a.Why) == "" {
+		why.Problem("expected a reason")
 	}
 	p.m.Accept = append(p.m.Accept, a)
 }

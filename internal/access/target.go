@@ -66,8 +66,9 @@ func (t Target) server() (Target, bool) {
 	if m := vaultPath.FindStringSubmatch(u.Path); m != nil {
 		query := u.Query()
 		t.Kind, t.Mount, t.VaultRole, t.Namespace = VaultRole, u.Scheme+"://"+u.Host+m[1], m[2], query.Get("namespace")
+		once := len(query["namespace"]) <= 1
 		query.Del("namespace")
-		return t, len(query) == 0
+		return t, len(query) == 0 && once
 	}
 	if m := oktaPath.FindStringSubmatch(u.Path); m != nil && strings.HasSuffix(u.Host, ".pam.okta.com") && u.RawQuery == "" {
 		t.Kind, t.Team, t.Connection = OktaConnection, m[1], m[2]

@@ -93,7 +93,10 @@ func (f *File) Problems() []Problem {
 }
 
 func (f *File) report(n *yaml.Node, path, text string) {
-	f.problems = append(f.problems, Problem{Line: n.Line, Column: n.Column, Path: path, Text: text})
+	p := Problem{Line: n.Line, Column: n.Column, Path: path, Text: text}
+	if !slices.Contains(f.problems, p) { // a value may be read twice
+		f.problems = append(f.problems, p)
+	}
 }
 
 // A Value is a node of the file. The zero Value stands for a value that the file does not have: it holds nothing and reports nothing.
@@ -192,44 +195,6 @@ func (v Value) KeyOf(name string) (line, column int) {
 	return 0, 0
 }
 
-// WithCommas is v with the whole text of the members that have these names. In {why: it is removed, SEC-88} YAML takes SEC-88 for a
-// member of its own, without a value; people mean the rest of the text. A word with a colon behind it is a member.
-func (v Value) WithCommas(names ...string) Value {
-	if !v.Present() || v.node.Kind != yaml.MappingNode || v.node.Style&yaml.FlowStyle == 0 {
-		return v
-	}
-	whole := *v.node
-	whole.Content = nil
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		key, value := v.node.Content[i], v.node.Content[i+1]
-		if n := len(whole.Content); n > 0 && slices.Contains(names, whole.Content[n-2].Value) && plain(whole.Content[n-1]) && v.file.isWord(key, value) {
-			longer := *whole.Content[n-1]
-			longer.Tag, longer.Value = "!!str", longer.Value+", "+key.Value
-			whole.Content[n-1] = &longer
-			continue
-		}
-		whole.Content = append(whole.Content, key, value)
-	}
-	return Value{v.file, &whole, v.path}
-}
-
-// plain reports whether a node is a text without quotes.
-func plain(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.Tag != "!!null" && n.Style == 0 && n.Anchor == ""
-}
-
-// isWord reports whether a member of a mapping is a text alone, with nothing but space up to the next comma or brace.
-func (f *File) isWord(key, value *yaml.Node) bool {
-	if !plain(key) || value.Kind != yaml.ScalarNode || value.Tag != "!!null" || value.Value != "" || key.Line > len(f.lines) {
-		return false
-	}
-	rest := []rune(string(f.lines[key.Line-1]))
-	rest = rest[min(key.Column-1, len(rest)):]
-	behind, found := strings.CutPrefix(string(rest), key.Value)
-	behind = strings.TrimLeft(behind, " \t")
-	return found && behind != "" && strings.ContainsRune(",}", rune(behind[0]))
-}
-
 // Fields returns the members of a mapping with these names. Each other name is a problem.
 func (v Value) Fields(known ...string) func(name string) Value {
 	found := map[string]Value{}
@@ -245,10 +210,11 @@ func (v Value) Fields(known ...string) func(name string) Value {
 	return func(name string) Value { return found[name] }
 }
 
-// Required is v, with a problem of parent if the file does not have it.
+// Required is v. If the file does not have it, that is a problem of parent, and the only one.
 func (v Value) Required(parent Value, name string) Value {
 	if !v.Present() {
 		parent.Problem("%s is missing", name)
+		return Value{}
 	}
 	return v
 }
@@ -281,6 +247,19 @@ func (v Value) Text() string {
 	return v.node.Value
 }
 
+// Scalar is the text of a scalar, and empty for everything else. It reports nothing.
+func (v Value) Scalar() string {
+	if !v.Present() || v.node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return v.node.Value
+}
+
+// IsEmpty reports whether the value is a list with no item.
+func (v Value) IsEmpty() bool {
+	return v.Present() && v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0
+}
+
 // String returns a scalar that YAML takes for a text. A number or a date in its place is a problem.
 func (v Value) String() string {
 	if v.Present() && v.node.Kind == yaml.ScalarNode && v.node.Tag != "!!str" {
@@ -289,11 +268,15 @@ func (v Value) String() string {
 	return v.Text()
 }
 
-// Texts returns a list of scalars.
+// Texts returns a list of scalars, none of which is blank.
 func (v Value) Texts() []string {
 	var all []string
 	for _, item := range v.Items() {
-		all = append(all, item.Text())
+		text := item.Text()
+		if strings.TrimSpace(text) == "" {
+			item.Problem("expected a text")
+		}
+		all = append(all, text)
 	}
 	return all
 }
@@ -309,25 +292,23 @@ func (v Value) Whole() int {
 	return n
 }
 
-// Date returns the first moment, in UTC, of a day such as 2027-03-31.
+// Date returns the first moment, in UTC, of a day such as 2027-03-31. A key without a day is a problem: it would mean no end.
 func (v Value) Date() time.Time {
-	text := v.Text()
-	day, err := time.Parse(time.DateOnly, text)
-	if text != "" && err != nil {
+	day, err := time.Parse(time.DateOnly, v.Text())
+	if err != nil {
 		v.Problem("expected a date such as 2027-03-31")
 		return time.Time{}
 	}
 	return day
 }
 
-// Duration returns a time such as 45m or 1h30m.
+// Duration returns a time such as 45m or 1h30m, in whole seconds: no cloud counts in less. It is zero where the file has no such key.
 func (v Value) Duration() time.Duration {
-	text := v.Text()
-	if text == "" {
+	if v.node == nil {
 		return 0
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
+	d, err := time.ParseDuration(v.Text())
+	if err != nil || d <= 0 || d%time.Second != 0 {
 		v.Problem("expected a duration such as 45m or 1h30m")
 		return 0
 	}
