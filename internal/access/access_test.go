@@ -136,7 +136,7 @@ func TestRender(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := m.Render(nil, time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
+	r, err := m.Render(nil, "", time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,15 +182,63 @@ func TestRenderRefusesWhatNoCloudHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Render(nil, time.Now()); err == nil || !strings.Contains(err.Error(), "AWS stores 4096") {
+	if _, err := m.Render(nil, "", time.Now()); err == nil || !strings.Contains(err.Error(), "AWS stores 4096") {
 		t.Errorf("got %v for a trust policy that AWS refuses", err)
 	}
 	vault := strings.Replace(sample, `["arn:aws:iam::123456789012:role/ecr-read"]`, "[https://vault.example.com/v1/auth/jwt/role/x]", 1)
 	if m, err = Parse("access.yaml", []byte(vault)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Render(nil, time.Now()); err == nil || !strings.Contains(err.Error(), "infra/none: Vault cannot require") {
+	if _, err := m.Render(nil, "", time.Now()); err == nil || !strings.Contains(err.Error(), "infra/none: Vault cannot require") {
 		t.Errorf("got %v for steps without an environment at Vault", err)
+	}
+}
+
+// What no cloud stores is refused where it is asked for, and does not keep the rest from being printed.
+func TestRenderPerKind(t *testing.T) {
+	const okta, vault, role = "https://acme.pam.okta.com/team/ci", "https://vault.example.com/v1/auth/jwt/role/x", "arn:aws:iam::123456789012:role/1st"
+	text := sample + "  - {who: [shop/production], become: [" + okta + ", \"" + vault + "\", \"" + vault + "?namespace=a\"]}\n" +
+		"  - {who: [shop/production], become: [\"" + role + "\"], session: 13h}\n"
+	m, err := Parse("access.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		targets []string
+		kind    Kind
+		left    string
+		wrong   string
+	}{
+		{name: "one kind of all", kind: VaultRole},
+		{name: "a session that no role can have", wrong: "longer than 12 hours"},
+		{name: "a connection among others", targets: []string{vault, okta}, wrong: "an Okta connection takes one identity"},
+		{name: "every target of a kind without policies", kind: OktaConnection, left: okta},
+		{name: "expired", targets: []string{"arn:aws:iam::123456789012:role/old"}, left: "every grant has expired"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := m.Render(tt.targets, tt.kind, time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
+			if (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
+				t.Errorf("got %v, want %q", err, tt.wrong)
+			}
+			if left := strings.Join(r.Left, " "); err == nil && (left == "") != (tt.left == "") || !strings.Contains(left, tt.left) {
+				t.Errorf("left is %q, want %q", left, tt.left)
+			}
+		})
+	}
+}
+
+// Terraform takes each label of a kind once, and none that begins with a digit.
+func TestLabels(t *testing.T) {
+	named := labels{}
+	var got []string
+	for _, name := range [][2]string{{"x", "https://a/x"}, {"x", "https://b/x"}, {"x", "https:-b/x"}, {"1st", "1"}, {"-", "2"}} {
+		text := named.resource("kind", name[0], name[1], nil, "")
+		got = append(got, strings.Split(text, `"`)[3])
+	}
+	if want := []string{"x", "https___b_x", "https_-b_x", "_1st", "_-"}; !slices.Equal(got, want) {
+		t.Errorf("labels are %q, want %q", got, want)
 	}
 }
 

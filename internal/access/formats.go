@@ -32,34 +32,35 @@ func (r Rendering) JSON() string {
 // Terraform is the configuration of every target as resources.
 func (r Rendering) Terraform() string {
 	var blocks []string
+	named := labels{}
 	for _, p := range r.Providers {
-		blocks = append(blocks, p.terraform())
+		blocks = append(blocks, p.terraform(named))
 	}
 	for _, p := range r.Policies {
 		switch body := p.Body.(type) {
 		case trustPolicy:
-			blocks = append(blocks, resource("aws_iam_role", p.Target.Role+"_"+p.Target.Account, []row{
+			blocks = append(blocks, named.resource("aws_iam_role", p.Target.Role+"_"+p.Target.Account, p.Target.Name, []row{
 				{"name", hcl(p.Target.Role)},
 				{"path", hcl(p.Target.Path)},
 				{"max_session_duration", hcl(int(max(time.Hour, p.session).Seconds()))},
 				{"assume_role_policy", "jsonencode(" + hcl(body) + ")"},
 			}, ""))
 		case gcpPolicy:
-			blocks = append(blocks, resource("google_service_account_iam_binding", p.Target.Name, []row{
+			blocks = append(blocks, named.resource("google_service_account_iam_binding", p.Target.Name, p.Target.Name, []row{
 				{"service_account_id", hcl("projects/-/serviceAccounts/" + p.Target.Name)},
 				{"role", hcl(workloadIdentityUser)},
 				{"members", hcl(body.Bindings[0].Members)},
 			}, ""))
 		case vaultRole:
-			blocks = append(blocks, body.terraform(p.Target))
+			blocks = append(blocks, body.terraform(named, p.Target))
 		}
 	}
 	return strings.Join(blocks, "\n\n")
 }
 
-func (p Provider) terraform() string {
+func (p Provider) terraform(named labels) string {
 	parts := strings.Split(p.Name, "/") // projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER
-	return resource("google_iam_workload_identity_pool_provider", parts[5]+"_"+parts[7], []row{
+	return named.resource("google_iam_workload_identity_pool_provider", parts[5]+"_"+parts[7], p.Name, []row{
 		{"project", hcl(parts[1])},
 		{"workload_identity_pool_id", hcl(parts[5])},
 		{"workload_identity_pool_provider_id", hcl(parts[7])},
@@ -68,7 +69,7 @@ func (p Provider) terraform() string {
 	}, "oidc {\n"+assignments([]row{{"issuer_uri", hcl(p.OIDC.IssuerURI)}, {"allowed_audiences", hcl(p.OIDC.AllowedAudiences)}})+"\n}")
 }
 
-func (v vaultRole) terraform(t Target) string {
+func (v vaultRole) terraform(named labels, t Target) string {
 	claims := map[string]string{}
 	for name, value := range v.BoundClaims {
 		if list, ok := value.([]string); ok { // Terraform's provider takes the values of a claim as one text, with commas
@@ -94,7 +95,7 @@ func (v vaultRole) terraform(t Target) string {
 	if t.Namespace != "" {
 		rows = append(rows, row{"namespace", hcl(t.Namespace)})
 	}
-	return resource("vault_jwt_auth_backend_role", t.VaultRole, rows, "")
+	return named.resource("vault_jwt_auth_backend_role", t.VaultRole, t.Name, rows, "")
 }
 
 // Gcloud is the commands that make the providers and the bindings of service accounts. They add members and remove none: drift
@@ -151,9 +152,21 @@ func (r Rendering) Vault() string {
 // A row is an argument of a block of Terraform, with its value as an expression.
 type row struct{ name, value string }
 
-// resource is a block of Terraform, with a nested block where nested is not empty.
-func resource(kind, label string, rows []row, nested string) string {
-	text := fmt.Sprintf("resource %q %q {\n", kind, strings.Map(labelled, label)) + assignments(rows)
+// labels are those of the resources of a configuration, each with its kind.
+type labels map[[2]string]bool
+
+// resource is a block of Terraform, with a nested block where nested is not empty. Its label is the short one, or, where another
+// resource has that, the long one.
+func (l labels) resource(kind, short, long string, rows []row, nested string) string {
+	key := [2]string{kind, label(short)}
+	for n := 1; l[key]; n++ {
+		key[1] = label(long)
+		if n > 1 { // two names that differ only in what no label has
+			key[1] += fmt.Sprintf("_%d", n)
+		}
+	}
+	l[key] = true
+	text := fmt.Sprintf("resource %q %q {\n", key[0], key[1]) + assignments(rows)
 	if nested != "" {
 		text += "\n\n" + indented(nested)
 	}
@@ -170,6 +183,15 @@ func assignments(rows []row) string {
 		lines = append(lines, indented(fmt.Sprintf("%-*s = %s", longest, r.name, r.value)))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// label is a name as a label of Terraform, which begins with a letter or an underscore.
+func label(name string) string {
+	name = strings.Map(labelled, name)
+	if r := name[0]; r == '-' || r >= '0' && r <= '9' {
+		return "_" + name
+	}
+	return name
 }
 
 // labelled turns a character into one that a label of Terraform may have.

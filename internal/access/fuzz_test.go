@@ -19,7 +19,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r, err := m.Render(nil, time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
+		r, err := m.Render(nil, "", time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
 		if err != nil {
 			return
 		}

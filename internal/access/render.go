@@ -22,11 +22,13 @@ type Policy struct {
 type Rendering struct {
 	Policies  []Policy
 	Providers []Provider // of Google, which the policies rest on
+	Left      []string   // what was asked for and has no policy, and why: one sentence each
 }
 
-// Render renders the targets with these names, or every target if there are none. It fails if a cloud would not store a policy, and
-// if a cloud cannot express what the map says; failures are joined. Grants that are expired at now are left out.
-func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
+// Render renders the targets with these names, or every target if there are none; of these, only those of a kind if one is given. It
+// fails if a cloud would not store a policy, and if a cloud cannot express what the map says; failures are joined. Grants that are
+// expired at now are left out.
+func (m *Map) Render(names []string, kind Kind, now time.Time) (Rendering, error) {
 	var r Rendering
 	var errs []error
 	for _, name := range names {
@@ -36,8 +38,15 @@ func (m *Map) Render(names []string, now time.Time) (Rendering, error) {
 	}
 	for _, t := range m.targets(names) {
 		grants := m.Of(t.Name, now)
-		if len(grants) == 0 {
-			continue // every grant has expired: nobody may become the target
+		switch {
+		case kind != "" && t.Kind != kind:
+			continue
+		case len(grants) == 0: // nobody may become the target
+			r.Left = append(r.Left, t.Name+": every grant has expired.")
+			continue
+		case t.Kind == OktaConnection && len(names) == 0: // the rest of the map is still worth printing
+			r.Left = append(r.Left, fmt.Sprintf("%s: %v.", t.Name, errOkta))
+			continue
 		}
 		body, err := m.render(t, grants)
 		if err != nil {
@@ -74,8 +83,10 @@ func (m *Map) render(t Target, grants []Grant) (any, error) {
 	case VaultRole:
 		return m.vaultRole(t, grants)
 	}
-	return nil, errors.New("an Okta connection takes one identity: use the connection that explain prints")
+	return nil, errOkta
 }
+
+var errOkta = errors.New("an Okta connection takes one identity: use the connection that explain prints")
 
 // Session is how long the map lets sessions of a target last, or zero where it does not say.
 func (m *Map) Session(target string) time.Duration {
@@ -109,6 +120,9 @@ const (
 	longestTrustPolicy = 4096
 	longestRCP         = 5120
 )
+
+// longestSession is the longest MaxSessionDuration that IAM stores (IAM API, CreateRole).
+const longestSession = 12 * time.Hour
 
 // A trustPolicy is a policy of IAM. Its fields are in the order in which AWS prints them.
 type trustPolicy struct {
@@ -148,6 +162,9 @@ func (m *Map) trustPolicy(t Target, grants []Grant) (any, error) {
 			"StringLike": {issuer + ":sub": oneOrMore(subjects)},
 		},
 	}}}
+	if m.Session(t.Name) > longestSession {
+		return nil, errors.New("its session is longer than 12 hours, the most that AWS stores for a role")
+	}
 	if n := len(document.Tight(policy)); n > longestTrustPolicy {
 		return nil, fmt.Errorf("the trust policy would have %d characters, and AWS stores %d: grant the repositories of several roles", n, longestTrustPolicy)
 	}

@@ -60,7 +60,7 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
 	id := identity.Read(ctx, a, options.Now)
-	files := readFiles(ctx, a)
+	files := readFiles(ctx, a, a.Files)
 	out := readOutput(ctx, c, a)
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
@@ -92,9 +92,9 @@ func targetOption() cli.Option {
 	return cli.Option{Name: "target", Value: "NAME=FILE", Many: true, Usage: "a file, and the service account, Vault role or mount that it is of"}
 }
 
-// readFiles reads the files to judge.
-func readFiles(ctx context.Context, a *cli.Arguments) []trust.File {
-	if len(a.Files) == 0 && !a.Given("target") && !a.Given("live") {
+// readFiles reads the files that arguments and --target name.
+func readFiles(ctx context.Context, a *cli.Arguments, names []string) []trust.File {
+	if len(names) == 0 && !a.Given("target") && !a.Given("live") {
 		a.Add(hint.New("no file to judge", "give at least one of these:\n"+strings.TrimRight(documentKinds, "\n")))
 	}
 	var files []trust.File
@@ -103,7 +103,7 @@ func readFiles(ctx context.Context, a *cli.Arguments) []trust.File {
 		a.Add(err)
 		files = append(files, trust.File{Name: name, Data: data, Target: target})
 	}
-	for _, name := range a.Files {
+	for _, name := range names {
 		read(name, "")
 	}
 	for _, text := range a.Texts("target") {

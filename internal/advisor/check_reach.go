@@ -28,7 +28,7 @@ func checkReach(ctx context.Context, version string, c *cli.Console, a *cli.Argu
 		}
 	}
 	u.Now = now
-	files := readFiles(ctx, a)
+	files := readFiles(ctx, a, a.Files)
 	out := readOutput(ctx, c, a)
 	if slices.Contains(a.Texts("format"), "sarif") {
 		a.Wrong("format", "--reach has no findings, of which SARIF is made")

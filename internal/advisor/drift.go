@@ -3,7 +3,6 @@ package advisor
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/access"
@@ -54,7 +53,7 @@ command line is wrong. (terraform plan -detailed-exitcode has 1 and 2 the other 
 func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
 	now := a.Moment("now", time.Now())
 	m, source := readMap(ctx, a)
-	files := readFiles(ctx, a)
+	files := readFiles(ctx, a, a.Files)
 	out := readOutput(ctx, c, a)
 	reads := liveConfig(ctx, c, a, m)
 	if err := a.Err(); err != nil {
@@ -71,20 +70,6 @@ func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	differences := drift.Compare(m, state, now)
 	lastUsed(ctx, reads, differences)
 	return out.put(ctx, c, compared{m, source, state, differences, now}.report(version))
-}
-
-// readNamed reads files that a command names, and at least one.
-func readNamed(ctx context.Context, a *cli.Arguments, names []string) []trust.File {
-	if len(names) == 0 {
-		a.Add(hint.New("no file to read", "give at least one of these:\n"+strings.TrimRight(documentKinds, "\n")))
-	}
-	var files []trust.File
-	for _, name := range names {
-		data, err := cli.ReadFile(ctx, name)
-		a.Add(err)
-		files = append(files, trust.File{Name: name, Data: data})
-	}
-	return files
 }
 
 // universeOf is the workspace that flags name, or the only one that the files name.

@@ -29,6 +29,7 @@ func mapOptions() []cli.Option {
 		mapFlag(),
 		{Name: "format", Value: "FORMAT", Pattern: "json|terraform|gcloud|vault|rcp", Expected: "json, terraform, gcloud, vault or rcp",
 			Usage: "of render: json (the default), terraform, gcloud, vault, or rcp (a resource control policy)"},
+		targetOption(),
 		{Name: "workspace", Value: "SLUG", Usage: "of init: the workspace, as in bitbucket.org/SLUG"},
 		{Name: "workspace-uuid", Value: "UUID", Usage: "of init: its UUID"},
 		{Name: "now", Value: "TIME", Usage: "the time at which grants are looked at; default: now"},
@@ -62,10 +63,11 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	}
 	switch verb {
 	case "check":
-		m, _ := readMap(ctx, a)
 		if len(rest) > 0 {
-			a.Add(hint.New("too many arguments", "map check takes the map alone: see bitbucket-oidc map --help"))
+			a.Add(hint.New("too many arguments", "name the map with --map: see bitbucket-oidc map --help"))
+			return c.Fail(a.Err(), cli.Misused)
 		}
+		m, _ := readMap(ctx, a)
 		if err := a.Err(); err != nil {
 			return c.Fail(err, cli.Misused)
 		}
@@ -116,18 +118,26 @@ func renderMap(ctx context.Context, c *cli.Console, a *cli.Arguments, targets []
 		c.Lines(document.Indented(policy))
 		return cli.Done
 	}
-	r, err := m.Render(targets, now)
+	kind := map[string]access.Kind{"gcloud": access.ServiceAccount, "vault": access.VaultRole}[a.Text("format")]
+	r, err := m.Render(targets, kind, now)
 	if err != nil {
 		return c.Fail(err, cli.Failed)
 	}
 	format := map[string]func() string{"": r.JSON, "json": r.JSON, "terraform": r.Terraform, "gcloud": r.Gcloud, "vault": r.Vault}[a.Text("format")]
-	c.Lines(format())
+	if text := format(); text != "" {
+		c.Lines(text)
+	} else {
+		c.Warn("there is nothing to print: no such target has a grant")
+	}
+	for _, l := range r.Left {
+		c.Warn(l)
+	}
 	return cli.Done
 }
 
 // initMap prints a first map of what is deployed: review turns it into intent.
 func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []string, now time.Time) int {
-	files := readNamed(ctx, a, names)
+	files := readFiles(ctx, a, names)
 	u, err := universeOf(a, files)
 	a.Add(err)
 	if err := a.Err(); err != nil {
@@ -142,6 +152,9 @@ func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []stri
 	c.Lines(strings.TrimRight(text, "\n"))
 	for _, l := range left {
 		c.Warn(l)
+	}
+	for _, name := range state.Unnamed {
+		c.Warn(name + ": it does not say whose policy it is, and the map has nothing of it: give it as --target NAME=FILE")
 	}
 	return cli.Done
 }

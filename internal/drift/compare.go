@@ -180,7 +180,7 @@ func (c *comparison) grants() {
 
 // rendered is the whole policy that the map has for a target, and not a patch: a patch would depend on the deployed policy.
 func (c *comparison) rendered(t access.Target) finding.Fix {
-	r, err := c.m.Render([]string{t.Name}, c.now)
+	r, err := c.m.Render([]string{t.Name}, "", c.now)
 	if err != nil || len(r.Policies) == 0 {
 		return finding.Fix{Kind: finding.Advice, Text: "render the target from the map: bitbucket-oidc map render " + t.Name}
 	}

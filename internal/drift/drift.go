@@ -70,6 +70,7 @@ type State struct {
 	Targets []Deployed
 	Sources []Source
 	Faults  []Fault
+	Unnamed []string // files with a policy that does not say what it is of
 }
 
 // A Difference is something that is not as the map says. Its file and line are the map's.

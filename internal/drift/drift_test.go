@@ -171,7 +171,7 @@ func TestRenderedHasNoDrift(t *testing.T) {
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		who := all[:1+r.IntN(3)]
 		m := parse(t, `  - {who: ["`+strings.Join(who, `", "`)+`"], become: ["`+role+`"]}`+"\n")
-		rendered, err := m.Render(nil, today)
+		rendered, err := m.Render(nil, "", today)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -282,6 +282,9 @@ func (x *inventory) roles() {
 		}
 		d := drift.Deployed{Target: target(t), Session: session(t.Document)}
 		if d.Target = x.resolved(d.Target); d.Target == "" {
+			if name := t.collected.Name; !slices.Contains(x.state.Unnamed, name) {
+				x.state.Unnamed = append(x.state.Unnamed, name)
+			}
 			continue // for check only: no map can name it
 		}
 		if role, ok := t.Document.(*iam.Role); ok {
