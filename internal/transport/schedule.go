@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -96,15 +97,22 @@ func left(ctx context.Context) time.Duration {
 	return forever
 }
 
-// asked is the pause that an answer asks for in its Retry-After header, which has seconds or a date (RFC 9110, section 10.2.3). A date in
-// the past asks for no pause: the two clocks differ.
+// asked is the pause that an answer asks for in its Retry-After header, which has seconds or a date (RFC 9110, section 10.2.3). A date is
+// one of the server's clock, which the answer's own date shows. One in the past asks for no pause.
 func asked(resp *http.Response, now time.Time) time.Duration {
 	if resp == nil {
 		return notAsked
 	}
-	value := resp.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31); err == nil {
+	value := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	seconds, err := strconv.ParseUint(value, 10, 31)
+	switch {
+	case err == nil:
 		return min(time.Duration(seconds)*time.Second, maxAsked)
+	case errors.Is(err, strconv.ErrRange): // digits, and more than any deadline allows
+		return maxAsked
+	}
+	if answered, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = answered
 	}
 	if date, err := http.ParseTime(value); err == nil && date.After(now) {
 		return min(date.Sub(now), maxAsked)
