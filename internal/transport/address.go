@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -33,12 +34,19 @@ func checkURL(raw string) (*url.URL, error) {
 	switch {
 	case err != nil, u.Host == "", u.Hostname() == "":
 		return nil, errors.New("not a URL")
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, errors.New("a URL with a port that does not exist")
 	case u.User != nil:
 		return nil, errors.New("a URL with a user name")
 	case strings.Contains(raw, "#"): // an empty fragment leaves no trace in u
 		return nil, errors.New("a URL with a fragment")
 	}
 	return u, checkScheme(u)
+}
+
+func isPort(s string) bool {
+	number, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && number > 0
 }
 
 func checkScheme(u *url.URL) error {
