@@ -173,7 +173,7 @@ func judge(_ int, body []byte) transport.Fault {
 		answer.Code = answer.Type[strings.LastIndex(answer.Type, "#")+1:]
 	}
 	_, timeout := retry.DefaultRetryableErrorCodes[answer.Code]
-	unverified := answer.Code == "InvalidIdentityToken" && strings.Contains(answer.Message, verificationKey)
+	unverified := answer.Code == "InvalidIdentityToken" && refusal.Says(answer.Message, verificationKey)
 	switch {
 	case throttled(answer.Code):
 		return transport.Throttled

@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 		{query("RequestTimeout", ""), transport.Passes},
 		{query("IDPCommunicationError", ""), transport.Passes},
 		{query("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"), transport.Passes},
+		{query("InvalidIdentityToken", "Could not  RETRIEVE\nverification key"), transport.Passes},
 		{query("InvalidIdentityToken", "Incorrect token audience"), transport.Lasts},
 		{query("AccessDenied", "Throttling"), transport.Lasts},
 		{`{"__type":"AccessDeniedException"}`, transport.Lasts},
