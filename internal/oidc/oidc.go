@@ -82,7 +82,10 @@ func Parse(raw string) (Token, error) {
 		return Token{}, errors.New("token: a line break inside it")
 	}
 	parts := strings.Split(raw, ".")
-	if len(parts) != 3 || parts[2] == "" {
+	if len(parts) == 3 && parts[2] == "" {
+		return Token{}, errors.New("token: signature: none")
+	}
+	if len(parts) != 3 {
 		return Token{}, fmt.Errorf("token: %d parts between dots, not the 3 of a signed JWT", len(parts))
 	}
 	var header struct {
