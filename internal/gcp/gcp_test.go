@@ -284,18 +284,20 @@ func TestCredentialsFile(t *testing.T) {
 
 func TestParseProvider(t *testing.T) {
 	for text, ok := range map[string]bool{
-		providerName:                                                   true,
-		"//iam.googleapis.com/" + providerName:                         true,
-		"https://iam.googleapis.com/" + providerName:                   true,
-		"http://iam.googleapis.com/" + providerName:                    false,
-		"//iam.example.com/" + providerName:                            false,
-		providerName + "/":                                             false,
-		providerName + "\n":                                            false,
-		strings.TrimSuffix(providerName, "/providers/bitbucket"):       false,
-		strings.Replace(providerName, "210987654321", "my-project", 1): false,
-		strings.Replace(providerName, "pipelines", "pipe_lines", 1):    false,
-		strings.Replace(providerName, "bitbucket", "Bitbucket", 1):     false,
-		strings.Replace(providerName, "global", "europe", 1):           false,
+		providerName:                                                      true,
+		"//iam.googleapis.com/" + providerName:                            true,
+		"https://iam.googleapis.com/" + providerName:                      true,
+		"http://iam.googleapis.com/" + providerName:                       false,
+		"//iam.googleapis.com/https://iam.googleapis.com/" + providerName: false,
+		"https:" + providerName:                                           false,
+		"//iam.example.com/" + providerName:                               false,
+		providerName + "/":                                                false,
+		providerName + "\n":                                               false,
+		strings.TrimSuffix(providerName, "/providers/bitbucket"):          false,
+		strings.Replace(providerName, "210987654321", "my-project", 1):    false,
+		strings.Replace(providerName, "pipelines", "pipe_lines", 1):       false,
+		strings.Replace(providerName, "bitbucket", "Bitbucket", 1):        false,
+		strings.Replace(providerName, "global", "europe", 1):              false,
 		"": false,
 	} {
 		p, err := ParseProvider(text)

@@ -24,8 +24,10 @@ func (p Provider) Audience() string { return "//iam.googleapis.com/" + p.String(
 
 // ParseProvider reads a provider's full resource name. Its errors say what is wrong and do not quote s.
 func ParseProvider(s string) (Provider, error) {
-	for _, prefix := range []string{"//iam.googleapis.com/", "https://iam.googleapis.com/"} {
-		s = strings.TrimPrefix(s, prefix)
+	if rest, prefixed := strings.CutPrefix(s, "https://iam.googleapis.com/"); prefixed {
+		s = rest
+	} else {
+		s = strings.TrimPrefix(s, "//iam.googleapis.com/")
 	}
 	parts := strings.Split(s, "/")
 	fixed := func(i int, want string) bool { return len(parts) > i && parts[i] == want }
