@@ -154,7 +154,7 @@ func (a *policyReach) met(subject string) []uint64 {
 	return met
 }
 
-// pinned reports whether a step that the policy names may get in.
+// pinned reports whether a step that the policy names may get in. A UUID that the universe knows is no step's.
 func (a *policyReach) pinned(c trust.Cell, readings []reading) bool {
 	if c.Repository == "" || c.Deployment && c.Environment == "" {
 		return false
@@ -163,7 +163,11 @@ func (a *policyReach) pinned(c trust.Cell, readings []reading) bool {
 	if c.Deployment {
 		stem += c.Environment + ":"
 	}
+	known := a.u.Known()
 	return slices.ContainsFunc(a.named, func(step string) bool {
+		if _, other := slices.BinarySearch(known, step); other {
+			return false
+		}
 		named := slices.ContainsFunc(a.values, func(v string) bool { return strings.HasSuffix(v, step) || strings.HasSuffix(v, step+"*") })
 		if !named {
 			return false
