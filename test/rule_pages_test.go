@@ -17,14 +17,13 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"bitbucket-oidc/internal/accept"
-	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/audit/judges/judgestest"
 	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/drift/drifttest"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/finding/findingtest"
-	"bitbucket-oidc/internal/inventory"
 	"bitbucket-oidc/internal/judge"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/report"
@@ -365,21 +364,8 @@ func acceptNothing(finding.Finding) string { return "" }
 
 func findDrift(t *testing.T, c findingtest.Case, _ []txtar.File) ([]finding.Finding, []txtar.File) {
 	t.Helper()
-	now := judgestest.Shop().Now
-	m, err := access.Parse("access.yaml", c.File("access.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	given := inventory.Given{Map: m}
-	for _, f := range c.Without("access.yaml") {
-		given.Files = append(given.Files, trust.File{Name: f.Name, Data: f.Data})
-	}
-	state, err := inventory.Read(t.Context(), given, drift.Universe(m, now))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []finding.Finding
-	for _, d := range drift.Compare(m, state, now) {
+	for _, d := range drifttest.Compare(t, c) {
 		all = append(all, d.Finding)
 	}
 	return all, c.Files

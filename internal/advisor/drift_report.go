@@ -2,7 +2,6 @@ package advisor
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"bitbucket-oidc/internal/accept"
@@ -113,5 +112,5 @@ func (c compared) json(r *report.Report) any {
 		Differences []drift.Difference `json:"differences"`
 		Findings    []finding.Finding  `json:"findings"` // about what is accepted
 		Accepted    []any              `json:"accepted"`
-	}{1, file{c.m.File, c.m.SHA256}, c.now.UTC().Format(time.RFC3339), slices.Concat([]drift.Source{}, c.state.Sources), stand, r.AboutAccepting(), accepted}
+	}{1, file{c.m.File, c.m.SHA256}, c.now.UTC().Format(time.RFC3339), append([]drift.Source{}, c.state.Sources...), stand, r.AboutAccepting(), accepted}
 }

@@ -6,13 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/drift/drifttest"
 	"bitbucket-oidc/internal/finding/findingtest"
-	"bitbucket-oidc/internal/inventory"
-	"bitbucket-oidc/internal/trust"
 )
 
 func TestRuleFiles(t *testing.T) { findingtest.FileEach(t, drift.Rules()) }
@@ -33,7 +30,7 @@ func TestPlaces(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) {
 			cases, _ := findingtest.Cases(t, filepath.Join("testdata", c.rule+".txtar"), "")
 			i := slices.IndexFunc(cases, func(x findingtest.Case) bool { return x.Title == c.title })
-			all := compare(t, cases[i])
+			all := drifttest.Compare(t, cases[i])
 			d := all[slices.IndexFunc(all, func(d drift.Difference) bool { return d.Rule == c.rule })]
 			lines := strings.Split(string(cases[i].File("access.yaml")), "\n")
 			if d.File != "access.yaml" || !strings.HasPrefix(lines[d.Line-1], c.line) {
@@ -50,25 +47,6 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// compare is what the documents of a case differ in from its map.
-func compare(t *testing.T, c findingtest.Case) []drift.Difference {
-	t.Helper()
-	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
-	m, err := access.Parse("access.yaml", c.File("access.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	given := inventory.Given{Map: m}
-	for _, f := range c.Without("access.yaml") {
-		given.Files = append(given.Files, trust.File{Name: f.Name, Data: f.Data})
-	}
-	state, err := inventory.Read(t.Context(), given, drift.Universe(m, now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return drift.Compare(m, state, now)
-}
-
 // TestRules reads testdata/RULE.txtar: each case has a map, access.yaml, and documents beside it.
 func TestRules(t *testing.T) {
 	for _, rule := range drift.Rules() {
@@ -77,7 +55,7 @@ func TestRules(t *testing.T) {
 		for _, c := range cases {
 			kinds[c.Kind]++
 			t.Run(rule.Name+"/"+c.Title, func(t *testing.T) {
-				all := compare(t, c)
+				all := drifttest.Compare(t, c)
 				found := slices.ContainsFunc(all, func(d drift.Difference) bool { return d.Rule == rule.Name })
 				if found != (c.Kind == findingtest.Found) {
 					t.Errorf("found: %t; all: %+v", found, all)

@@ -66,7 +66,7 @@ func (c *comparison) target(t access.Target) {
 	i, found := c.deployed[t.Name]
 	switch {
 	case !found && c.wasRead(t):
-		c.absent(t, granted, "does not exist")
+		c.absent(t, granted, "does not exist"+c.namesake(t))
 	case !found:
 		c.targetUnread(t)
 	case len(c.state.Targets[i].Cells) == 0:

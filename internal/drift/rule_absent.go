@@ -1,6 +1,8 @@
 package drift
 
 import (
+	"strings"
+
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/finding"
 )
@@ -22,4 +24,15 @@ func (c *comparison) absent(t access.Target, granted []access.Who, why string) {
 	d := c.at(t.Name)
 	d.Kind, d.Message, d.Fix = Absent, t.Name+" "+why+".", c.rendered(t)
 	c.add(d)
+}
+
+// namesake tells of a role of the same account with the name of a target that does not exist: IAM compares names of roles without their
+// paths and their case, so that no other role can have the name.
+func (c *comparison) namesake(t access.Target) string {
+	for _, is := range c.state.Targets {
+		if r, ok := access.ParseTarget(is.Target); ok && t.Kind == access.AWSRole && r.Account == t.Account && strings.EqualFold(r.Role, t.Role) {
+			return ", and " + is.Target + " has its name"
+		}
+	}
+	return ""
 }

@@ -51,6 +51,7 @@ func Read(ctx context.Context, g Given, u bitbucket.Universe) (drift.State, erro
 	x.google()
 	x.roles()
 	x.faults()
+	x.count()
 	return x.state, nil
 }
 
@@ -191,58 +192,6 @@ func textOf(n *document.Node) string {
 	return ""
 }
 
-// add adds a target. A target that is already there has two documents, and may be as either of them says: somebody whom one document
-// lets in gets in, and somebody whom one document refuses is refused.
-func (x *inventory) add(d drift.Deployed) {
-	if i, twice := x.targets[d.Target]; twice {
-		had := &x.state.Targets[i]
-		had.Cells = either(had.Cells, d.Cells)
-		if had.Session == 0 {
-			had.Session = d.Session
-		}
-		return
-	}
-	x.targets[d.Target] = len(x.state.Targets)
-	x.state.Targets = append(x.state.Targets, d)
-	if i, ok := x.sources[d.Source]; ok {
-		x.state.Sources[i].Targets++
-		if len(d.Cells) > 0 {
-			x.state.Sources[i].Bitbucket++
-		}
-	}
-}
-
-// either joins the cells of two documents of one target, which differ.
-func either(a, b []trust.Cell) []trust.Cell {
-	all := slices.Clone(a)
-	for _, cell := range b {
-		i := slices.IndexFunc(all, func(c trust.Cell) bool { return c.Who == cell.Who })
-		if i < 0 {
-			all = append(all, cell)
-			continue
-		}
-		all[i].Reach, all[i].Usual = worse(all[i].Reach, cell.Reach), worse(all[i].Usual, cell.Usual)
-	}
-	return all
-}
-
-func worse(a, b trust.Extent) trust.Extent {
-	e := a
-	e.Some, e.Maybe = a.Some || b.Some, a.Maybe || b.Maybe
-	e.All, e.MaybeAll = a.All && b.All, a.MaybeAll && b.MaybeAll
-	e.Share = max(a.Share, b.Share)
-	if e.Witness == nil || !a.Some && b.Some {
-		e.Witness = b.Witness
-	}
-	if e.Refused == nil {
-		e.Refused = b.Refused
-	}
-	if e.Why == "" {
-		e.Why = b.Why
-	}
-	return e
-}
-
 // A reacher says who gets in through it, and judges one identity.
 type reacher interface {
 	Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell
@@ -297,13 +246,25 @@ func (x *inventory) roles() {
 			d.Locate = l.Locate
 		}
 		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
-			d.Cells = ofWorkspace(r.Reach(x.ctx, x.u), x.u)
+			d.Cells = ofWorkspace(r.Reach(x.ctx, x.asking(d.Target)), x.u)
 			d.Deciding = func(id bitbucket.Identity) string {
 				return deciding(r.Judge(id, trust.Options{Now: x.u.Now, Duration: time.Hour}))
 			}
 		}
 		x.add(d)
 	}
+}
+
+// asking is the workspace whose steps ask for the audiences that the map's grants of one target have.
+func (x *inventory) asking(target string) bitbucket.Universe {
+	u := x.u
+	if x.m != nil {
+		u.Audiences = nil
+		for _, g := range x.m.Of(target, x.u.Now) {
+			u.Audiences = append(u.Audiences, g.Audiences...)
+		}
+	}
+	return u
 }
 
 // target is the target that a document is about.

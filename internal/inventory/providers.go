@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,12 +18,17 @@ import (
 	"bitbucket-oidc/internal/trust/wif"
 )
 
-// providers notes every OIDC provider of an account: the list has all of them. An empty list does not say which account it is about.
+// providers notes every OIDC provider of an account: the list has all of them. An empty list does not say which account it is about: it
+// counts for the only account of the map.
 func (x *inventory) providers(d collect.Document, source string) {
 	if account, ok := strings.CutPrefix(source, "aws:"); ok {
 		x.listed = set(x.listed, account)
 	}
-	for _, n := range d.Root.Get("OpenIDConnectProviderList").Items {
+	list := d.Root.Get("OpenIDConnectProviderList").Items
+	if only, ok := x.only(); ok && source == "" && len(list) == 0 {
+		x.listed = set(x.listed, only.Account)
+	}
+	for _, n := range list {
 		arn := textOf(n.Get("Arn"))
 		x.known = set(x.known, arn)
 		if account := accountOf(arn); account != "" {
@@ -31,11 +37,12 @@ func (x *inventory) providers(d collect.Document, source string) {
 	}
 }
 
-// provider notes the client ids of an OIDC provider, where the document says which one it is: AWS's own tool does not.
+// provider notes the client ids of an OIDC provider. The document of AWS's own tool does not say which account it is about: it
+// counts for the only account of the map.
 func (x *inventory) provider(p *iam.Provider) {
-	arn := textOf(p.Inner.Get("OpenIDConnectProviderArn"))
-	if arn == "" {
-		arn = p.Target()
+	arn := cmp.Or(textOf(p.Inner.Get("OpenIDConnectProviderArn")), p.Target())
+	if only, ok := x.only(); ok && arn == "" {
+		arn = providerARN(only.Partition, only.Account, p.Name())
 	}
 	if arn == "" {
 		return
@@ -50,6 +57,27 @@ func (x *inventory) provider(p *iam.Provider) {
 			x.clients[arn] = append(x.clients[arn], textOf(n))
 		}
 	}
+}
+
+// only is a role of the one account of which the map has roles, if there is one.
+func (x *inventory) only() (access.Target, bool) {
+	var only access.Target
+	if x.m == nil {
+		return only, false
+	}
+	for _, t := range x.m.Targets() {
+		if t.Kind == access.AWSRole && only.Account != "" && t.Account != only.Account {
+			return only, false
+		}
+		if t.Kind == access.AWSRole {
+			only = t
+		}
+	}
+	return only, only.Account != ""
+}
+
+func providerARN(partition, account, url string) string {
+	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + strings.TrimPrefix(url, "https://")
 }
 
 func set(m map[string]bool, name string) map[string]bool {
@@ -131,7 +159,7 @@ func (x *inventory) fault(provider, message, kind, fix string) {
 
 // awsFault compares the workspace's OIDC provider in an account, as far as it was read.
 func (x *inventory) awsFault(partition, account string) {
-	arn := "arn:" + partition + ":iam::" + account + ":oidc-provider/" + strings.TrimPrefix(x.u.Issuer, "https://")
+	arn := providerARN(partition, account, x.u.Issuer)
 	audience := x.u.OwnAudience()
 	if !x.known[arn] {
 		if x.listed[account] {
