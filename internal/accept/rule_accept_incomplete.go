@@ -20,5 +20,5 @@ func (e Entry) incomplete(time.Time, bool) string {
 	if e.Missing == "" {
 		return ""
 	}
-	return "The entry lacks " + e.Missing + ", so that it accepts nothing."
+	return "The entry lacks " + e.Missing + ", so it accepts nothing."
 }

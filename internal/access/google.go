@@ -79,7 +79,7 @@ func (m *Map) Through(g Grant) (string, error) {
 	case len(m.Read.GCP) == 1:
 		return m.Read.GCP[0], nil
 	case len(m.Read.GCP) == 0:
-		return "", fmt.Errorf("grants[%d]: which provider the steps come through is not said: add it to read.gcp", g.Index)
+		return "", fmt.Errorf("grants[%d]: no provider for the steps to come through: add it to read.gcp", g.Index)
 	}
 	return "", fmt.Errorf("grants[%d]: read.gcp has several providers: add through", g.Index)
 }

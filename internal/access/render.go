@@ -190,7 +190,7 @@ func (m *Map) RCP(now time.Time) (any, error) {
 		}
 	}
 	if len(subjects) == 0 {
-		return nil, fmt.Errorf("%s: no grant is of an AWS role", m.File)
+		return nil, fmt.Errorf("%s: no grant names an AWS role", m.File)
 	}
 	slices.Sort(subjects)
 	policy := trustPolicy{Version: "2012-10-17", Statement: []trustStatement{{

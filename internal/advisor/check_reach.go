@@ -14,7 +14,7 @@ import (
 
 // reachOption asks who gets in at all.
 func reachOption() cli.Option {
-	return cli.Option{Name: "reach", Usage: "prints who gets in at all, as a set, and judges no one identity"}
+	return cli.Option{Name: "reach", Usage: "print everybody who gets in, instead of judging one identity"}
 }
 
 // checkReach prints who gets in through files: in the workspace of the identity if the command line gives one, or else in the
@@ -31,7 +31,7 @@ func checkReach(ctx context.Context, version string, c *cli.Console, a *cli.Argu
 	files := readFiles(ctx, a, a.Files)
 	out := readOutput(ctx, c, a)
 	if slices.Contains(a.Texts("format"), "sarif") {
-		a.Wrong("format", "--reach has no findings, of which SARIF is made")
+		a.Wrong("format", "SARIF has findings only, and --reach has none")
 	}
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)

@@ -58,7 +58,7 @@ func (c checked) report(version string) *report.Report {
 
 // unjudged adds a file with nothing to judge.
 func unjudged(r *report.Report, file trust.File) {
-	why := "nothing in it names an api.bitbucket.org provider, so that nothing was judged"
+	why := "nothing in it names an api.bitbucket.org provider, so nothing was judged"
 	if judge.Beside(file) {
 		why = "it counts for the documents beside it, and nothing was judged in it"
 	}

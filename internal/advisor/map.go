@@ -32,7 +32,7 @@ func mapOptions() []cli.Option {
 		targetOption(),
 		{Name: "workspace", Value: "SLUG", Usage: "of init: the workspace, as in bitbucket.org/SLUG"},
 		{Name: "workspace-uuid", Value: "UUID", Usage: "of init: its UUID"},
-		{Name: "now", Value: "TIME", Usage: "the time at which grants are looked at; default: now"},
+		{Name: "now", Value: "TIME", Usage: "the time to judge grants at; default: now"},
 	}
 }
 

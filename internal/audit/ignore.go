@@ -48,7 +48,7 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 			case !hit:
 				kept = append(kept, r.comment(accept.Unused(), at, name, "The comment accepts "+name+", which is not found here."))
 			case why == "":
-				kept = append(kept, r.comment(accept.Incomplete(), at, name, "The comment accepts "+name+" without a reason, so that it accepts nothing."))
+				kept = append(kept, r.comment(accept.Incomplete(), at, name, "The comment accepts "+name+" without a reason, so it accepts nothing."))
 			}
 		}
 	}

@@ -22,7 +22,7 @@ func (r *run) unreadable(err error) {
 	if !errors.As(err, &u) {
 		u = &pipelines.Unreadable{Place: pipelines.Place{Line: 1, Column: 1}, Reason: err.Error()}
 	}
-	r.report(report{rule: fileUnreadable(), at: u.Place, about: u.Reason, message: "The file cannot be read, so that nothing runs: " + u.Reason + "."})
+	r.report(report{rule: fileUnreadable(), at: u.Place, about: u.Reason, message: "The file cannot be read, so nothing runs: " + u.Reason + "."})
 }
 
 // fileUnreadable reports a second YAML document.

@@ -51,7 +51,7 @@ type Event struct {
 	IsMFA          bool   `json:"is_mfa"`
 	IsNewLogon     bool   `json:"is_new_logon"`
 
-	User        User      `json:"user"` // whom the step became, or would have become
+	User        User      `json:"user"` // who the step became, or would have become
 	Service     Named     `json:"service"`
 	DstEndpoint *Endpoint `json:"dst_endpoint,omitempty"`
 	Session     *Session  `json:"session,omitempty"`
@@ -163,12 +163,12 @@ type Endpoint struct {
 	Port     int    `json:"port,omitempty"`
 }
 
-// Named is anything that has a name and nothing else.
+// Named is anything that has only a name.
 type Named struct {
 	Name string `json:"name"`
 }
 
-// Cloud is whose cloud gave or refused the credential.
+// Cloud is the provider that gave or refused the credential.
 type Cloud struct {
 	Provider  string   `json:"provider"`
 	Region    string   `json:"region,omitempty"`

@@ -124,8 +124,8 @@ func (f Facts) actor() Actor {
 	return a
 }
 
-// unmapped is what the schema has no field for, and the guardrails' outcomes for the target: an auditor asks as well why one did not
-// apply.
+// unmapped is what the schema has no field for, and the outcome of each guardrail for the target: an auditor also asks why a guardrail
+// did not apply.
 func (f Facts) unmapped(t federation.Target) map[string]string {
 	claims := f.Token.Claims
 	all := map[string]string{
@@ -181,14 +181,14 @@ func (f Facts) unmapped(t federation.Target) map[string]string {
 // policyUID names a file of guardrails.
 func policyUID(sha256 string) string { return "sha256:" + sha256 }
 
-// graver reports whether an outcome says more than another one: guardrails of two files may have one name, and a failure must not go
-// under.
+// graver reports whether an outcome matters more than another one: guardrails of two files may have one name, and a failure must not
+// be lost.
 func graver(outcome, than string) bool {
 	order := []string{"", "skip", "pass", "fail", "error"}
 	return slices.Index(order, outcome) > slices.Index(order, than)
 }
 
-// decide says how it ended.
+// decide sets the disposition, the code and the text of the event.
 func (e *Event) decide(d disposition, code, detail string) {
 	e.DispositionID, e.Disposition = int(d), d.caption()
 	e.StatusID, e.Status, e.ActionID, e.Action = 1, "Success", 1, "Allowed"
@@ -215,8 +215,8 @@ func (e *Event) took(o federation.Outcome) {
 	e.Duration = &duration
 }
 
-// become says whom the step became, in the positions in which OCSF's mapping of CloudTrail has the same facts, or whom it would
-// have become.
+// become says who the step became, or would have become. The fields are those in which OCSF's mapping of CloudTrail has the same
+// facts.
 func (e *Event) become(o federation.Outcome) {
 	t, identity := o.Target, became(o)
 	e.User = User{TypeID: serviceUser, Type: "Service", Name: identity, UID: cmp.Or(o.Principal, identity, t.Backend)}

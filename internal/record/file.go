@@ -20,11 +20,11 @@ type File struct {
 	BuildDir string
 	Name     string // below BuildDir, clean, with slashes
 
-	// Own gives a new file to whom the step's files belong.
+	// Own gives a new file to the owner of the step's files.
 	Own func(*os.File) error
 
-	// Synced waits until the records lie on the disk. Without it they are safe from whatever ends this process, and not from what ends
-	// the machine, with which a step and its build directory end too. On a disk of its own the wait is longer than a login takes.
+	// Synced waits until the records are on the disk. Without it they are safe if this process is killed, and not safe if the machine
+	// stops; but then the step and its build directory are lost as well. On a disk of its own the wait is longer than a login takes.
 	Synced bool
 }
 
@@ -57,7 +57,7 @@ func (f *File) check() error {
 	return f.wrong(err)
 }
 
-// twice reports whether a file has a second name, which may be anybody's.
+// twice reports whether a file has a second name, which may belong to anybody.
 func twice(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && stat.Nlink > 1
@@ -87,13 +87,12 @@ func (f *File) wrong(err error) error {
 	return f.broke(err)
 }
 
-// broke is what the disk said of the file.
+// broke is the error of a file that cannot be written, with its name and a hint.
 func (f *File) broke(err error) error {
 	return hint.With(fmt.Errorf("%s: %w", f.Name, cause(err)), "the disk must have room, and the file must be writable for the pipe's user")
 }
 
-// take appends the lines by one write. The lock keeps two logins apart, so that a write that was cut short, by a full disk, can be
-// taken back.
+// take appends the lines by one write. The lock keeps two logins apart, so a write that a full disk cut short can be taken back.
 func (f *File) take(ctx context.Context, b batch) (err error) {
 	root, err := nowait.Folder(f.BuildDir)
 	if err != nil {
@@ -109,7 +108,7 @@ func (f *File) take(ctx context.Context, b batch) (err error) {
 	}
 	defer func() {
 		if failed := file.Close(); failed != nil && err == nil {
-			err = f.broke(failed) // a disk behind a network tells of a full disk only now
+			err = f.broke(failed) // a disk behind a network reports only now that it is full
 		}
 	}()
 	switch err := filelock.Wait(ctx, file); {

@@ -25,7 +25,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// OTLP is an OpenTelemetry collector that is spoken to by HTTP.
+// OTLP is an OpenTelemetry collector, asked over HTTP.
 //
 // Source: OpenTelemetry Protocol Specification, OTLP/HTTP, and OpenTelemetry Protocol Exporter for the variables.
 type OTLP struct {
@@ -223,8 +223,8 @@ func (o *OTLP) encode(data *logs.LogsData) (body []byte, contentType string, err
 	return small.Bytes(), contentType, nil
 }
 
-// rejectedIn is how many records an ExportLogsServiceResponse says that were rejected, and whether it is one. It has a field 1,
-// partial_success, with a field 1, rejected_log_records.
+// rejectedIn is the number of rejected records in an ExportLogsServiceResponse, and whether the answer is one. The number is field 1,
+// rejected_log_records, of field 1, partial_success.
 func rejectedIn(answer []byte, contentType string) (int64, bool) {
 	if contentType == "application/json" {
 		var said struct {

@@ -1,5 +1,5 @@
-// Package record writes down what became of every exchange: one line of OCSF's class 3002, Authentication, for each credential,
-// refusal, denial and logout, and delivers the lines to files and services side by side.
+// Package record writes down the result of every exchange: one line of OCSF's class 3002, Authentication, for each credential,
+// refusal, denial and logout. It delivers the lines to files and services side by side.
 //
 // A record holds no token and no key. It has what joins it with the cloud's own log: the request's id, the session, the access
 // key's id, and the token's SHA-256.
@@ -60,12 +60,12 @@ type Verdict struct {
 	Rule          string // the guardrail's name
 	Outcome       string // pass, skip, fail or error
 	Message       string // of a guardrail that refused
-	Refuses       bool   // whether the login ends of it
+	Refuses       bool   // whether it ends the login
 	SHA256        string // of the file that has the guardrail; empty for one that a variable sets up
 }
 
-// A Journal collects the records of one command, in the order in which things happened. A nil one is of a command whose records go
-// nowhere: it collects none, at no cost.
+// A Journal collects the records of one command, in the order in which things happened. A nil Journal is for a command without a place
+// for records: it collects none, at no cost.
 type Journal struct {
 	facts  Facts
 	now    func() time.Time
@@ -89,10 +89,10 @@ func (j *Journal) Judged(g Guard) {
 	j.facts.Guard.Rules = append(j.facts.Guard.Rules, g.Rules...)
 }
 
-// Exchanged records what became of each target: what was handed out, whether or not something refused the target afterwards, and
-// what was refused. A target that was not asked for leaves no record. Of a chain that came to its end there is one record; of one
-// that did not, there is one for each credential on the way, because it is valid. Where the login is refused in the end, what was
-// handed out says so.
+// Exchanged records the outcome of each target: what was handed out, whether or not something refused the target afterwards, and
+// what was refused. A target that was not asked for leaves no record. A chain that reached its last role has one record; a chain
+// that did not has one for each credential on the way, because it is valid. refused says that the login is refused after the exchange:
+// the records of what was handed out then say so.
 func (j *Journal) Exchanged(outcomes []federation.Outcome, refused bool) {
 	if j == nil {
 		return
@@ -286,7 +286,7 @@ func ended(o federation.Outcome) time.Time {
 
 func (v Verdict) of(t federation.Target) bool { return v.Backend == t.Backend && v.Name == t.Name }
 
-// lastOf is whom the step becomes in the end: the last role of a chain. Delegates stand before the identity.
+// lastOf is who the step becomes in the end: the last role of a chain. Delegates come before the identity.
 func lastOf(t federation.Target) string {
 	if t.Backend == "aws" && len(t.Via) > 0 {
 		return t.Via[len(t.Via)-1]

@@ -30,8 +30,8 @@ type S3 struct {
 	Client          transport.Config
 }
 
-// ErrNoKeys is what S3 says when there is no credential: it cannot carry a refusal.
-var ErrNoKeys = hint.New("no credential of AWS to sign the request with, so that the bucket gets no record of this",
+// ErrNoKeys is the error of [S3] without a credential: a bucket cannot get the record of a refusal.
+var ErrNoKeys = hint.New("no credential of AWS to sign the request with, so the bucket gets no record of this",
 	"name another place beside it, such as RECORD_URL or RECORD_OTLP, that refusals and logouts go to as well")
 
 func (s *S3) take(ctx context.Context, b batch) error {
@@ -82,7 +82,8 @@ func (s *S3) take(ctx context.Context, b batch) error {
 	return err
 }
 
-// key is a name of its own for every command, sorted by day: PREFIX/WORKSPACE/REPOSITORY/2026/11/28/STEP-RECORD.jsonl.
+// key is the name of the object, a different one for every command, sorted by day:
+// PREFIX/WORKSPACE/REPOSITORY/2026/11/28/STEP-RECORD.jsonl.
 func (s *S3) key(b batch) string {
 	first := b.events[0]
 	step := strings.Trim(b.facts.stepUUID(), "{}")
@@ -96,7 +97,7 @@ func (s *S3) key(b batch) string {
 	return path.Join(path.Join(parts...), plain(strings.TrimPrefix(step+"-", "-")+first.Metadata.UID)+".jsonl")
 }
 
-// plain is a name whose characters no two sides of a signature encode differently.
+// plain is a name with only those characters that both sides of a signature encode alike.
 func plain(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x80 && charset.Only(string(r), charset.Word+".-", 1, 1) {

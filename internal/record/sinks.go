@@ -21,7 +21,7 @@ type Sinks struct {
 	// Timeout bounds the delivery to all of them.
 	Timeout time.Duration
 
-	// Trace, if not nil, is told of each attempt of a request.
+	// Trace, if not nil, is called after each attempt of a request.
 	Trace func(line string)
 }
 
@@ -37,7 +37,7 @@ type batch struct {
 	trace  func(line string)
 }
 
-// A sink takes records, or returns why it did not. Nothing of an answer stands in the error.
+// A sink takes records, or returns why it did not. The error contains nothing of an answer.
 type sink struct {
 	variable string
 	take     func(context.Context, batch) error
@@ -63,9 +63,9 @@ func (s Sinks) all() []sink {
 // Any reports whether there is a sink.
 func (s Sinks) Any() bool { return len(s.all()) > 0 }
 
-// Deliver gives the journal's records to every sink, side by side. The error joins what each sink says that did not take them. The
-// end of ctx leaves a short time, so that what was refused because of it is recorded as well. keys, which may be nil, sign the
-// request to S3.
+// Deliver gives the journal's records to every sink, side by side. The error joins the errors of the sinks that did not take them.
+// After the end of ctx a short time is left, so that what was refused because of it is recorded as well. keys, which may be nil, sign
+// the request to S3.
 func (s Sinks) Deliver(ctx context.Context, j *Journal, keys *federation.Keys) error {
 	sinks := s.all()
 	if len(j.events) == 0 || len(sinks) == 0 {
@@ -105,7 +105,7 @@ func (s Sinks) Deliver(ctx context.Context, j *Journal, keys *federation.Keys) e
 	return errors.Join(errs...)
 }
 
-// errLate is what a sink says that has not answered.
+// errLate is the error of a sink that did not answer in time.
 var errLate = hint.New("not taken before RECORD_TIMEOUT ran out", "raise RECORD_TIMEOUT if the place is only slow")
 
 // budget is a context of the delivery's own, which outlives ctx by the grace. A tenth of what is left of TIMEOUT stays for the

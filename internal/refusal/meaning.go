@@ -1,7 +1,7 @@
 package refusal
 
-// A Meaning is a row without its request, for a program that sees only the text of a refusal. Its advice is about a request that stands
-// for any request.
+// A Meaning is a row without its request, for a program that sees only the text of a refusal. Its advice has placeholders for what the
+// request would say.
 type Meaning struct {
 	Status int      `json:"status,omitempty"`
 	Code   string   `json:"code,omitempty"`
@@ -11,7 +11,7 @@ type Meaning struct {
 	Advice []string `json:"advice"`
 }
 
-// Meanings are the rows in their order. about is the request that stands for any request of a row.
+// Meanings are the rows in their order. about returns a request with placeholders for a row.
 func (t Table[T]) Meanings(about func(Row[T]) T) []Meaning {
 	all := make([]Meaning, len(t))
 	for i, r := range t {

@@ -10,9 +10,9 @@ import (
 // BesideWidth is the room for a value of [Beside], in characters: a line without the indentation and the word before the value.
 const BesideWidth = Width - 11
 
-// Beside lays out a value that is wanted and a value that is there, to be printed one above the other. Of several values it takes the two
-// that begin with the most in common. mark is a line below them with carets where the value that is there departs from the wanted one, or
-// empty. wild says that * and ? in a wanted value are wildcards.
+// Beside lays out a wanted value and a present value, to be printed one above the other. Of several values it takes the two with the
+// longest common beginning. mark is a line below them with carets where the present value departs from the wanted one, or empty.
+// wild says that * and ? in a wanted value are wildcards.
 func Beside(wanted, there []string, wild bool) (want, has, mark string) {
 	b := align(visibleTexts(wanted), visibleTexts(there), wild)
 	b.shorten(BesideWidth)
@@ -27,13 +27,13 @@ func visibleTexts(all []string) []string {
 	return shown
 }
 
-// A pair is a wanted value and a value that is there, which departs from it in the characters from from to before to.
+// A pair is a wanted value and a present value, which departs from it in the characters from from to before to.
 type pair struct {
 	want, has []rune
 	from, to  int
 }
 
-// align finds the pair of values that begin with the most in common.
+// align finds the pair of values with the longest common beginning.
 func align(wanted, there []string, wild bool) pair {
 	best := pair{from: -1}
 	for _, want := range wanted {
@@ -47,8 +47,8 @@ func align(wanted, there []string, wild bool) pair {
 	return best
 }
 
-// difference finds where has departs from want. If want can have wildcards, that part ends where the first of them stands: what a wildcard
-// takes is not wrong, and behind it anything may be right.
+// difference finds where has departs from want. If want can have wildcards, the part ends at the first of them: what a wildcard takes
+// is not wrong, and behind it anything may be right.
 func difference(want, has []rune, wild bool) pair {
 	w, h := want, has
 	if at := slices.IndexFunc(w, func(r rune) bool { return r == '*' || r == '?' }); wild && at >= 0 {

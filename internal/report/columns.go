@@ -6,8 +6,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// columns is how much room a text takes on a terminal: characters of East Asia take two columns, marks that combine with the
-// character before them none.
+// columns is how much room a text takes on a terminal: characters of East Asia take two columns, and marks that combine with the
+// character before them take none.
 func columns(text string) int {
 	n := 0
 	for _, r := range text {

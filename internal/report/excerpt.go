@@ -10,8 +10,8 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-// excerpt is the line of the file that a finding is about, with carets below the range, in at most so many columns. It is nothing
-// where the finding is about no line, the line holds a secret, or the file was not kept.
+// excerpt is the line of the file that a finding is about, with carets below the range, in at most so many columns. It is empty if
+// the finding is about no line, if the line holds a secret, or if the file was not kept.
 func (r *Report) excerpt(f finding.Finding, width int) []string {
 	source, ok := r.source(f)
 	if !ok || f.Secret {
@@ -84,7 +84,7 @@ func span(line []rune, f finding.Finding) (begin, end int) {
 	return begin, min(max(end, begin), len(line))
 }
 
-// middle cuts the middle of a text: its ends say what it is, and its value.
+// middle cuts the middle of a text: the beginning says what the text is, and the end has the value.
 func middle(text string, most int) string {
 	if columns(text) <= most {
 		return text

@@ -45,7 +45,7 @@ func columnNames() [layers]string {
 	return [layers]string{Step: "Step", Token: "Token", Provider: "Provider", Role: "Role", Account: "Account"}
 }
 
-// draw places a flow. What it makes depends on the flow alone.
+// draw places a flow. The picture depends on the flow alone.
 func draw(edges []Edge) picture {
 	columns := arrange(edges)
 	longest := 0

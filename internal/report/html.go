@@ -20,8 +20,8 @@ var pageCSS string
 // mostOpen is how many edges a table may have that is shown without a click.
 const mostOpen = 40
 
-// writeHTML is the report as one page that asks nobody for anything: no script, a style that the policy names by its hash, a picture
-// drawn here. It has no clock in it, so that the same input gives the same bytes.
+// writeHTML is the report as one page that loads nothing: it has no script, its policy names the style by its hash, and its picture
+// is in the page. It has no time in it, so the same input gives the same bytes.
 func writeHTML(r *Report, _ bool) string {
 	var p markup.Page
 	r.head(&p)

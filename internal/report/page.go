@@ -9,10 +9,10 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-// Width is how wide a text is: what a CI log shows without breaking lines. What is there to be pasted may be wider.
+// Width is how wide a text is: what a CI log shows without breaking lines. Text to paste may be wider.
 const Width = 100
 
-// A Text is lines for people. Whatever is added to it, a file of somebody else included, is made visible.
+// A Text is lines for people. Everything that is added to it is made visible, also text of somebody else's file.
 type Text struct{ lines []string }
 
 // Say adds text, wrapped, indented by so many columns, the lines after the first by two more.
@@ -44,7 +44,7 @@ func (t *Text) Paste(indent int, text string) {
 	}
 }
 
-// Gap adds an empty line, but not two of them.
+// Gap adds an empty line, unless the last line is empty.
 func (t *Text) Gap() {
 	if n := len(t.lines); n > 0 && t.lines[n-1] != "" {
 		t.lines = append(t.lines, "")
@@ -78,9 +78,9 @@ func writeText(r *Report, colour bool) string {
 	return t.String()
 }
 
-// Summary is what came out, in one line: first of all formats that people read.
+// Summary is the result in one line. Every format for people begins with it.
 func (r *Report) Summary() string {
-	if len(r.Rules) == 0 { // a report that finds nothing by its nature
+	if len(r.Rules) == 0 { // a report without rules has no findings to count
 		return r.Command + ": " + r.Headline
 	}
 	mark := "✔ "
@@ -152,7 +152,7 @@ func (t *Text) section(r *Report, s Section) {
 // mostShared is how many of those that share a finding are listed.
 const mostShared = 8
 
-// finding is where it is and what it is, the line of the file, and what to do.
+// finding adds a finding: where it is, what it is, the line of the file, and what to do.
 func (t *Text) finding(indent int, r *Report, f finding.Finding) {
 	head := fmt.Sprintf("%s: %s %s", place(f), f.Severity, f.Rule)
 	if f.New != nil && *f.New {

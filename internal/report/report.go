@@ -1,5 +1,5 @@
 // Package report writes what a command found, in every format that can be asked for. A command fills in a [Report], and every
-// format shows the same: what came out first, then what the command has to say, then each finding with its place and its fix.
+// format shows the same: first the result, then what the command has to say, then each finding with its place and its fix.
 package report
 
 import (
@@ -19,7 +19,7 @@ type Report struct {
 	Command  string // check, audit, drift
 	Version  string // of the program
 	Now      time.Time
-	Headline string // what came out, without a full stop: it follows the counts of findings
+	Headline string // the result, without a full stop: it follows the counts of findings
 	Inputs   []Input
 	Rules    []finding.Rule // every rule that the command can find, in the order of the documentation
 	Verdicts []Verdict
@@ -27,7 +27,7 @@ type Report struct {
 	Sections []Section  // in the order in which they are shown
 	Flow     []Edge     // who becomes what, for a picture
 	Origin   Origin
-	Accepted []Accepted // at first those that a file accepts by itself, in a comment; see [Report.Accept]
+	Accepted []Accepted // at first those that a comment in a file accepts; see [Report.Accept]
 	Strict   bool       // whether warnings count as errors
 
 	// JSON is the command's own document, made when the rest of the report is settled. Its findings come from [Split].
@@ -44,7 +44,7 @@ type Input struct {
 type Verdict struct {
 	File, Kind, Name, Verdict, Reason string
 
-	Counts finding.Severity // as what the verdict counts for the exit status; empty for not at all
+	Counts finding.Severity // the severity with which the verdict counts for the exit status; empty if it does not count
 	New    *bool            // whether the baseline lacks it; nil without one
 }
 
@@ -59,7 +59,7 @@ type Section struct {
 	Title    string // one line; it may begin with ✔, ✖ or ? and a blank
 	Body     Text   // what the command has to say of it
 	Findings []finding.Finding
-	Together bool // whether title and body are about the findings alone, and go when all of them are accepted
+	Together bool // whether title and body are about the findings alone, and are left out if all of them are accepted
 
 	accepting bool // about a list of accepted findings
 }
@@ -123,16 +123,16 @@ func (r *Report) bad(s finding.Severity) bool {
 	return s == finding.Error || r.Strict && s == finding.Warning
 }
 
-// Failed reports whether anything counts: a finding or a verdict of severity error, with Strict also of severity warning, that the
-// baseline does not have.
+// Failed reports whether the command fails: there is a finding or a verdict of severity error, with Strict also of severity warning,
+// that the baseline does not have.
 func (r *Report) Failed() bool {
 	counts := func(s finding.Severity, isNew *bool) bool { return r.bad(s) && (isNew == nil || *isNew) }
 	return slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return counts(f.Severity, f.New) }) ||
 		slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return counts(v.Counts, v.New) })
 }
 
-// Split divides findings, as a command has them, into findings that count, each with New where there is a baseline, and findings that are
-// accepted, each of which JSON writes whole, with why and until.
+// Split divides the findings of a command. Findings that count have New if there is a baseline. Findings that are accepted are written
+// whole, with why and until.
 func Split[F any, P interface {
 	*F
 	Base() *finding.Finding

@@ -21,8 +21,8 @@ const sourceRoot = "SRCROOT"
 // object is a JSON object. SARIF has so many small ones, each used once, that types of their own would say less.
 type object = map[string]any
 
-// text is a SARIF message. Braces mean themselves: they would be doubled only in a message with arguments. A link that others
-// wrote into it is taken apart, because viewers would show it as one.
+// text is a SARIF message. Braces need no escape: only a message with arguments doubles them. A link that others wrote into the text is
+// taken apart, because viewers would show it as a link.
 func text(s string) object { return object{"text": strings.ReplaceAll(s, "](", "] (")} }
 
 // writeSARIF is the report in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result; verdicts, for which
@@ -53,7 +53,7 @@ func writeSARIF(r *Report, _ bool) string {
 		verdicts = append(verdicts, object{"file": v.File, "kind": v.Kind, "name": v.Name, "verdict": v.Verdict, "reason": v.Reason})
 	}
 	invocation := object{"executionSuccessful": true, "endTimeUtc": r.Now.UTC().Format(time.RFC3339)}
-	if len(r.Unjudged) > 0 { // that there are no results must not look like a judgement
+	if len(r.Unjudged) > 0 { // a log without results must not look like a judgement
 		var notes []object
 		for _, u := range r.Unjudged {
 			notes = append(notes, object{
@@ -78,14 +78,14 @@ func writeSARIF(r *Report, _ bool) string {
 	return visibleJSON(object{"$schema": schema, "version": "2.1.0", "runs": []object{run}})
 }
 
-// missing are the rules of all that have does not have.
+// missing are the rules of all that are not in have.
 func missing(all, have []finding.Rule) []finding.Rule {
 	return slices.DeleteFunc(all, func(rule finding.Rule) bool {
 		return slices.ContainsFunc(have, func(h finding.Rule) bool { return h.Name == rule.Name })
 	})
 }
 
-// driver is the program. A version that is no number, of a build by hand, becomes one that can be compared.
+// driver is the program. A version that is not a number, as in a build by hand, becomes one that can be compared.
 func driver(version string, rules []object) object {
 	if version == "" || version[0] < '0' || version[0] > '9' {
 		version = "0.0.0-" + version

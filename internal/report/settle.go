@@ -26,8 +26,8 @@ func (r *Report) Accept(name string, data []byte, list []accept.Entry) {
 	}
 }
 
-// accept moves what an entry accepts from the sections to the accepted findings, and reports whether there was anything. Several
-// entries may accept one finding.
+// accept moves the findings that an entry accepts from the sections to the accepted findings, and reports whether there were any.
+// Several entries may accept one finding.
 func (r *Report) accept(e accept.Entry) bool {
 	found := slices.ContainsFunc(r.Accepted, func(a Accepted) bool { return a.ID == e.ID })
 	if !e.Accepts(r.Now) {
@@ -109,7 +109,7 @@ func (e *earlier) verdicts() map[verdictKey]int {
 
 type verdictKey struct{ file, kind, name, verdict string }
 
-// key is what a verdict is known by. How a pipelines file is spelled does not matter, as it does not for its findings.
+// key identifies a verdict. How the name of a pipelines file is spelled does not matter, as for its findings.
 func (r *Report) key(v Verdict) verdictKey {
 	if r.Command == "audit" {
 		v.File = ""
@@ -156,7 +156,7 @@ func (r *Report) Compare(baseline []byte) error {
 	return nil
 }
 
-// taken takes one of what is left, and reports whether there was none.
+// taken removes one occurrence of key from what is left, and reports whether there was none.
 func taken[K comparable](left map[K]int, key K) *bool {
 	left[key]--
 	none := left[key] < 0

@@ -1,5 +1,5 @@
-// Package script reads scripts as a POSIX shell would split them into commands, as far as one can without running them. It never
-// fails: what it cannot make sense of comes out as words.
+// Package script splits scripts into commands as a POSIX shell would, as far as that is possible without running them. It never
+// fails: text that it does not understand becomes words.
 package script
 
 import (

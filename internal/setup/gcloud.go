@@ -23,7 +23,7 @@ func GCPMappingFor(c oidc.Claims) string {
 	const repository = "assertion.sub.extract('{repository}:')"
 	return "google.subject=assertion.sub," +
 		"attribute.repository_uuid=" + repository + "," +
-		"attribute.deployment=" + repository + " + ':' + assertion.sub.extract(':{environment}:')" // empty off deployments
+		"attribute.deployment=" + repository + " + ':' + assertion.sub.extract(':{environment}:')" // empty without a deployment
 }
 
 // GCPConditionFor is [GCPCondition] with claims that c has.

@@ -43,8 +43,8 @@ type File struct {
 	Root     Value
 }
 
-// Read reads data as one YAML document of at most limit bytes. A file that is no YAML at all is an error; everything else is
-// reported by [File.Problems].
+// Read reads data as one YAML document of at most limit bytes. A file that is not YAML is an error; everything else is reported by
+// [File.Problems].
 func Read(data []byte, limit int) (*File, error) {
 	switch {
 	case len(data) > limit:
@@ -359,7 +359,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// printable is a name of the file for a message: short, and without what a terminal would obey.
+// printable is a name of the file for a message: short, and without control characters.
 func printable(s string) string {
 	const longest = 40
 	if utf8.RuneCountInString(s) > longest {

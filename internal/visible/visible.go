@@ -16,7 +16,7 @@ func Text(text string) string {
 	for plain < len(text) && ' ' <= text[plain] && text[plain] <= '~' {
 		plain++
 	}
-	if plain == len(text) { // as nearly all text is
+	if plain == len(text) { // the usual case
 		return text
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD")

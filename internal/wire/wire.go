@@ -23,7 +23,7 @@ import (
 	"bitbucket-oidc/internal/transport"
 )
 
-// A Request is sent by POST, as JSON if there is any, else as a form.
+// A Request is sent by POST: its JSON if it has any, or else its form.
 type Request struct {
 	URL    string
 	Header http.Header

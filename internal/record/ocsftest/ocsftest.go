@@ -1,4 +1,4 @@
-// Package ocsftest holds records against the schema that they follow.
+// Package ocsftest compares records with the schema of OCSF. Only tests import it.
 package ocsftest
 
 import (
@@ -39,7 +39,7 @@ type attribute struct {
 	Deprecated int      `json:"d"`
 }
 
-// Problems are where a line is not what the schema says.
+// Problems are the places where a line departs from the schema, each with the reason.
 func Problems(line []byte) []string {
 	var s schema
 	if err := json.Unmarshal(compiled, &s); err != nil {
@@ -48,7 +48,7 @@ func Problems(line []byte) []string {
 	return s.problems(line)
 }
 
-// problems are where a line is not what the schema says.
+// problems are the places where a line departs from the schema.
 func (s schema) problems(line []byte) []string {
 	var event map[string]any
 	if err := json.Unmarshal(line, &event); err != nil {
