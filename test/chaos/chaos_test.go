@@ -37,7 +37,7 @@ func rounds(short, long int) int {
 }
 
 // beside is how many cells are played side by side. They wait most of the time.
-const beside = 48
+const beside = 96
 
 func newKit(t *testing.T) kit {
 	t.Helper()

@@ -341,10 +341,10 @@ func lastLines(text []byte, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// TestSignals ends commands at random moments, and at each call that changes a file.
+// TestSignals ends commands at random moments of their life.
 func TestSignals(t *testing.T) {
 	k := newKit(t)
-	times := rounds(8, 200)
+	times := rounds(8, 80)
 	for _, c := range commands {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
 			t.Run(c.label+"/"+signal.String(), func(t *testing.T) {
@@ -367,6 +367,15 @@ func TestSignals(t *testing.T) {
 			})
 		}
 	}
+}
+
+// moment is one of a command's life, which is longer where a second program judges guardrails.
+func (h host) moment(name string) time.Duration {
+	life := 25 * time.Millisecond
+	if h.held && name == "login" {
+		life = 100 * time.Millisecond
+	}
+	return time.Duration(h.random.Int64N(int64(life)))
 }
 
 // interrupted starts a command and ends it at a random moment of its life. Whatever is left is whole, and the next login
@@ -393,7 +402,7 @@ func (h host) interrupted(name string, second bool, signal syscall.Signal) (run,
 		return run{}, false, err
 	}
 	done := make(chan struct{})
-	moment := time.Now().Add(time.Duration(h.random.IntN(25_000)) * time.Microsecond)
+	moment := time.Now().Add(h.moment(name))
 	go func() {
 		defer close(done)
 		for time.Now().Before(moment) {
@@ -651,7 +660,7 @@ func TestRemoved(t *testing.T) {
 		var count tally
 		for range times {
 			var removing sync.WaitGroup
-			wait := time.Duration(h.random.IntN(25_000)) * time.Microsecond
+			wait := h.moment("login")
 			removing.Go(func() {
 				time.Sleep(wait)
 				_ = os.RemoveAll(h.output())
