@@ -72,7 +72,7 @@ func arrows() map[string][]string {
 		"evidence":                {"hint", "markup", "nowait", "visible"},
 		"markup":                  {},
 		"report":                  {"accept", "document", "finding", "markup", "visible"},
-		"access":                  {"document", "pattern", "shell", "strictyaml"},
+		"access":                  {"accept", "document", "pattern", "shell", "strictyaml"},
 		"audit":                   {"accept", "finding", "pattern", "pipelines", "script"},
 		"audit/judges":            {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "pattern", "trust"},
 		"audit/judges/judgestest": {"access", "audit", "audit/judges", "finding/findingtest", "guard/rules", "pipelines", "trust"},
@@ -87,7 +87,7 @@ func arrows() map[string][]string {
 		"live":    {"collect", "nowait", "pattern", "secret", "transport"},
 		"mcp": {
 			"access", "audit", "audit/judges", "bitbucket", "cli", "diagnosis", "drift", "explain", "finding", "guard/rules", "hint",
-			"inventory", "judge", "nowait", "oidc", "pattern", "pipelines", "trust", "trust/iam", "visible",
+			"inventory", "judge", "nowait", "oidc", "pattern", "pipelines", "report", "trust", "trust/iam", "visible",
 		},
 		"guard/rules": {"access", "guard", "hint", "nowait", "pattern", "strictyaml"},
 

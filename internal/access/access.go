@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/strictyaml"
 )
 
@@ -28,7 +29,7 @@ type Map struct {
 	Repositories []Repository // in the order of the file
 	Read         Read
 	Grants       []Grant
-	Accept       []Accept
+	Accept       []accept.Entry // differences that are left alone for a while
 
 	byTarget map[string][]int // the indices of the grants that name a target
 	places   map[string]Place // of the list of grants, and of each item of read
@@ -128,14 +129,6 @@ func (w Who) Subject() string {
 
 // anyUUID matches one UUID and nothing longer, so that a subject with an environment does not fit.
 const anyUUID = "{????????-????-????-????-????????????}"
-
-// An Accept accepts a known difference until a day.
-type Accept struct {
-	ID           string
-	Until        time.Time
-	Why          string
-	Line, Column int
-}
 
 // Parse reads a map. Its error joins everything that is wrong with the file.
 func Parse(name string, data []byte) (*Map, error) {

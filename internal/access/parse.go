@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/strictyaml"
 )
@@ -209,7 +210,7 @@ func (p *parser) who(v strictyaml.Value) (Who, bool) {
 
 func (p *parser) accept(v strictyaml.Value) {
 	field := v.WithCommas("why").Fields("id", "until", "why")
-	a := Accept{
+	a := accept.Entry{
 		ID: field("id").Required(v, "id").Text(), Until: field("until").Required(v, "until").Date(),
 		Why: field("why").Required(v, "why").Text(), Line: v.Line(), Column: v.Column(),
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/drift"
 	"bitbucket-oidc/internal/finding"
@@ -29,11 +28,7 @@ func (c compared) report(version string) *report.Report {
 	for _, d := range c.differences {
 		r.Sections = append(r.Sections, section(d))
 	}
-	var known []accept.Entry
-	for _, a := range c.m.Accept {
-		known = append(known, accept.Entry{ID: a.ID, Why: a.Why, Until: a.Until, Line: a.Line, Column: a.Column})
-	}
-	r.Accept(c.m.File, c.source, known)
+	r.Accept(c.m.File, c.source, c.m.Accept)
 	return r
 }
 

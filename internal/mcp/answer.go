@@ -5,22 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/hint"
-	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/visible"
 )
 
-// mostBytes bounds an answer: its structured form together with the same as text, which clients without structured content read.
-const mostBytes = 20_000
+// mostBytes bounds an answer: its structured form together with the same as text, which clients without structured content read. What the
+// protocol puts around them takes some hundred bytes more, and stays below 20,000 with them.
+const mostBytes = 19_500
 
 // An answer can be cut to the first so many of its parts. It counts those that it leaves out.
 type answer interface {
@@ -108,10 +106,11 @@ func told(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// fit is an answer as JSON, cut so that it stays below [mostBytes].
+// fit is an answer as JSON, cut so that it stays below [mostBytes]: to its first parts, and if one is too long to the beginnings of its
+// texts.
 func fit(a answer) (json.RawMessage, error) {
-	clean(reflect.ValueOf(a))
-	for n := a.parts(); ; {
+	texts(reflect.ValueOf(a), cleanText)
+	for n, most := a.parts(), mostBytes/4; ; {
 		data, err := encode(a)
 		if err != nil {
 			return nil, err
@@ -121,11 +120,16 @@ func fit(a answer) (json.RawMessage, error) {
 			return nil, err
 		}
 		size := len(sent)
-		if size <= mostBytes || n == 0 {
+		switch {
+		case size <= mostBytes || most == 0:
 			return data, nil
+		case n > 0:
+			n = min(n-1, n*mostBytes/size)
+			a.keep(n)
+		default:
+			texts(reflect.ValueOf(a), func(text string) string { return short(text, most) })
+			most /= 2
 		}
-		n = min(n-1, n*mostBytes/size)
-		a.keep(n)
 	}
 }
 
@@ -135,92 +139,4 @@ func encode(v any) (json.RawMessage, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return bytes.TrimSpace(b.Bytes()), err
-}
-
-// clean makes every text of an answer visible and takes out what looks like a credential.
-func clean(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			clean(v.Elem())
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			clean(v.Field(i))
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			clean(v.Index(i))
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			value := v.MapIndex(key)
-			v.SetMapIndex(key, reflect.Value{})
-			v.SetMapIndex(reflect.ValueOf(cleanText(key.String())), reflect.ValueOf(cleanAny(value.Interface())))
-		}
-	case reflect.String:
-		if v.CanSet() {
-			v.SetString(cleanText(v.String()))
-		}
-	}
-}
-
-// cleanAny is a copy of a claim's value.
-func cleanAny(v any) any {
-	switch v := v.(type) {
-	case string:
-		return cleanText(v)
-	case []any:
-		all := make([]any, len(v))
-		for i := range v {
-			all[i] = cleanAny(v[i])
-		}
-		return all
-	case map[string]any:
-		all := map[string]any{}
-		for key, value := range v {
-			all[cleanText(key)] = cleanAny(value)
-		}
-		return all
-	}
-	return v
-}
-
-// credentials are the forms of what must not be repeated: tokens of identity providers, Vault and Google, AWS's session tokens and
-// secret keys beside their names, private keys.
-var credentials = pattern.New(`eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|\bhv[sbr]\.[A-Za-z0-9_-]{16,}|\bya29\.[A-Za-z0-9._-]{16,}|` +
-	`\b(?:IQoJ|FwoG)[A-Za-z0-9+/=]{32,}|(?i:secret_?access_?key)\W{1,4}[A-Za-z0-9+/]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*`)
-
-func cleanText(text string) string {
-	return visible.Lines(credentials.ReplaceAllString(text, "[looks like a credential: left out]"))
-}
-
-// mostOfAnError bounds what an error repeats of the arguments.
-const mostOfAnError = 2000
-
-// short is at most so many bytes of a text.
-func short(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	cut := text[:most]
-	for !utf8.ValidString(cut) && len(cut) > most-utf8.UTFMax {
-		cut = cut[:len(cut)-1]
-	}
-	return fmt.Sprintf("%s… (%d more bytes)", cut, len(text)-len(cut))
-}
-
-// discreet makes the SDK's own errors short and visible, and keeps credentials out of them: they quote arguments.
-func discreet(next sdk.MethodHandler) sdk.MethodHandler {
-	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
-		result, err := next(ctx, method, req)
-		if r, ok := result.(*sdk.CallToolResult); ok && r != nil && r.IsError {
-			for _, c := range r.Content {
-				if text, ok := c.(*sdk.TextContent); ok {
-					text.Text = cleanText(short(text.Text, mostOfAnError))
-				}
-			}
-		}
-		return result, err
-	}
 }

@@ -19,7 +19,7 @@ import (
 
 type auditPipeline struct {
 	Content   string     `json:"content,omitempty" jsonschema:"the text of bitbucket-pipelines.yml, at most 262144 bytes"`
-	Paths     []string   `json:"paths,omitempty" jsonschema:"instead of content: one pipelines file below the folder that the server was started with"`
+	Paths     []string   `json:"paths,omitempty" jsonschema:"files below --root: without content the pipelines file, and then further documents"`
 	Identity  *identity  `json:"identity,omitempty" jsonschema:"the repository, for documents and map: workspace, workspace_uuid and repository_uuid"`
 	Documents []document `json:"documents,omitempty" jsonschema:"trust configurations to judge each step against, and guardrails that the logins must meet"`
 	Map       string     `json:"map,omitempty" jsonschema:"the access map's text, or its path below --root: finds what steps ask for and the map does not grant"`
@@ -83,11 +83,11 @@ func (s server) addAuditPipeline() {
 }
 
 func (s server) auditPipeline(ctx context.Context, in auditPipeline) (audited, error) {
-	name, data, err := s.pipeline(in)
+	name, data, further, err := s.pipeline(in)
 	if err != nil {
 		return audited{}, err
 	}
-	all, err := s.judges(ctx, in)
+	all, err := s.judges(ctx, in, further)
 	if err != nil {
 		return audited{}, err
 	}
@@ -103,21 +103,21 @@ func (s server) auditPipeline(ctx context.Context, in auditPipeline) (audited, e
 	return out, nil
 }
 
-// pipeline is the pipelines file that a call gives.
-func (s server) pipeline(in auditPipeline) (string, []byte, error) {
-	if (in.Content == "") == (len(in.Paths) == 0) || len(in.Paths) > 1 {
-		return "", nil, hint.New("expected one pipelines file", "give its text as content, or its path below --root as the one item of paths")
+// pipeline is the pipelines file that a call gives, and the paths of documents beside it.
+func (s server) pipeline(in auditPipeline) (name string, data []byte, further []string, err error) {
+	switch {
+	case in.Content != "":
+		data, err = content(pipelines.FileName, in.Content)
+		return pipelines.FileName, data, in.Paths, err
+	case len(in.Paths) > 0:
+		data, err = s.file(in.Paths[0])
+		return in.Paths[0], data, in.Paths[1:], err
 	}
-	if len(in.Paths) == 1 {
-		data, err := s.file(in.Paths[0])
-		return in.Paths[0], data, err
-	}
-	data, err := content(pipelines.FileName, in.Content)
-	return pipelines.FileName, data, err
+	return "", nil, nil, hint.New("no pipelines file", "give its text as content, or its path below --root as the first item of paths")
 }
 
 // judges are the documents that steps are judged against: trust documents, a map, guardrails.
-func (s server) judges(ctx context.Context, in auditPipeline) ([]audit.Judge, error) {
+func (s server) judges(ctx context.Context, in auditPipeline, paths []string) ([]audit.Judge, error) {
 	r, err := repositoryOf(in.Identity)
 	if err != nil {
 		return nil, err
@@ -134,8 +134,8 @@ func (s server) judges(ctx context.Context, in auditPipeline) ([]audit.Judge, er
 		}
 		r.Environments = judges.Environments(granted, r.RepositoryUUID)
 	}
-	if len(in.Documents) > 0 {
-		if all, err = s.documentJudges(ctx, r, in.Documents); err != nil {
+	if len(in.Documents)+len(paths) > 0 {
+		if all, err = s.documentJudges(ctx, r, in.Documents, paths); err != nil {
 			return nil, err
 		}
 	}
@@ -146,8 +146,8 @@ func (s server) judges(ctx context.Context, in auditPipeline) ([]audit.Judge, er
 }
 
 // documentJudges are what documents are judged by. Guardrails are recognised by their content, as every document is.
-func (s server) documentJudges(ctx context.Context, r judges.Repository, documents []document) ([]audit.Judge, error) {
-	files, err := s.documents(documents, nil)
+func (s server) documentJudges(ctx context.Context, r judges.Repository, documents []document, paths []string) ([]audit.Judge, error) {
+	files, err := s.documents(documents, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 type checkTrust struct {
 	Identity  *identity  `json:"identity,omitempty" jsonschema:"whom the documents are judged against"`
 	Documents []document `json:"documents,omitempty" jsonschema:"trust policies, roles, providers, as the clouds' tools print them"`
-	Paths     []string   `json:"paths,omitempty" jsonschema:"files below the folder that the server was started with, relative to it"`
+	Paths     []string   `json:"paths,omitempty" jsonschema:"files below --root, relative to it"`
 }
 
 // A checked list is what documents decide about one identity.

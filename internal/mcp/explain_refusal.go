@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/diagnosis"
@@ -24,7 +25,7 @@ type explainedRefusal struct {
 	Condition  string   `json:"condition" jsonschema:"what must hold, and may not"`
 	Paste      string   `json:"paste" jsonschema:"text that makes the condition hold; words in capitals are placeholders for what is not known"`
 	Advice     []string `json:"advice"`
-	Confidence string   `json:"confidence" jsonschema:"certain: login printed the line; likely: recognised by the service's words; quoted: no table has it, so that all of this is the text's own words"`
+	Confidence string   `json:"confidence" jsonschema:"certain: login printed the line; likely: the words are a cloud's; quoted: no table has it, and this is the text's own"`
 	Others     []cause  `json:"others"`
 	Unknown    int      `json:"unexplained" jsonschema:"lines with ✖ that no table has: they and their hints are quoted"`
 	More       int      `json:"more,omitempty" jsonschema:"causes left out to keep the answer short"`
@@ -48,8 +49,12 @@ func (s server) addExplainRefusal() {
 }
 
 func (s server) explainRefusal(_ context.Context, in explainRefusal) (explainedRefusal, error) {
-	if _, err := content("text", in.Text); err != nil {
-		return explainedRefusal{}, err
+	const ask = "give the lines of login that begin with ✖ and hint, or the cloud's whole error text with its code"
+	switch {
+	case len(in.Text) > mostContent:
+		return explainedRefusal{}, hint.New(fmt.Sprintf("text: %d bytes: it has at most %d", len(in.Text), mostContent), ask)
+	case strings.TrimSpace(in.Text) == "":
+		return explainedRefusal{}, hint.New("no text", ask)
 	}
 	var claims *oidc.Claims
 	if in.Identity.given() {
@@ -65,8 +70,7 @@ func (s server) explainRefusal(_ context.Context, in explainRefusal) (explainedR
 	}
 	out := explainedRefusal{Advice: []string{}, Others: []cause{}, Unknown: unexplained}
 	if len(causes) == 0 {
-		return out, hint.New("nothing in the text is a refusal that the tables have",
-			"give the lines of login that begin with ✖ and hint, or the cloud's whole error text with its code")
+		return out, hint.New("nothing in the text is a refusal that the tables have", ask)
 	}
 	first := causes[0]
 	out.Known, out.Service, out.Code, out.Cause = first.Grounds != diagnosis.Quoted, first.Service, short(first.Code, 100), short(first.Means, 300)

@@ -3,28 +3,33 @@ package mcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/access"
 	"bitbucket-oidc/internal/drift"
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/inventory"
+	"bitbucket-oidc/internal/report"
 )
 
 type findDrift struct {
-	Map       string     `json:"map,omitempty" jsonschema:"the access map's text, or its path below the folder that the server was started with"`
+	Map       string     `json:"map,omitempty" jsonschema:"the access map's text, or its path below --root"`
 	Documents []document `json:"documents,omitempty" jsonschema:"what is deployed: roles, providers, policies as the clouds' tools print them"`
-	Paths     []string   `json:"paths,omitempty" jsonschema:"files of what is deployed, below the folder that the server was started with"`
+	Paths     []string   `json:"paths,omitempty" jsonschema:"files of what is deployed, below --root"`
 }
 
 // A drifted map is how the deployed policies differ from the map.
 type drifted struct {
 	counts
 	Undecided   int          `json:"undecided"`
+	Accepted    int          `json:"accepted" jsonschema:"differences that the map accepts"`
 	Read        []read       `json:"read" jsonschema:"what was looked at: anything else is not known to be right"`
 	Differences []difference `json:"differences"`
+	Remarks     []string     `json:"remarks" jsonschema:"what is wrong with the list of those"`
 	More        int          `json:"more,omitempty" jsonschema:"differences and sources left out to keep the answer short"`
 }
 
@@ -46,13 +51,14 @@ type difference struct {
 // mostSources bounds the sources in an answer.
 const mostSources = 20
 
-func (a *drifted) parts() int { return len(a.Differences) }
+func (a *drifted) parts() int { return len(a.Differences) + len(a.Remarks) }
 
 // keep keeps the gravest differences.
 func (a *drifted) keep(n int) {
 	slices.SortStableFunc(a.Differences, func(x, y difference) int { return x.graver(y.found) })
-	a.More += len(a.Differences) - n
-	a.Differences = a.Differences[:n]
+	a.More += a.parts() - n
+	a.Differences = a.Differences[:min(n, len(a.Differences))]
+	a.Remarks = a.Remarks[:n-len(a.Differences)]
 }
 
 func (s server) addFindDrift() {
@@ -72,13 +78,25 @@ func (s server) findDrift(ctx context.Context, in findDrift) (drifted, error) {
 	if err != nil {
 		return drifted{}, unknown(err)
 	}
-	out := drifted{Read: []read{}, Differences: []difference{}}
+	out := drifted{Read: []read{}, Differences: []difference{}, Remarks: []string{}}
 	kept := state.Sources[:min(mostSources, len(state.Sources))]
 	out.More = len(state.Sources) - len(kept)
 	for _, r := range kept {
 		out.Read = append(out.Read, read{r.Name, short(r.How, 300), r.Targets, r.Bitbucket})
 	}
-	for _, d := range drift.Compare(m, state, now) {
+	all := drift.Compare(m, state, now)
+	r := report.Report{Now: now}
+	for _, d := range all {
+		r.Sections = append(r.Sections, report.Section{Findings: []finding.Finding{d.Finding}})
+	}
+	r.Accept(m.File, nil, m.Accept)
+	stand, accepted := report.Split(&r, all)
+	out.Accepted = len(accepted)
+	for _, f := range r.AboutAccepting() {
+		out.counts.add(f.Severity)
+		out.Remarks = append(out.Remarks, fmt.Sprintf("%s:%d: %s: %s", short(f.File, 300), f.Line, f.Rule, f.Message))
+	}
+	for _, d := range stand {
 		out.counts.add(d.Severity)
 		if d.Kind == drift.Undecided {
 			out.Undecided++

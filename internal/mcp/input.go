@@ -144,6 +144,9 @@ func content(name, text string) ([]byte, error) {
 
 // file reads a file below the root.
 func (s server) file(path string) ([]byte, error) {
+	if path == "" {
+		return nil, hint.New("a path is empty", "give the path of a file below --root, relative to it")
+	}
 	name := short(path, 300)
 	if s.Root == nil {
 		return nil, hint.New(name+": no file can be read", "start the server with --root FOLDER, or give the document as content")

@@ -51,8 +51,12 @@ func (c *patientConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
 
 // Write implements [sdk.Connection].
 func (c *patientConnection) Write(ctx context.Context, m jsonrpc.Message) error {
+	r, ok := m.(*jsonrpc.Response)
+	if ok && r.Error != nil {
+		m = &jsonrpc.Response{ID: r.ID, Error: refused(r.Error), Extra: r.Extra}
+	}
 	err := c.Connection.Write(ctx, m)
-	if r, ok := m.(*jsonrpc.Response); ok {
+	if ok {
 		c.mu.Lock()
 		delete(c.open, r.ID.Raw())
 		c.mu.Unlock()

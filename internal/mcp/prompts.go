@@ -3,9 +3,8 @@ package mcp
 import (
 	"context"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"bitbucket-oidc/internal/hint"
 )
 
 func (s server) addPrompts() {
@@ -34,9 +33,9 @@ func (s server) prompt(name, title, description string, argument *sdk.PromptArgu
 			messages := []*sdk.PromptMessage{{Role: "user", Content: &sdk.TextContent{Text: text}}}
 			if given := req.Params.Arguments[argument.Name]; given != "" {
 				if credentials.MatchString(given) {
-					return nil, hint.New(argument.Name+": something in it looks like a credential", "take it out")
+					return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: argument.Name + ": something in it looks like a credential\nhint: take it out"}
 				}
-				data, err := encode(cleanText(short(given, mostBytes/2)))
+				data, err := quoted(given)
 				if err != nil {
 					return nil, err
 				}
@@ -44,4 +43,15 @@ func (s server) prompt(name, title, description string, argument *sdk.PromptArgu
 			}
 			return &sdk.GetPromptResult{Description: description, Messages: messages}, nil
 		})
+}
+
+// quoted is a text of somebody's as a JSON string, cut so that a message with it stays below [mostBytes]: the protocol quotes it again.
+func quoted(text string) ([]byte, error) {
+	text = cleanText(text)
+	for most := mostBytes / 2; ; most /= 2 {
+		data, err := encode(short(text, most))
+		if err != nil || len(data) <= mostBytes/2 {
+			return data, err
+		}
+	}
 }

@@ -39,7 +39,7 @@ func (s server) addRules() {
 		all := allRules()
 		i := slices.IndexFunc(all, func(r finding.Rule) bool { return r.Name == id })
 		if i < 0 {
-			return nil, sdk.ResourceNotFoundError(cleanText(short(req.Params.URI, 200)))
+			return nil, sdk.ResourceNotFoundError(req.Params.URI)
 		}
 		r := all[i]
 		severity := string(r.Severity)

@@ -12,7 +12,7 @@ import (
 type whoGetsIn struct {
 	Identity  *identity  `json:"identity,omitempty" jsonschema:"of the workspace to ask about; without it, the workspace that each document names"`
 	Documents []document `json:"documents,omitempty" jsonschema:"trust policies, roles, providers, as the clouds' tools print them"`
-	Paths     []string   `json:"paths,omitempty" jsonschema:"files below the folder that the server was started with, relative to it"`
+	Paths     []string   `json:"paths,omitempty" jsonschema:"files below --root, relative to it"`
 }
 
 // A reached list is who gets in at all, as check --reach prints it.
