@@ -13,23 +13,14 @@ import (
 func (s *step) follow() {
 	for i := range s.commands {
 		c := &s.commands[i]
-		assignments := c.Assign
-		if n := c.Name(); n == "export" || n == "declare" || n == "readonly" {
-			assignments = append(slices.Clone(assignments), c.Words[1:]...)
-		}
-		for _, a := range assignments {
-			name, value, _ := strings.Cut(a.Text, "=")
-			if s.holdsToken(a.Vars) && bare(value) && !slices.Contains(s.token, name) {
-				s.token = append(s.token, name)
-			}
-		}
+		s.followVariables(i)
 		if f := s.resolve(s.outputFile(i)); f != "" && len(s.files) < maxFiles {
 			switch {
 			case s.tells(i):
 				s.files = append(s.files, written{f, c.at, true})
-			case s.answers(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
+			case s.answers(i), s.tellsKeys(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
 				s.files = append(s.files, written{f, c.at, false})
-			case s.Token && c.Output == script.File && (c.Text() == "env" || c.Text() == "printenv"):
+			case s.Token && c.Output == script.File && environment(*c):
 				s.files = append(s.files, written{f, c.at, true})
 			}
 		}
@@ -41,8 +32,63 @@ func (s *step) follow() {
 		}
 		if obtains.MatchString(text) {
 			s.session = true
+			s.secrets = append(s.secrets, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 		}
 	}
+}
+
+// followVariables notes the variables that hold the token, or credentials, behind a command.
+func (s *step) followVariables(i int) {
+	for _, a := range assignments(s.commands[i]) {
+		name, value, _ := strings.Cut(a.Text, "=")
+		if s.holdsToken(a.Vars) && bare(value) && !slices.Contains(s.token, name) {
+			s.token = append(s.token, name)
+		}
+	}
+	for _, name := range s.captor(i) {
+		switch {
+		case s.tells(i) && !slices.Contains(s.token, name):
+			s.token = append(s.token, name)
+		case (s.answers(i) || s.tellsKeys(i)) && !slices.Contains(s.secrets, name) && !strings.HasSuffix(strings.ToUpper(name), "KEY_ID"):
+			s.secrets = append(s.secrets, name)
+		}
+	}
+}
+
+// captor lists the variables that take what the command prints.
+func (s *step) captor(i int) []string {
+	var names []string
+	for range len(s.commands) {
+		c := s.commands[i]
+		switch c.Output {
+		case script.Piped:
+			i = s.next(i)
+			if !passes(s.commands[i]) {
+				return nil
+			}
+		case script.Captured:
+			i = c.base + c.Outer
+			for _, a := range assignments(s.commands[i]) {
+				if name, value, _ := strings.Cut(a.Text, "="); value == "$()" {
+					names = append(names, name)
+				}
+			}
+			if n := s.commands[i].Name(); len(names) > 0 || n != "echo" && n != "printf" {
+				return names
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// assignments are the words NAME=value of a command that sets variables for the commands behind it.
+func assignments(c command) []script.Word {
+	if slices.Contains([]string{"export", "declare", "readonly", "local", "typeset"}, c.Name()) {
+		return append(slices.Clone(c.Assign), c.Words[1:]...)
+	}
+	return c.Assign
 }
 
 // obtains matches commands that answer with keys.
@@ -81,10 +127,27 @@ func (s *step) tells(i int) bool {
 		return s.uses(c)
 	case "printenv":
 		return c.Text() == "printenv "+tokenVariable
-	case "cat", "type", "Get-Content":
+	}
+	if slices.Contains(readers(), c.Name()) && !readsPart.MatchString(c.Text()) {
 		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
 	}
 	return false
+}
+
+// readers are the programs that print the files which they are given.
+func readers() []string {
+	return []string{"cat", "type", "Get-Content", "head", "tail", "less", "more", "nl", "tac", "rev", "xxd", "od", "hexdump", "strings", "sed", "awk", "base64"}
+}
+
+var readsPart = pattern.New(`^(?:head|tail) .*-c|^sed .*-\w*i|^base64 .*-(?:d|D|-decode)\b`)
+
+// tellsKeys reports whether the command's output is what a variable holds of credentials.
+func (s *step) tellsKeys(i int) bool {
+	c := s.commands[i]
+	holds := func(w script.Word) bool {
+		return slices.ContainsFunc(w.Vars, func(v string) bool { return slices.Contains(s.secrets, v) })
+	}
+	return (c.Name() == "echo" || c.Name() == "printf") && slices.ContainsFunc(c.Words, holds) || c.Name() == "cat" && c.Here != nil && holds(*c.Here)
 }
 
 // isFile reports whether the step has written the token, or credentials, to the file of this path.

@@ -107,16 +107,22 @@ func (s *step) answers(i int) bool {
 		query := flag(c.Words, "--query")
 		return query == "" || secret(query) || !strings.Contains(text, " sts ")
 	case "gcloud":
-		return strings.Contains(text, "auth print-access-token") || strings.Contains(text, "auth print-identity-token") || strings.Contains(text, "auth application-default print-access-token")
+		return answersGoogle.MatchString(text)
 	case "vault":
 		return answersVault.MatchString(text)
-	case "cat", "type":
-		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, false) && !strings.Contains(text, "cred-config") })
+	case "az":
+		return strings.Contains(text, " account get-access-token")
+	case "databricks":
+		return strings.Contains(text, " auth token")
+	}
+	if c.Name() == "jq" && passes(c) || slices.Contains(readers(), c.Name()) && !readsPart.MatchString(text) {
+		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, false) })
 	}
 	return false
 }
 
 var (
-	answersAWS   = pattern.New(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value)`)
-	answersVault = pattern.New(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
+	answersAWS    = pattern.New(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value|ssm get-parameters?(?:-by-path)? .*--with-decryption|ecr(?:-public)? get-login-password|codeartifact get-authorization-token|eks get-token)`)
+	answersGoogle = pattern.New(`\bauth (?:application-default )?print-(?:access|identity)-token|\bsecrets versions access\b`)
+	answersVault  = pattern.New(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
 )

@@ -15,7 +15,7 @@ func credentialsPrinted() finding.Rule {
 func (r *run) credentialsPrinted() {
 	for _, s := range r.steps {
 		for i, c := range s.commands {
-			if s.answers(i) && s.shown(i) {
+			if (s.answers(i) || s.tellsKeys(i)) && s.shown(i) {
 				r.report(report{rule: credentialsPrinted(), at: c.at, about: c.Text(), steps: []*step{s}, message: "The command prints credentials into the log."})
 			}
 		}

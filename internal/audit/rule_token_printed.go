@@ -46,12 +46,51 @@ func (r *run) tokenPrinted() {
 
 var traces = pattern.New(`^set .*[-+](?:[a-z]*x|o xtrace)`)
 
+// environment reports whether a command's output is the environment, or the token's variable of it.
+func environment(c command) bool {
+	words := c.Words
+	for len(words) > 1 && privileged.MatchString(words[0].Text) {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return false
+	}
+	var flags, names []string
+	for _, w := range words[1:] {
+		if strings.HasPrefix(w.Text, "-") {
+			flags = append(flags, w.Text)
+		} else {
+			names = append(names, w.Text)
+		}
+	}
+	switch name := words[0].Text; name[strings.LastIndexByte(name, '/')+1:] {
+	case "env":
+		return !slices.ContainsFunc(names, func(n string) bool { return !strings.Contains(n, "=") }) && !slices.ContainsFunc(flags, dropsAll.MatchString)
+	case "printenv":
+		return len(names) == 0 || slices.Contains(names, tokenVariable)
+	case "set":
+		return len(words) == 1
+	case "export", "declare", "typeset":
+		return len(names) == 0 && !slices.ContainsFunc(flags, functions.MatchString)
+	case "Get-ChildItem", "gci":
+		return slices.Contains(names, "env:")
+	case "cat", "tr", "strings", "xargs", "sed":
+		return slices.ContainsFunc(names, ofProcess.MatchString) || ofProcess.MatchString(c.Reads)
+	}
+	return false
+}
+
+var (
+	privileged = pattern.New(`^(?:sudo|command|exec|time|nohup)$`)
+	dropsAll   = pattern.New(`^(?:-|-i|--ignore-environment|--help|--version)$`)
+	functions  = pattern.New(`^-\w*[fFn]`)
+	ofProcess  = pattern.New(`^/proc/(?:self|\d+|\$\$|\$PPID)/environ$`)
+)
+
 // dumps reports whether a command prints the whole environment into the log.
 func (s *step) dumps(i int) bool {
 	c := s.commands[i]
-	switch c.Text() {
-	case "env", "printenv", "set", "export", "export -p", "declare -p", "declare -x", "Get-ChildItem env:", "gci env:", "printenv " + tokenVariable:
-	default:
+	if !environment(c) {
 		return false
 	}
 	if c.Output == script.Piped {

@@ -23,6 +23,7 @@ type step struct {
 
 	sets    map[string]assigned
 	token   []string   // names of variables that hold the token
+	secrets []string   // names of variables that hold credentials
 	files   []written  // that the token or credentials are written to
 	opaque  []opaque   // what may sign in unseen
 	changes *place     // where it first changes something, or nil
