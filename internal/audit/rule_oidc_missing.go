@@ -45,6 +45,11 @@ func (r *run) oidcMissing() {
 					add(s, v.Place, "The pipe's variable "+name)
 				}
 			}
+			for _, v := range p.Variables {
+				if takes(strings.Join(v.Values, " "), tokenVariable) {
+					add(s, v.Place, "The pipe's variable "+v.Name)
+				}
+			}
 		}
 		tested := slices.ContainsFunc(s.commands, func(c command) bool {
 			return slices.Contains([]string{"[", "[[", "test"}, c.Name()) && s.uses(c) || strings.Contains(c.Text(), tokenVariable+":-")

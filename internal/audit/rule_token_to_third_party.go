@@ -2,10 +2,12 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/pattern"
+	"bitbucket-oidc/internal/script"
 )
 
 func tokenToThirdParty() finding.Rule {
@@ -27,19 +29,46 @@ func (r *run) tokenToThirdParty() {
 				r.report(report{rule: tokenToThirdParty(), at: p.place, about: p.Name, steps: []*step{s}, message: fmt.Sprintf("The pipe %s/%s gets the step's token.", p.owner, p.name)})
 			}
 		}
-		for _, c := range s.commands {
+		for i, c := range s.commands {
 			text := c.Text()
-			given := s.uses(c) || strings.Contains(text, "-e "+tokenVariable) || strings.Contains(text, "--env "+tokenVariable)
-			switch {
-			case !given:
-			case c.Name() == "docker" && strings.Contains(text, " run "):
-				r.report(report{rule: tokenToThirdParty(), at: c.at, about: text, steps: []*step{s}, message: "The container gets the step's token."})
-			case (c.Name() == "curl" || c.Name() == "wget") && !tradesAt.MatchString(text):
-				r.report(report{rule: tokenToThirdParty(), at: c.at, about: text, steps: []*step{s}, message: "The server gets the step's token."})
+			run := c.Name() == "docker" && strings.Contains(text, " run ")
+			sent := (c.Name() == "curl" || c.Name() == "wget") && !slices.ContainsFunc(c.Words, s.trades)
+			if !run && !sent || !s.uses(c) && !s.fed(i) && !strings.Contains(text, "-e "+tokenVariable) && !strings.Contains(text, "--env "+tokenVariable) {
+				continue
 			}
+			p := report{rule: tokenToThirdParty(), at: c.at, about: text, steps: []*step{s}, message: "The server gets the step's token."}
+			if run {
+				p.message = "The container gets the step's token."
+			}
+			r.report(p)
 		}
 	}
 }
+
+// fed reports whether a command gets the token on its standard input, or in a file that it sends.
+func (s *step) fed(i int) bool {
+	c := s.commands[i]
+	if slices.ContainsFunc(c.Words, s.sends) {
+		return true
+	}
+	if c.Here != nil && s.holdsToken(c.Here.Vars) || c.Reads != "" && s.isFile(c.Reads, true) {
+		return true
+	}
+	for j := range s.commands[:i] {
+		if s.commands[j].Output == script.Piped && s.next(j) == i && s.tells(j) {
+			return true
+		}
+	}
+	return false
+}
+
+// sends reports whether a word names a file with the token: FILE, @FILE, --flag=FILE or name=@FILE.
+func (s *step) sends(w script.Word) bool {
+	return s.isFile(w.Text[strings.LastIndexAny(w.Text, "@=")+1:], true) || s.isFile(strings.TrimPrefix(w.Text, "-T"), true)
+}
+
+// trades reports whether a word is an address at which tokens are traded.
+func (s *step) trades(w script.Word) bool { return tradesAt.MatchString(w.Text) && !s.sends(w) }
 
 // exchanges matches pipes whose purpose is to trade the token.
 var exchanges = pattern.New(`(?i)oidc|conjur|vault|login|auth|assume-role|credential|secret|sts`)

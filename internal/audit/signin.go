@@ -36,7 +36,7 @@ func (s *step) federated() []Cloud {
 }
 
 // guess adds a sign-in whose identity is not known, where a script or a pipe may sign in and the file shows no sign-in.
-func (s *step) guess() {
+func (s *step) guess(ours []string) {
 	if !s.Token || s.src.Child != "" || len(s.federated()) > 0 {
 		return
 	}
@@ -47,7 +47,10 @@ func (s *step) guess() {
 	case len(s.pipes) > 0:
 		p := s.pipes[0]
 		s.unseen = &opaque{"other-pipe", p.Name, p.place}
-		if p.owner == "atlassian" {
+		switch {
+		case isOurs(p, ours):
+			s.unseen.how = "our-pipe"
+		case p.owner == "atlassian":
 			s.unseen.how = "atlassian-pipe"
 		}
 		s.ask(pipeCloud(p.name), s.unseen.how, "", p.place)
@@ -65,87 +68,74 @@ func pipeCloud(name string) string {
 }
 
 func (s *step) ask(cloud, how, who string, at place) {
+	who = s.literal(who)
 	c := Cloud{cloud, how, ptr(who), at.Line, at.Column}
 	if !slices.ContainsFunc(s.Clouds, func(o Cloud) bool { return o.Cloud == cloud && o.How == how && str(o.Who) == who }) {
 		s.Clouds = append(s.Clouds, c)
 	}
 }
 
-// An assigned variable is one that a script sets: by export, in front of a command, or for later ones.
-type assigned struct {
-	value string
-	at    place
-}
-
-// assign notes what the step's scripts set. The first value counts.
-func (s *step) assign() {
-	s.sets = map[string]assigned{}
-	note := func(text string, at place) {
-		name, value, ok := strings.Cut(strings.TrimPrefix(text, "$env:"), "=")
-		if _, known := s.sets[name]; ok && !known {
-			s.sets[name] = assigned{value, at}
-		}
-	}
-	for _, c := range s.commands {
-		for _, w := range slices.Concat(c.Assign, c.Words) {
-			note(w.Text, c.at)
-		}
-		if len(c.Words) == 3 && c.Words[1].Text == "=" { // PowerShell has spaces around it
-			note(c.Words[0].Text+"="+c.Words[2].Text, c.at)
-		}
-		if c.Here == nil {
-			continue
-		}
-		for _, line := range strings.Split(c.Here.Text, "\n") {
-			name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
-			if ok && !strings.Contains(name, " ") {
-				note(name+"="+strings.Trim(value, `"'`), c.at)
-			}
-		}
-	}
-}
-
-// set is the value that a script gives a variable, and where.
-func (s *step) set(name string) (value string, at place, ok bool) {
-	a, ok := s.sets[name]
-	return a.value, a.at, ok
-}
-
 // webIdentity finds a sign-in by the AWS SDKs: a file with the token, named by a variable or by a profile.
 func (s *step) webIdentity() {
-	file, at, ok := s.set("AWS_WEB_IDENTITY_TOKEN_FILE")
-	role, roleAt, hasRole := s.set("AWS_ROLE_ARN")
-	if !ok && hasRole && s.usesCLI() {
+	_, at, ok := s.set("AWS_WEB_IDENTITY_TOKEN_FILE")
+	roles := s.sets["AWS_ROLE_ARN"]
+	switch {
+	case !ok && len(roles) > 0 && s.usesCLI():
 		return // the role is for the command
+	case !ok && s.profiles():
+		return
+	case len(roles) > 0 && (ok || s.Token):
+		for _, role := range roles {
+			s.ask("aws", "web-identity-file", role.value, role.at)
+		}
+	case ok:
+		s.ask("aws", "web-identity-file", "", at)
 	}
-	if !ok {
-		for _, c := range s.commands {
-			if c.Here != nil && strings.Contains(c.Here.Text, "web_identity_token_file") {
-				m := roleLine.FindStringSubmatch(c.Here.Text)
-				who := ""
-				if m != nil {
-					who = m[1]
-				}
-				s.ask("aws", "web-identity-file", who, c.at)
-				return
+}
+
+// profiles finds profiles of AWS that name a file with the token, and their roles.
+func (s *step) profiles() bool {
+	var file *place
+	var roles []assigned
+	for _, c := range s.commands {
+		key, value, text := "", "", ""
+		switch name := c.Name(); {
+		case name == "aws" && strings.Contains(c.Text(), " configure set "):
+			i := slices.IndexFunc(c.Words, func(w script.Word) bool { return w.Text == "set" })
+			if i+2 < len(c.Words) {
+				key, value = c.Words[i+1].Text, c.Words[i+2].Text
+				text = key
 			}
-			if strings.Contains(c.Text(), "configure set web_identity_token_file") {
-				s.ask("aws", "web-identity-file", "", c.at)
-				return
+		case c.Here != nil:
+			text = c.Here.Text
+		case name == "echo" || name == "printf":
+			text = strings.ReplaceAll(strings.Join(strings.Fields(strings.TrimPrefix(c.Text(), name)), " "), `\n`, "\n")
+		}
+		if strings.Contains(text, "web_identity_token_file") && file == nil {
+			file = &c.at
+		}
+		if strings.HasSuffix(key, "role_arn") {
+			roles = append(roles, assigned{value, c.at})
+		}
+		for _, line := range strings.Split(text, "\n") {
+			if m := roleLine.FindStringSubmatch(line); m != nil {
+				roles = append(roles, assigned{m[1], c.at})
 			}
 		}
 	}
-	if !ok && !(hasRole && s.Token) {
-		return
+	if file == nil {
+		return false
 	}
-	if hasRole {
-		at = roleAt
+	for _, role := range roles {
+		s.ask("aws", "web-identity-file", role.value, role.at)
 	}
-	_ = file
-	s.ask("aws", "web-identity-file", role, at)
+	if len(roles) == 0 {
+		s.ask("aws", "web-identity-file", "", *file)
+	}
+	return true
 }
 
-var roleLine = pattern.New(`(?m)^\s*role_arn\s*=\s*(\S+)`)
+var roleLine = pattern.New(`^\s*(?:-e )?role_arn\s*=\s*(\S+)`)
 
 func (s *step) usesCLI() bool {
 	return slices.ContainsFunc(s.commands, func(c command) bool { return strings.Contains(c.Text(), "assume-role-with-web-identity") })
@@ -179,7 +169,13 @@ func (s *step) client(c command) {
 	case name == "vault" && vaultLogin.MatchString(text):
 		s.ask("vault", "vault-cli", vaultRole(text), c.at)
 	case strings.Contains(text, "/v1/auth/") && strings.Contains(text, "/login") && name == "curl":
-		s.ask("vault", "vault-cli", "", c.at)
+		role := ""
+		for _, w := range append(slices.Clone(c.Words), here(c)) {
+			if m := roleOfJSON.FindStringSubmatch(w.Text); m != nil {
+				role = m[1]
+			}
+		}
+		s.ask("vault", "vault-cli", role, c.at)
 	default:
 		for _, cli := range tokenClients() {
 			if cli.pattern.MatchString(text) && !(cli.needsToken && !s.uses(c)) {
@@ -194,7 +190,16 @@ var (
 	vaultLogin     = pattern.New(`\bwrite\b.*auth/\S+/login\b|\blogin\b.*-method=(?:jwt|oidc)`)
 	serviceAccount = pattern.New(`serviceAccounts/([^":]+):generateAccessToken`)
 	roleOfVault    = pattern.New(`\brole="?([^\s"]+)`)
+	roleOfJSON     = pattern.New(`"role"\s*:\s*"([^"]+)"`)
 )
+
+// here is the command's here-document, or an empty word.
+func here(c command) script.Word {
+	if c.Here == nil {
+		return script.Word{}
+	}
+	return *c.Here
+}
 
 func vaultRole(text string) string {
 	if m := roleOfVault.FindStringSubmatch(text); m != nil {
@@ -298,7 +303,7 @@ func (s *step) pipe(p pipe, ours []string) {
 		value := strings.Join(v.Values, " ")
 		switch v.Name {
 		case "AWS_OIDC_ROLE_ARN", "ROLE_ARN", "AWS_ROLE_ARN":
-			if s.Token {
+			if s.Token || v.Name == "AWS_OIDC_ROLE_ARN" {
 				s.ask("aws", how, value, p.place)
 			}
 		case "GOOGLE_OIDC_CONFIG_FILE":

@@ -21,7 +21,7 @@ type step struct {
 	commands []command
 	pipes    []pipe
 
-	sets    map[string]assigned
+	sets    map[string][]assigned
 	token   []string   // names of variables that hold the token
 	secrets []string   // names of variables that hold credentials
 	files   []written  // that the token or credentials are written to
@@ -164,7 +164,7 @@ func (r *run) study() bool {
 	}
 	r.inherit()
 	for _, s := range r.steps {
-		s.guess()
+		s.guess(r.options.OurPipes)
 	}
 	return true
 }
@@ -246,19 +246,27 @@ func (r *run) inherit() {
 			for _, f := range earlier.files {
 				if at, ok := s.names(f.path); ok && inClone(f.path) && !slices.ContainsFunc(s.files, func(own written) bool { return clean(own.path) == clean(f.path) }) &&
 					!slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How == "inherited-file" }) {
-					s.Clouds = slices.DeleteFunc(s.Clouds, func(c Cloud) bool { return c.How == "web-identity-file" })
-					s.Clouds = append(s.Clouds, Cloud{Cloud: cmp.Or(cloudOf(earlier), "unknown"), How: "inherited-file", Line: at.Line, column: at.Column})
+					s.inherited(earlier, at)
 				}
 			}
 		}
 	}
 }
 
-func cloudOf(s *step) string {
-	if len(s.Clouds) == 0 {
-		return ""
+// inherited makes a sign-in of a file that an earlier step wrote. Its identity is what the step names, or what the earlier one did.
+func (s *step) inherited(earlier *step, at place) {
+	c := Cloud{Cloud: "unknown", How: "inherited-file", Line: at.Line, column: at.Column}
+	if len(earlier.Clouds) > 0 {
+		c.Cloud, c.Who = earlier.Clouds[0].Cloud, earlier.Clouds[0].Who
 	}
-	return s.Clouds[0].Cloud
+	s.Clouds = slices.DeleteFunc(s.Clouds, func(own Cloud) bool {
+		same := own.How == "web-identity-file" || own.How == "create-cred-config" && own.Line == at.Line
+		if same && own.Who != nil {
+			c.Who = own.Who
+		}
+		return same
+	})
+	s.Clouds = append(s.Clouds, c)
 }
 
 // names is where a command of the step names a file.

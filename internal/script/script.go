@@ -283,6 +283,9 @@ func (r *reader) word(command int) Word {
 			if r.text[r.at+1] == '\n' {
 				r.line++
 			} else {
+				if quoted && strings.IndexByte("$`\"\\", r.text[r.at+1]) < 0 {
+					text.WriteByte('\\')
+				}
 				text.WriteByte(r.text[r.at+1])
 			}
 			r.at += 2

@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		{"read -r A B <<<\"$(aws x)\"", "0 [read -r A B] here=$() | 0 [aws x] captured in 0"},
 		{"vault read `cat f` \"", "0 [vault read $() ] | 0 [cat f] captured in 0"},
 		{"echo it's $T", "0 [echo its $T]"},
+		{`printf "a\n\"\$b" \n`, `0 [printf a\n"$b n]`},
 		{"bash -ec 'a; echo $T' > f; c", "0 [bash -ec ] file=f | 0 [a] file=f | 0 [echo $T] $T file=f | 0 [c]"},
 		{"x=$(sudo sh -c \"cat f | b\") | c", "0 [] assign=x=$() piped | 0 [sudo sh -c ] captured in 0 | 0 [cat f] piped | 0 [b] captured in 0 | 0 [c]"},
 		{"/bin/bash -o pipefail -c '\n echo $T\n' | c", "0 [/bin/bash -o pipefail -c ] piped | 1 [echo $T] $T piped | 2 [c]"},
