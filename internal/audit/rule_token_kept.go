@@ -40,7 +40,7 @@ func (r *run) tokenKept() {
 					if f.token {
 						what = "the step's token"
 					}
-					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s includes %s, which holds %s.", kind.name, g.Text, f.path, what)})
+					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s includes %s, which holds %s.", kind.name, g.Text, clean(f.path), what)})
 				}
 			}
 		}

@@ -42,6 +42,9 @@ func (s *step) stored() (storedKey, bool) {
 		if strings.Contains(text, "auth activate-service-account") && c.Name() == "gcloud" {
 			return storedKey{"gcp", c.at, false}, true
 		}
+		if c.Name() == "az" && strings.Contains(text, " login ") && strings.HasPrefix(flag(c.Words, "-p", "--password"), "$") {
+			return storedKey{"azure", c.at, false}, true
+		}
 		for _, a := range c.Assign {
 			if v, ok := strings.CutPrefix(a.Text, "AWS_ACCESS_KEY_ID="); ok && keyValue(v) {
 				return storedKey{"aws", c.at, false}, true
