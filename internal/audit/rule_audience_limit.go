@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"bitbucket-oidc/internal/finding"
-	"bitbucket-oidc/internal/pipelines"
 )
 
 func audienceLimit() finding.Rule {
@@ -16,15 +15,12 @@ func audienceLimit() finding.Rule {
 	}
 }
 
-// audienceLimit finds a list once, though steps share it through an anchor.
 func (r *run) audienceLimit() {
-	seen := map[*pipelines.OIDC]bool{}
 	for _, s := range r.steps {
 		o := s.src.OIDC
-		if o == nil || seen[o] {
+		if o == nil {
 			continue
 		}
-		seen[o] = true
 		if o.Empty || len(o.Audiences) > 10 || slices.ContainsFunc(o.Audiences, func(a string) bool { return len(a) > 150 }) {
 			r.report(report{rule: audienceLimit(), at: o.ListAt, about: "audiences", steps: []*step{s}, message: "Bitbucket takes at most 10 audiences of 1 to 150 characters."})
 		}

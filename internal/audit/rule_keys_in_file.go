@@ -1,10 +1,12 @@
 package audit
 
 import (
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/pattern"
+	"bitbucket-oidc/internal/pipelines"
 )
 
 func keysInFile() finding.Rule {
@@ -27,10 +29,10 @@ func (r *run) keysInFile() {
 			continue
 		}
 		if m := keyID.FindStringIndex(line); m != nil && !strings.HasSuffix(line[m[0]:m[1]], "EXAMPLE") {
-			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "key id", nil, "The file contains an AWS access key.")
+			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "key id", r.on(i+1), "The file contains an AWS access key.")
 		}
 		if m := privateKey.FindStringIndex(line); m != nil {
-			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "private key", nil, "The file contains a private key.")
+			add(place{Line: i + 1, Column: 1 + len([]rune(line[:m[0]]))}, "private key", r.on(i+1), "The file contains a private key.")
 		}
 	}
 	for _, s := range r.steps {
@@ -60,6 +62,16 @@ func (r *run) keysInFile() {
 			}
 		}
 	}
+}
+
+// on are the steps with something on a line.
+func (r *run) on(line int) []*step {
+	return slices.DeleteFunc(slices.Clone(r.steps), func(s *step) bool {
+		return !slices.ContainsFunc(s.commands, func(c command) bool { return c.at.Line == line }) &&
+			!slices.ContainsFunc(s.pipes, func(p pipe) bool {
+				return slices.ContainsFunc(p.Variables, func(v pipelines.PipeVariable) bool { return v.Line == line })
+			})
+	})
 }
 
 var (

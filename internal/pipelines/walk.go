@@ -218,9 +218,20 @@ func (w *walk) item(p *pipeline, node *yaml.Node, path string) {
 		w.imported(f.get("import"), path)
 	case f.has("script", "oidc"):
 		w.fault(Misplaced, s.Place, path, "The list has the keys of a step without `step:` above them: no step runs.")
+	default:
+		w.unknownItem(f, path)
 	}
 	if first && p.kind != Custom && p.kind != Definition {
 		w.manualFirst(p, f, path)
+	}
+}
+
+// unknownItem finds a step below a key that is no kind of item.
+func (w *walk) unknownItem(item *Fields, path string) {
+	for _, field := range item.all {
+		if w.fields(field.Value).has("script", "oidc") {
+			w.fault(Misplaced, field.Place(), path, fmt.Sprintf("An item of a pipeline has no key `%s`: nothing runs the step below it.", field.Key.Value))
+		}
 	}
 }
 
@@ -352,49 +363,5 @@ func (w *walk) fault(kind FaultKind, at Place, path, sentence string) {
 	}
 	if f := &w.file.Faults[i]; f.Path != path && !w.spent(&yaml.Node{Line: at.Line, Column: at.Column}) {
 		f.Also = append(f.Also, path)
-	}
-}
-
-// triggered marks the custom pipelines that an event of a pull request starts.
-func (w *walk) triggered(events *Fields) {
-	if events == nil {
-		return
-	}
-	for _, event := range events.all {
-		if !strings.HasPrefix(event.Key.Value, "pullrequest-") || event.Key.Value == "pullrequest-fulfilled" {
-			continue // what is fulfilled is merged, and so was reviewed
-		}
-		for _, rule := range w.items(event.Value) {
-			for _, name := range w.texts(w.fields(rule).get("pipelines").Value) {
-				w.markUnreviewed(name)
-			}
-		}
-	}
-}
-
-// markUnreviewed marks the steps of a custom pipeline, and reports whether that changed anything.
-func (w *walk) markUnreviewed(name string) bool {
-	changed := false
-	for i := range w.file.Steps {
-		if s := &w.file.Steps[i]; s.Pipeline == "pipelines.custom["+strconv.Quote(name)+"]" && !s.PullRequest {
-			s.PullRequest, changed = true, true
-		}
-	}
-	return changed
-}
-
-// children marks the custom pipelines that steps of unreviewed pipelines start.
-func (w *walk) children() {
-	const deepest = 10
-	for range deepest {
-		changed := false
-		for _, s := range w.file.Steps {
-			if s.PullRequest && s.Child != "" && w.markUnreviewed(s.Child) {
-				changed = true
-			}
-		}
-		if !changed {
-			return
-		}
 	}
 }

@@ -163,6 +163,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"keys beside step", "pipelines:\n  default:\n    - step:\n      name: x\n      script: [x]\n", pipelines.Misplaced, 3},
 		{"keys without step", "pipelines:\n  default:\n    - name: x\n      script: [x]\n", pipelines.Misplaced, 3},
+		{"a slip of step", "pipelines:\n  default:\n    - steps:\n        script: [x]\n", pipelines.Misplaced, 3},
 		{"a step in a step", "pipelines:\n  default:\n    - step:\n        script: [x]\n        step: {script: [x]}\n", pipelines.Misplaced, 5},
 		{"no kind of pipeline", "pipelines:\n  definitions:\n    steps:\n      - step: &b {script: [x]}\n  default: [step: *b]\n", pipelines.Misplaced, 2},
 		{"a shelf outside", "definitions:\n  steps:\n    - step: &b {script: [x]}\npipelines:\n  default: [step: *b]\n", 0, 0},
