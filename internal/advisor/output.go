@@ -71,7 +71,7 @@ func readOutput(ctx context.Context, c *cli.Console, a *cli.Arguments) output {
 	o := output{a: a, writes: writes(a)}
 	if name := a.Text("accept"); name != "" {
 		data, err := cli.ReadFile(ctx, name)
-		if err == nil {
+		if err == nil || errors.Is(err, cli.ErrEmpty) { // nothing is accepted
 			var entries []accept.Entry
 			entries, err = accept.Read(data)
 			o.accepted = append(o.accepted, listed{name, data, entries})

@@ -25,13 +25,18 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 			continue
 		}
 		at := pipelines.Place{Line: i + 1, Column: 1 + len([]rune(line[:strings.Index(line, "#")]))}
-		alone := strings.HasPrefix(strings.TrimSpace(line), "#")
+		below := 0 // the line below a comment that has a line of its own, and below others like it
+		if alone(line) {
+			for below = i + 1; below < len(r.source) && alone(r.source[below]) && ignores.MatchString(r.source[below]); below++ {
+			}
+			below++
+		}
 		for _, name := range strings.Split(m[1], ",") {
 			name, why := strings.TrimSpace(name), strings.TrimSpace(m[2])
 			var rest []Finding
 			hit := false
 			for _, f := range kept {
-				if f.Rule != name || f.Line != at.Line && !(alone && f.Line == at.Line+1) {
+				if f.Rule != name || f.Line != at.Line && f.Line != below {
 					rest = append(rest, f)
 					continue
 				}
@@ -57,6 +62,9 @@ func (r *run) ignored(all []Finding) ([]Finding, []Accepted) {
 	}
 	return kept, accepted
 }
+
+// alone reports whether a line is a comment and nothing else.
+func alone(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
 
 func (r *run) comment(rule finding.Rule, at pipelines.Place, name, message string) Finding {
 	f := Finding{Steps: []string{}}
