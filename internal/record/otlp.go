@@ -64,7 +64,7 @@ func (o *OTLP) take(ctx context.Context, b batch) error {
 	config.Trace = b.trace
 	status, answer, err := send(ctx, transport.New(config), http.MethodPost, o.URL, header, body)
 	if err == nil {
-		err = refusedBy(o.URL, status, "RECORD_OTLP and OTEL_EXPORTER_OTLP_…")
+		err = refusedBy(o.URL, status, answer, "RECORD_OTLP and OTEL_EXPORTER_OTLP_…")
 	}
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (o *OTLP) take(ctx context.Context, b batch) error {
 	switch {
 	case !ok:
 		return hint.New(hostOf(o.URL)+": the answer is not a collector's", "look at RECORD_OTLP: something other than a collector answers there")
-	case rejected > 0:
+	case rejected != 0: // less than none is no number that a collector means
 		return hint.New(fmt.Sprintf("%s: rejected %d of %d records", hostOf(o.URL), rejected, len(b.events)), "look at the collector's log")
 	}
 	return nil
@@ -235,8 +235,10 @@ func rejectedIn(answer []byte, contentType string) (int64, bool) {
 		if len(bytes.TrimSpace(answer)) == 0 {
 			return 0, true
 		}
-		err := json.Unmarshal(answer, &said)
-		n, _ := said.PartialSuccess.Rejected.Int64()
+		if err := json.Unmarshal(answer, &said); err != nil || said.PartialSuccess.Rejected == "" {
+			return 0, err == nil
+		}
+		n, err := said.PartialSuccess.Rejected.Int64()
 		return n, err == nil
 	}
 	partial, ok := field1(answer, protowire.BytesType)
@@ -248,7 +250,7 @@ func rejectedIn(answer []byte, contentType string) (int64, bool) {
 		return 0, ok
 	}
 	n, _ := protowire.ConsumeVarint(value)
-	return int64(n), true //nolint:gosec // more than fits is more than none as well
+	return int64(n), true //nolint:gosec // what does not fit is not none either
 }
 
 // field1 finds field 1 of a message, or nil, and reports whether the message is one.

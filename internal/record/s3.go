@@ -75,7 +75,7 @@ func (s *S3) take(ctx context.Context, b batch) error {
 	case status == http.StatusPreconditionFailed:
 		return nil // the key has the record's own id: an earlier attempt, whose answer was lost, has stored it
 	}
-	err = refusedBy(req.URL.String(), status, "RECORD_S3 and AWS_REGION")
+	err = refusedBy(req.URL.String(), status, answer, "RECORD_S3 and AWS_REGION")
 	if code := codeIn(answer); err != nil && code != "" {
 		err = hint.With(errors.New(err.Error()+" "+code), s.advice(code))
 	}

@@ -149,10 +149,12 @@ func TestOTLP(t *testing.T) {
 		"JSON, small":              {o: OTLP{JSON: true, Gzip: true}, answer: `{}`},
 		"JSON, rejected":           {o: OTLP{JSON: true}, answer: `{"partialSuccess":{"rejectedLogRecords":"2"}}`, says: "rejected 2 of"},
 		"JSON, rejected, a number": {o: OTLP{JSON: true}, answer: `{"partialSuccess":{"rejectedLogRecords":2}}`, says: "rejected 2 of"},
+		"JSON, rejected, no whole": {o: OTLP{JSON: true}, answer: `{"partialSuccess":{"rejectedLogRecords":1e3}}`, says: "not a collector's"},
+		"protobuf, rejected, less": {answer: "\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", says: "rejected -1 of"},
 		"protobuf, rejected":       {answer: "\x0a\x02\x08\x03", says: "rejected 3 of"},
 		"protobuf, a warning":      {answer: "\x0a\x03\x12\x01x"},
-		"garbage":                  {answer: "<html>", says: "not a collector's"},
-		"JSON, garbage":            {o: OTLP{JSON: true}, answer: "<html>", says: "not a collector's"},
+		"garbage":                  {answer: "hello", says: "not a collector's"},
+		"JSON, garbage":            {o: OTLP{JSON: true}, answer: "hello", says: "not a collector's"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +199,9 @@ func TestWebhook(t *testing.T) {
 		"cloudevents":     {"cloudevents", "", 202, "application/cloudevents-batch+json", ""},
 		"ocsf":            {"ocsf", "", 200, "application/x-ndjson", ""},
 		"splunk":          {"splunk", `{"text":"Success","code":0}`, 200, "application/json", ""},
-		"splunk, garbage": {"splunk", "<html>", 200, "application/json", "not the Success"},
+		"a page":          {"cloudevents", "\n<!DOCTYPE html><title>Sign in", 200, "application/cloudevents-batch+json", "a page of HTML"},
+		"a word":          {"ocsf", "thanks", 200, "application/x-ndjson", ""},
+		"splunk, garbage": {"splunk", "hello", 200, "application/json", "not the Success"},
 		"splunk, refused": {"splunk", `{"text":"Invalid token","code":4}`, 403, "application/json", "status 403"},
 		"splunk, no data": {"splunk", `{"text":"No data","code":5}`, 200, "application/json", "not the Success"},
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"bitbucket-oidc/internal/hint"
@@ -42,7 +43,7 @@ func (w *Webhook) take(ctx context.Context, b batch) error {
 	if err != nil {
 		return err
 	}
-	if err := refusedBy(w.URL, status, "RECORD_URL and RECORD_AUTHORIZATION"); err != nil {
+	if err := refusedBy(w.URL, status, answer, "RECORD_URL and RECORD_AUTHORIZATION"); err != nil {
 		return err
 	}
 	// HEC says so in the body as well; without it something else has answered.
@@ -131,9 +132,13 @@ func do(ctx context.Context, client *http.Client, req *http.Request) (int, []byt
 	return resp.StatusCode, answer, nil
 }
 
-// refusedBy is the error of a status other than success.
-func refusedBy(address string, status int, variables string) error {
+// refusedBy is the error of a status other than success, and of a success that is a page for people: a proxy or a page to sign in on
+// has answered in place of the service, and nothing was recorded.
+func refusedBy(address string, status int, answer []byte, variables string) error {
 	if status >= 200 && status < 300 {
+		if strings.HasPrefix(http.DetectContentType(answer), "text/html") {
+			return hint.New(hostOf(address)+": the answer is a page of HTML", "look at "+variables+" and at the proxy: something else answers there")
+		}
 		return nil
 	}
 	return hint.New(fmt.Sprintf("%s: status %d", hostOf(address), status), "look at "+variables+" and at the log of that service")
