@@ -94,23 +94,7 @@ func (tr *truth) records(command string, status int, variables ...string) []map[
 	tr.t.Helper()
 	file := filepath.Join(tr.clone, "records.jsonl")
 	_ = os.Remove(file)
-	tr.heard = nil
-	cmd := exec.CommandContext(tr.t.Context(), tr.pipe, command)
-	cmd.Dir = tr.clone
-	cmd.Env = slices.Concat([]string{
-		"BITBUCKET_CLONE_DIR=" + tr.clone, "BITBUCKET_STEP_OIDC_TOKEN=" + tr.token, "BITBUCKET_WORKSPACE=" + cloud.Workspace,
-		"BITBUCKET_REPO_SLUG=shop", "BITBUCKET_REPO_FULL_NAME=acme/shop", "BITBUCKET_COMMIT=" + commit,
-		"BITBUCKET_STEP_TRIGGERER_UUID=" + triggerer, "RECORD_FILE=records.jsonl",
-	}, tr.world.Endpoints(), variables)
-	for name, value := range tr.variables {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	tr.from = time.Now()
-	out, _ := cmd.CombinedOutput()
-	tr.to, tr.out = time.Now(), string(out)
-	if got := cmd.ProcessState.ExitCode(); got != status {
-		tr.t.Fatalf("exit status %d, want %d:\n%s", got, status, out)
-	}
+	tr.run(command, status, append(variables, "RECORD_FILE=records.jsonl")...)
 	data, err := os.ReadFile(file)
 	if err != nil {
 		tr.t.Fatal(err)
@@ -139,6 +123,28 @@ func (tr *truth) records(command string, status int, variables ...string) []map[
 		tr.command = all[0]["metadata/uid"]
 	}
 	return all
+}
+
+// run runs a command of the program in the step.
+func (tr *truth) run(command string, status int, variables ...string) {
+	tr.t.Helper()
+	tr.heard = nil
+	cmd := exec.CommandContext(tr.t.Context(), tr.pipe, command)
+	cmd.Dir = tr.clone
+	cmd.Env = slices.Concat([]string{
+		"BITBUCKET_CLONE_DIR=" + tr.clone, "BITBUCKET_STEP_OIDC_TOKEN=" + tr.token, "BITBUCKET_WORKSPACE=" + cloud.Workspace,
+		"BITBUCKET_REPO_SLUG=shop", "BITBUCKET_REPO_FULL_NAME=acme/shop", "BITBUCKET_COMMIT=" + commit,
+		"BITBUCKET_STEP_TRIGGERER_UUID=" + triggerer,
+	}, tr.world.Endpoints(), variables)
+	for name, value := range tr.variables {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	tr.from = time.Now()
+	out, _ := cmd.CombinedOutput()
+	tr.to, tr.out = time.Now(), string(out)
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		tr.t.Fatalf("exit status %d, want %d:\n%s", got, status, out)
+	}
 }
 
 func digestOf(text string) string {

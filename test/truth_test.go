@@ -8,17 +8,12 @@ import (
 	"time"
 
 	"bitbucket-oidc/test/cloud"
-	"bitbucket-oidc/test/program"
 )
 
 // TestTruth holds every value of records against what happened, as the stand-in of the cloud had it: what it was asked, what it answered,
 // what it handed out. A value more, or one fewer, fails; so does an attribute that no case compares.
 func TestTruth(t *testing.T) {
-	pipe, err := program.Build(t.Context(), t.TempDir(), "-ldflags=-w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	compared := map[string]bool{}
+	pipe, compared := builtPipe(t), map[string]bool{}
 	cases := []struct {
 		name string
 		run  func(tr *truth)
