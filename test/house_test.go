@@ -77,7 +77,7 @@ func arrows() map[string][]string {
 		"audit/judges":            {"access", "audit", "bitbucket", "finding", "guard", "guard/rules", "judge", "pattern", "trust"},
 		"audit/judges/judgestest": {"access", "audit", "audit/judges", "finding/findingtest", "guard/rules", "pipelines", "trust"},
 		"diagnosis":               {"bitbucket", "oidc", "pattern", "refusal"},
-		"drift":                   {"access", "bitbucket", "document", "finding", "pattern", "trust"},
+		"drift":                   {"access", "bitbucket", "document", "finding", "trust"},
 		"drift/drifttest":         {"access", "drift", "finding/findingtest", "inventory", "trust"},
 		"inventory": {
 			"access", "bitbucket", "collect", "document", "drift", "finding", "judge", "live", "pattern", "setup", "shell", "trust",

@@ -23,6 +23,7 @@ type Universe struct {
 	Branches []string
 
 	// Claims are further claims of the tokens, such as iat and exp.
+	// The values that another step has for them are not known.
 	Claims map[string]any
 
 	// Terse leaves out the cells of a repository if the document does not name it and nobody of it gets in.
@@ -171,9 +172,10 @@ type Member struct {
 func (u Universe) Member(m Member) Identity {
 	claims := map[string]any{}
 	maps.Copy(claims, u.Claims)
-	for _, name := range []string{"deploymentEnvironmentUuid", "branchName"} {
+	for _, name := range []string{"deploymentEnvironmentUuid", "deploymentEnvironment", "branchName"} {
 		delete(claims, name)
 	}
+	unknown := u.unknown(m)
 	subject := m.Repository + ":" + m.Step
 	if m.Environment != "" {
 		subject = m.Repository + ":" + m.Environment + ":" + m.Step
@@ -202,7 +204,27 @@ func (u Universe) Member(m Member) Identity {
 	if err != nil {
 		return Identity{} // cannot be: every claim that must be there is
 	}
+	id.Unknown = unknown
 	return id
+}
+
+// unknown are the claims that a step may have, or has, and of which nothing but the step's own token shows the value: those that Bitbucket
+// lists or that were seen in tokens, and those of the universe. An issuer, for example, is the same in every step of a workspace.
+func (u Universe) unknown(m Member) []string {
+	all := []string{"iat", "exp", "compliant", "accountUuid", "pipelineRunUuid"}
+	if m.Environment != "" {
+		all = append(all, "deploymentEnvironment") // the environment's name
+	}
+	for name := range u.Claims {
+		switch name {
+		case "iss", "sub", "aud", "workspaceUuid", "repositoryUuid", "pipelineUuid", "stepUuid",
+			"deploymentEnvironmentUuid", "deploymentEnvironment", "branchName":
+		default:
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Around is a universe in which only the repository of an identity is known, and its environment if it has one.

@@ -91,7 +91,7 @@ const (
 type Result struct {
 	Outcome Outcome
 	Value   ref.Val
-	Detail  string // the absent key, or what failed
+	Detail  string // the absent key, what failed, or what the expression does where the value is unknown
 }
 
 // Eval evaluates the expression with the variables in known. Each path in unknown is a field, such as {"attribute", "repository"}, or a
@@ -111,13 +111,13 @@ func (e Expression) Eval(known map[string]any, unknown ...[]string) Result {
 	}
 	value, _, err := e.program.Eval(variables)
 	if err == nil && types.IsUnknown(value) {
-		return Result{Outcome: Unknown, Detail: "it depends on a value that is not known here"}
+		return Result{Outcome: Unknown, Detail: "depends on a value that is not known here"}
 	}
 	if err == nil {
 		return Result{Value: value}
 	}
 	if _, evaluated := err.(*types.Err); !evaluated {
-		return Result{Outcome: Unknown, Detail: "it takes more work than is done here"}
+		return Result{Outcome: Unknown, Detail: "takes more work than is done here"}
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	// cel-go has no type for this error.

@@ -11,7 +11,6 @@ import (
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
-	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/trust"
 )
 
@@ -203,17 +202,10 @@ func who(cells []trust.Cell) []string {
 	return all
 }
 
-// unknown is the end of a sentence about something that is not known. The reason of a document names what it depends on, or is a
-// clause of its own.
+// unknown is the end of a sentence about something that is not known.
 func unknown(why string) string {
-	first, _, _ := strings.Cut(why, ",")
-	if clause.MatchString(first) {
-		return "is not known: " + why
-	}
 	return "depends on " + cmp.Or(why, "something that no document says")
 }
-
-var clause = pattern.New(`^\S+ (?:is|are|has|does|depends|grants) `)
 
 // listed is names in a sentence.
 func listed(names []string) string {

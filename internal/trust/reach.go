@@ -32,7 +32,7 @@ type Extent struct {
 
 	Witness *bitbucket.Identity // somebody of the cell who gets in or, if Some is false, may get in; nil if nobody does
 	Refused *bitbucket.Identity // somebody of the cell who certainly does not get in; nil if there is none
-	Why     string              // what Maybe depends on if Some is false, such as aws:SourceIp
+	Why     string              // what Maybe depends on if Some is false: aws:SourceIp, or "this: " and a sentence
 }
 
 // Verdict is the verdict on the witness of the extent, or deny if there is no witness.

@@ -21,7 +21,7 @@ func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 		Judge: func(id bitbucket.Identity, chosen bool) (trust.Verdict, string) {
 			v := r.judge(id, chosen)
 			result := v.Result(trust.VaultRole, "", "")
-			return result.Verdict, strings.TrimPrefix(result.Reason, "Undecided: ")
+			return result.Verdict, "this: " + strings.TrimPrefix(result.Reason, "Undecided: ")
 		},
 	}.Cells(ctx)
 }

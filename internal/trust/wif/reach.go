@@ -44,9 +44,9 @@ func (p *Policy) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 // anyIssuer stands for the issuer that no document names.
 const anyIssuer = "https://api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
 
-// because is a verdict with its reason as a part of another sentence.
+// because is a verdict with its reason as something that a sentence can depend on.
 func because(v trust.Verdict, reason string) (trust.Verdict, string) {
-	return v, strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(reason, "The provider is undecided: "), "Undecided: "), ".")
+	return v, "this: " + strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(reason, "The provider is undecided: "), "Undecided: "), ".")
 }
 
 // issuerFor is the issuer of a universe's tokens, or else the issuer of the provider.

@@ -87,6 +87,14 @@ func TestGCPConditionsThatLetInOthers(t *testing.T) {
 		`assertion.repositoryUuid == '` + r + `' || assertion.branchName == 'ma' + 'in'`:      false,
 		`assertion.repositoryUuid == '` + r + `' || has(assertion.deploymentEnvironmentUuid)`: false,
 
+		// other steps have values of their own for these claims, and some steps have claims that this one lacks
+		`assertion.repositoryUuid == '` + r + `' || assertion.iat > 1900000000.0`:                                          false,
+		`assertion.repositoryUuid == '` + r + `' || assertion.exp - assertion.iat != 3600.0`:                               false,
+		`assertion.repositoryUuid == '` + r + `' || has(assertion.accountUuid)`:                                            false,
+		`assertion.repositoryUuid == '` + r + `' || assertion.deploymentEnvironment == 'production'`:                       false,
+		`assertion.repositoryUuid == '` + r + `' && assertion.exp > assertion.iat`:                                         true,
+		`assertion.repositoryUuid == '` + r + `' && (has(assertion.pipelineRunUuid) || assertion.pipelineUuid.size() > 0)`: true,
+
 		// no text of the condition is such an audience
 		`assertion.repositoryUuid == '` + r + `' || assertion.aud.exists(a, a.startsWith('x') && size(a) == 5)`: false,
 	} {
