@@ -183,5 +183,5 @@ func clean(p string) string {
 // inClone reports whether a path is in the clone directory, as far as the text shows.
 func inClone(p string) bool {
 	p = clean(p)
-	return p != "" && !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "~") && !strings.HasPrefix(p, "$") && !strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "%")
+	return p != "" && !hasAnyPrefix(p, "/", "~", "$", "..", "%")
 }

@@ -20,7 +20,8 @@ func importUnpinned() finding.Rule {
 func (r *run) importUnpinned() {
 	for _, i := range r.parsed.Imports {
 		repository, rest, remote := strings.Cut(i.Source, ":")
-		if i.Source == "" || !remote && (strings.Contains(i.Source, "/") || strings.HasPrefix(i.Source, ".") || strings.HasSuffix(i.Source, ".yml") || strings.HasSuffix(i.Source, ".yaml")) {
+		local := !remote && (strings.Contains(i.Source, "/") || strings.HasPrefix(i.Source, ".") || hasAnySuffix(i.Source, ".yml", ".yaml"))
+		if i.Source == "" || local {
 			continue
 		}
 		ref, _, _ := strings.Cut(rest, ":")

@@ -47,7 +47,7 @@ func (r *run) keysInFile() {
 			text := c.Text()
 			password := ""
 			switch {
-			case (c.Name() == "docker" || c.Name() == "podman" || c.Name() == "helm") && strings.Contains(text, " login"):
+			case c.Is("docker", "podman", "helm") && strings.Contains(text, " login"):
 				password = flag(c.Words, "-p", "--password")
 			case c.Name() == "sshpass":
 				password = flag(c.Words, "-p")

@@ -44,7 +44,7 @@ func (r *run) maxTimeOverSession() {
 func (s *step) exports() bool {
 	return slices.ContainsFunc(s.commands, func(c command) bool {
 		for _, w := range slices.Concat(c.Assign, c.Words) {
-			if strings.Contains(w.Text, "AWS_SESSION_TOKEN=") || strings.Contains(w.Text, "AWS_SECRET_ACCESS_KEY=") || c.Name() == "read" && w.Text == "AWS_SECRET_ACCESS_KEY" {
+			if containsAny(w.Text, "AWS_SESSION_TOKEN=", "AWS_SECRET_ACCESS_KEY=") || c.Name() == "read" && w.Text == "AWS_SECRET_ACCESS_KEY" {
 				return true
 			}
 		}

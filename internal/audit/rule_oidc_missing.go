@@ -52,7 +52,7 @@ func (r *run) oidcMissing() {
 			}
 		}
 		tested := slices.ContainsFunc(s.commands, func(c command) bool {
-			return slices.Contains([]string{"[", "[[", "test"}, c.Name()) && s.uses(c) || strings.Contains(c.Text(), tokenVariable+":-")
+			return c.Is("[", "[[", "test") && s.uses(c) || strings.Contains(c.Text(), tokenVariable+":-")
 		})
 		if tested {
 			continue

@@ -23,7 +23,8 @@ func (r *run) oidcUnused() {
 			continue
 		}
 		quiet := !slices.ContainsFunc(s.commands, func(c command) bool {
-			return signsItself(c) || s.mentions(c) || strings.Contains(c.Text(), "-c ") || c.Name() == "eval" || c.Name() == "." || c.Name() == "source" || strings.HasPrefix(c.Name(), "$")
+			opaque := c.Is("eval", ".", "source") || strings.HasPrefix(c.Name(), "$") || strings.Contains(c.Text(), "-c ")
+			return opaque || signsItself(c) || s.mentions(c)
 		})
 		if quiet && len(s.commands) > 0 {
 			r.report(report{rule: oidcUnused(), at: s.src.OIDC.Place, about: "oidc", steps: []*step{s}, message: "The step has a token, and none of its commands signs in with it."})

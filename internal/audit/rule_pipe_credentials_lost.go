@@ -18,7 +18,11 @@ func pipeCredentialsLost() finding.Rule {
 }
 
 func (r *run) pipeCredentialsLost() {
-	clients := map[string][]string{"aws": {"aws", "terraform", "tofu", "cdk", "sam", "kubectl", "helm", "eksctl"}, "gcp": {"gcloud", "gsutil", "bq", "terraform", "tofu", "kubectl", "helm"}, "unknown": {"aws", "gcloud"}}
+	clients := map[string][]string{
+		"aws":     {"aws", "terraform", "tofu", "cdk", "sam", "kubectl", "helm", "eksctl"},
+		"gcp":     {"gcloud", "gsutil", "bq", "terraform", "tofu", "kubectl", "helm"},
+		"unknown": {"aws", "gcloud"},
+	}
 	for _, s := range r.steps {
 		if !s.Token || len(s.Clouds) == 0 || len(s.opaque) > 0 ||
 			slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How != "atlassian-pipe" && c.How != "other-pipe" || c.Cloud == "conjur" }) {

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"slices"
-	"strings"
 
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/script"
@@ -23,14 +22,14 @@ func (r *run) remoteScript() {
 			continue
 		}
 		for i, c := range s.commands {
-			if name := c.Name(); name != "curl" && name != "wget" && name != "iwr" {
+			if !c.Is("curl", "wget", "iwr") {
 				continue
 			}
 			into := -1
 			switch c.Output {
 			case script.Piped:
 				into = s.next(i)
-				if n := s.commands[into]; (n.Name() == "tee" || n.Name() == "tac" || n.Name() == "sed") && n.Output == script.Piped {
+				if n := s.commands[into]; n.Is("tee", "tac", "sed") && n.Output == script.Piped {
 					into = s.next(into)
 				}
 			case script.Captured:
@@ -39,10 +38,8 @@ func (r *run) remoteScript() {
 			if into < 0 || !isShell(s.commands[into].Command) {
 				continue
 			}
-			if outer := s.commands[into]; outer.Name() == "python3" || outer.Name() == "python" || outer.Name() == "node" || outer.Name() == "ruby" || outer.Name() == "perl" {
-				if strings.Contains(outer.Text(), " -c") || strings.Contains(outer.Text(), " -m") || strings.Contains(outer.Text(), " -e") {
-					continue // the program is in the file; the network's answer is its input
-				}
+			if outer := s.commands[into]; outer.Is("python3", "python", "node", "ruby", "perl") && containsAny(outer.Text(), " -c", " -m", " -e") {
+				continue // the program is in the file; the network's answer is its input
 			}
 			r.report(report{rule: remoteScript(), at: c.at, about: c.Text(), steps: []*step{s}, message: "A shell runs what the server answers, on a step with a token."})
 		}

@@ -49,7 +49,7 @@ func (s *step) unseenSignIn() (p report, found bool) {
 		return p, true
 	}
 	i := slices.IndexFunc(s.commands, func(c command) bool {
-		return signsItself(c) || c.Name() == "." || c.Name() == "source"
+		return signsItself(c) || c.Is(".", "source")
 	})
 	if len(federated) > 0 || i < 0 {
 		return report{}, false

@@ -23,13 +23,14 @@ func (r *run) tokenAsArgument() {
 			continue
 		}
 		for _, c := range s.commands {
-			if expression := strings.HasSuffix(c.Name(), ","); expression || builtIn(c.Name()) || azLogin.MatchString(c.Text()) { // of PowerShell
+			expression := strings.HasSuffix(c.Name(), ",") // of PowerShell
+			if expression || builtIn(c.Name()) || azLogin.MatchString(c.Text()) {
 				continue
 			}
 			for i, w := range c.Words[1:] {
-				// Some clients take the token only by a flag.
-				before := c.Words[i].Text
-				if s.holdsToken(w.Vars) && !strings.Contains(before, "jwt") && !strings.HasPrefix(w.Text, "--jwt") && !strings.HasPrefix(w.Text, "--oidc-jwt") {
+				// Some clients take the token only by a flag, which is this word or the one before it.
+				flagged := strings.Contains(c.Words[i].Text, "jwt") || hasAnyPrefix(w.Text, "--jwt", "--oidc-jwt")
+				if s.holdsToken(w.Vars) && !flagged {
 					r.report(report{rule: tokenAsArgument(), at: c.at, about: c.Text(), steps: []*step{s}, message: fmt.Sprintf("The command line of %s contains the token.", c.Name())})
 					break
 				}
@@ -40,5 +41,8 @@ func (r *run) tokenAsArgument() {
 
 // builtIn reports whether the shell itself runs the command: its arguments are on no command line.
 func builtIn(name string) bool {
-	return slices.Contains([]string{"echo", "printf", "export", "declare", "local", "readonly", "typeset", "test", "[", "[[", "read", "set", "eval", ":", "return", "case", "for", "if", "unset", "Write-Host", "Write-Output", ""}, name)
+	return slices.Contains([]string{
+		"echo", "printf", "export", "declare", "local", "readonly", "typeset", "test", "[", "[[", "read", "set", "eval", ":", "return", "case", "for", "if", "unset",
+		"Write-Host", "Write-Output", "",
+	}, name)
 }

@@ -97,7 +97,7 @@ func (s *step) dumps(i int) bool {
 		if next := s.commands[s.next(i)]; next.Name() == "grep" {
 			pattern := ""
 			for _, w := range next.Words[1:] {
-				if strings.HasPrefix(w.Text, "-") && strings.Contains(w.Text, "v") || strings.HasPrefix(w.Text, "-c") || strings.HasPrefix(w.Text, "-q") {
+				if strings.HasPrefix(w.Text, "-") && strings.Contains(w.Text, "v") || hasAnyPrefix(w.Text, "-c", "-q") {
 					return false
 				}
 				if !strings.HasPrefix(w.Text, "-") && pattern == "" {

@@ -25,15 +25,17 @@ func (r *run) tokenToThirdParty() {
 			continue
 		}
 		for _, p := range s.pipes {
-			if p.owner != "atlassian" && p.owner != "" && !isOurs(p, r.options.OurPipes) && !exchanges.MatchString(p.name) && !strings.Contains(p.Name, "atlassian/") && !strings.HasPrefix(p.owner, "$") {
+			foreign := p.owner != "" && !strings.HasPrefix(p.owner, "$") && p.owner != "atlassian" && !strings.Contains(p.Name, "atlassian/")
+			if foreign && !isOurs(p, r.options.OurPipes) && !exchanges.MatchString(p.name) {
 				r.report(report{rule: tokenToThirdParty(), at: p.place, about: p.Name, steps: []*step{s}, message: fmt.Sprintf("The pipe %s/%s gets the step's token.", p.owner, p.name)})
 			}
 		}
 		for i, c := range s.commands {
 			text := c.Text()
 			run := c.Name() == "docker" && strings.Contains(text, " run ")
-			sent := (c.Name() == "curl" || c.Name() == "wget") && !slices.ContainsFunc(c.Words, s.trades)
-			if !run && !sent || !s.uses(c) && !s.fed(i) && !strings.Contains(text, "-e "+tokenVariable) && !strings.Contains(text, "--env "+tokenVariable) {
+			sent := c.Is("curl", "wget") && !slices.ContainsFunc(c.Words, s.trades)
+			given := s.uses(c) || s.fed(i) || containsAny(text, "-e "+tokenVariable, "--env "+tokenVariable)
+			if !run && !sent || !given {
 				continue
 			}
 			p := report{rule: tokenToThirdParty(), at: c.at, about: text, steps: []*step{s}, message: "The server gets the step's token."}

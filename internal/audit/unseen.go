@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/pattern"
@@ -32,20 +31,19 @@ func hidden(c script.Command) (how, what string) {
 		}
 	}
 	switch {
-	case strings.HasPrefix(first, "./") || strings.HasPrefix(first, "../") || strings.HasPrefix(first, "$BITBUCKET_CLONE_DIR/") || strings.HasPrefix(first, "${BITBUCKET_CLONE_DIR}/"),
-		strings.HasSuffix(first, ".sh"), strings.HasSuffix(first, ".py"), strings.HasSuffix(first, ".ps1"):
-		if name == "gradlew" || name == "mvnw" {
+	case hasAnyPrefix(first, "./", "../", "$BITBUCKET_CLONE_DIR/", "${BITBUCKET_CLONE_DIR}/"), hasAnySuffix(first, ".sh", ".py", ".ps1"):
+		if c.Is("gradlew", "mvnw") {
 			return "", ""
 		}
 		return "script-file", first
-	case slices.Contains([]string{"sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh"}, name) && second != "" && !strings.ContainsAny(second, "$ ") && second != "pip":
+	case c.Is("sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh") && second != "" && second != "pip" && !strings.ContainsAny(second, "$ "):
 		if inline.MatchString(c.Text()) {
 			return "", ""
 		}
 		return "script-file", second
-	case name == "make" || name == "just" || name == "task" || name == "rake":
+	case c.Is("make", "just", "task", "rake"):
 		return "script-file", strings.TrimSpace(name + " " + second)
-	case (name == "npm" || name == "yarn" || name == "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
+	case c.Is("npm", "yarn", "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
 		return "script-file", c.Text()
 	case knownProgram(name):
 		return "", ""

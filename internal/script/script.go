@@ -51,6 +51,9 @@ func (c Command) Name() string {
 	return base(c.Words[0].Text)
 }
 
+// Is reports whether the command has one of these names.
+func (c Command) Is(names ...string) bool { return slices.Contains(names, c.Name()) }
+
 // Text is the command in one line.
 func (c Command) Text() string {
 	all := make([]string, len(c.Words))
