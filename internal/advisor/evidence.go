@@ -2,7 +2,6 @@ package advisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -44,13 +43,15 @@ input gives the same bytes.
 Flags:
 
 ` + cli.Describe(evidenceOptions()) + `
-Exit status: 0 the package is written, with exceptions too; 1 it could not be written; 2 a file cannot be read, or the
-command line is wrong. It never sends anything. TIMEOUT bounds it.
+Exit status: 0 the package is written, with exceptions too; 1 TIMEOUT, which bounds it, ran out; 2 a file cannot be read,
+the package cannot be written, or the command line is wrong. It never sends anything.
 `
 }
 
 func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version string) int {
+	stdin, _ := c.Streams()
 	config := evidence.Config{
+		Stdin:   stdin,
 		Version: version, Records: append(a.Texts("records"), a.Files...), CloudTrail: a.Texts("cloudtrail"), Out: a.Text("out"), Seed: "bitbucket-oidc", Sample: 25,
 		From: dayOf(a, "from"), To: dayOf(a, "to"),
 	}
@@ -65,7 +66,7 @@ func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version 
 	if a.Given("sample") {
 		config.Sample, _ = strconv.Atoi(a.Text("sample"))
 	}
-	if config.To.Before(config.From) {
+	if a.Given("from") && a.Given("to") && config.To.Before(config.From) {
 		a.Wrong("to", "before --from")
 	}
 	if err := a.Err(); err != nil {
@@ -74,11 +75,9 @@ func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version 
 	summary, err := evidence.Write(ctx, config)
 	switch {
 	case ctx.Err() != nil:
-		return c.Fail(hint.New("evidence: not finished before TIMEOUT ran out", "raise TIMEOUT; no file was changed"), cli.Failed)
-	case errors.Is(err, evidence.ErrInput):
-		return c.Fail(err, cli.Misused)
+		return c.Fail(hint.New("evidence: "+cli.Ended(ctx, "not finished before TIMEOUT ran out"), "raise TIMEOUT; no file was changed"), cli.Failed)
 	case err != nil:
-		return c.Fail(err, cli.Failed)
+		return c.Fail(err, cli.Misused)
 	}
 	c.Lines(fmt.Sprintf("✔ %s and %s in %s", report.Count(summary.Rows, "record"), report.Count(summary.Exceptions, "exception"), config.Out))
 	if summary.Malformed > 0 {

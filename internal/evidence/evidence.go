@@ -10,17 +10,21 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"os"
+	"slices"
 	"time"
 
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/visible"
 )
 
 // Config says what is packed.
 type Config struct {
-	Version    string // of this program
-	Records    []string
+	Version    string   // of this program
+	Records    []string // files; - is standard input
 	CloudTrail []string
+	Stdin      io.Reader
 	From, To   time.Time // days, both included, in UTC
 	Out        string    // the folder
 	Sample     int
@@ -30,9 +34,6 @@ type Config struct {
 // end is the first moment after the period.
 func (c Config) end() time.Time { return c.To.AddDate(0, 0, 1) }
 
-// ErrInput is wrapped by the error of an input that cannot be read.
-var ErrInput = errors.New("cannot be read")
-
 // A Summary is what a package holds.
 type Summary struct {
 	Rows, Exceptions, Malformed, Gaps int
@@ -40,12 +41,15 @@ type Summary struct {
 
 // Write makes the package. An error leaves no package behind, or the one that was there as it was.
 func Write(ctx context.Context, c Config) (Summary, error) {
+	c.Records, c.CloudTrail = slices.Sorted(slices.Values(c.Records)), slices.Sorted(slices.Values(c.CloudTrail)) // shells differ in the order of a*
 	out, err := create(c.Out)
-	if err != nil {
+	if out != nil {
+		defer out.close()
+	}
+	if err := errors.Join(err, openable(slices.Concat(c.Records, c.CloudTrail), c.Stdin)); err != nil {
 		return Summary{}, err
 	}
-	defer out.close()
-	trail, err := readTrail(ctx, c.CloudTrail)
+	trail, err := readTrail(ctx, c.CloudTrail, c.Stdin)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -53,10 +57,9 @@ func Write(ctx context.Context, c Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	p := &population{config: c, trail: trail, spool: spool}
-	seed := maphash.MakeSeed()
+	p := &population{config: c, trail: trail, spool: spool, seed: maphash.MakeSeed()}
 	for _, name := range c.Records {
-		if err := p.read(ctx, name, seed); err != nil {
+		if err := p.read(ctx, name); err != nil {
 			return Summary{}, err
 		}
 	}
@@ -64,6 +67,7 @@ func Write(ctx context.Context, c Config) (Summary, error) {
 		return Summary{}, err
 	}
 	p.sort()
+	p.joinSessions()
 	if err := p.write(ctx, out); err != nil {
 		return Summary{}, err
 	}
@@ -78,5 +82,9 @@ func unreadable(name string, err error) error {
 	if cause := (*os.PathError)(nil); errors.As(err, &cause) {
 		err = cause.Err
 	}
-	return hint.With(fmt.Errorf("%s: %w: %w", name, ErrInput, err), "give a file that can be read whole")
+	advice := "give a file that can be read whole, or - for standard input"
+	if errors.Is(err, errNoTrail) {
+		advice = "give log files of CloudTrail, or the answer of aws cloudtrail lookup-events"
+	}
+	return hint.With(fmt.Errorf("%s: cannot be read: %w", visible.Text(name), err), advice)
 }

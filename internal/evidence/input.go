@@ -38,7 +38,7 @@ func (s *source) saw(millis int64) {
 // An input is an open source. It notes what goes through it.
 type input struct {
 	io.Reader
-	file   *os.File
+	file   io.Closer
 	raw    *counter
 	source source
 }
@@ -56,26 +56,63 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// open opens a regular file, which may be compressed by gzip.
-func open(name string) (*input, error) {
-	f, err := nowait.Open(name)
-	if err != nil {
-		return nil, unreadable(name, err)
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = f.Close()
-		return nil, unreadable(name, errors.New("not a regular file"))
+// open opens a regular file, or standard input for a dash. It may be compressed by gzip, and begin with a byte order mark.
+func open(name string, stdin io.Reader) (*input, error) {
+	f := io.NopCloser(stdin)
+	if name != "-" {
+		file, err := openFile(name)
+		if err != nil {
+			return nil, unreadable(name, err)
+		}
+		f = file
 	}
 	in := &input{file: f, raw: &counter{from: f, sum: sha256.New()}, source: source{Path: name}}
 	buffered := bufio.NewReaderSize(in.raw, 64<<10)
-	in.Reader = buffered
 	if magic, err := buffered.Peek(2); err == nil && bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		if in.Reader, err = gzip.NewReader(buffered); err != nil {
+		plain, err := gzip.NewReader(buffered)
+		if err != nil {
 			_ = f.Close()
 			return nil, unreadable(name, errors.New("not gzip, though it begins like it"))
 		}
+		buffered = bufio.NewReaderSize(plain, 64<<10)
 	}
+	if mark, err := buffered.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = buffered.Discard(3)
+	}
+	in.Reader = buffered
 	return in, nil
+}
+
+func openFile(name string) (*os.File, error) {
+	f, err := nowait.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, errors.New("not a regular file")
+	}
+	return f, nil
+}
+
+// openable reports every input that cannot be opened, before hours go into the others.
+func openable(names []string, stdin io.Reader) error {
+	var errs []error
+	for _, name := range slices.Compact(names) {
+		if name == "-" {
+			if stdin == nil {
+				errs = append(errs, unreadable(name, errors.New("there is none")))
+			}
+			continue
+		}
+		in, err := open(name, nil)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		_ = in.file.Close()
+	}
+	return errors.Join(errs...)
 }
 
 // close reads what is left, so that the digest is that of the whole file.

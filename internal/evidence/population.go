@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/csv"
+	"hash/maphash"
 	"slices"
 	"time"
 )
@@ -13,6 +14,8 @@ type population struct {
 	config Config
 	trail  *trail
 	spool  *spool
+	seed   maphash.Seed
+	loose  []loose
 
 	sources     []source
 	entries     entries
@@ -31,6 +34,7 @@ type entry struct {
 	millis  int64
 	uid     [16]byte // the beginning of its SHA-256: ids may be anything
 	digest  uint64   // of the whole line
+	drawn   uint64   // the beginning of its digest in the draw
 	command uint64   // a hash of what distinguishes commands
 	at      int64    // of its row in the spool
 	length  int32
@@ -98,20 +102,40 @@ func (p *population) sort() {
 	}
 	all = slices.DeleteFunc(all, func(i int32) bool { return at(i).twice })
 	p.findGaps(all)
-	from, end := p.config.From.UnixMilli(), p.config.end().UnixMilli()
-	p.order = slices.DeleteFunc(all, func(i int32) bool {
-		out := at(i).millis < from || at(i).millis >= end
-		if out {
-			p.outside++
-		}
-		return out
-	})
+	p.order = slices.DeleteFunc(all, func(i int32) bool { return !p.within(i) })
+	p.outside = len(all) - len(p.order)
 	slices.SortFunc(p.order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(at(a).millis, at(b).millis), bytes.Compare(at(a).uid[:], at(b).uid[:]))
+		return cmp.Or(cmp.Compare(at(a).millis, at(b).millis), cmp.Compare(at(a).number, at(b).number), bytes.Compare(at(a).uid[:], at(b).uid[:]))
 	})
 }
 
-// findGaps looks at each command by itself, also at records outside of the period: a command may begin before it. Commands that
+// within reports whether a record lies in the period.
+func (p *population) within(i int32) bool {
+	millis := p.entries.at(i).millis
+	return millis >= p.config.From.UnixMilli() && millis < p.config.end().UnixMilli()
+}
+
+// A loose record is one of AWS of which CloudTrail has no id.
+type loose struct {
+	i int32 // its entry
+	trace
+}
+
+// joinSessions joins what has no id in common by the session, each event with one record, and notes what CloudTrail does not know.
+func (p *population) joinSessions() {
+	slices.SortStableFunc(p.loose, func(a, b loose) int { return cmp.Compare(a.millis, b.millis) })
+	for _, l := range p.loose {
+		e := p.entries.at(l.i)
+		if e.twice || l.session != "" && p.trail.joinSession(l.session, time.UnixMilli(l.millis)) {
+			continue
+		}
+		if l.granted || l.session != "" || len(l.exact) > 0 { // else nothing came back from AWS, if it was reached at all
+			e.odd |= notInTrail
+		}
+	}
+}
+
+// findGaps looks at each command of the period by itself, also at records outside of it: a command may begin before it. Commands that
 // cannot be distinguished are taken together: each number then occurs at most as often as every smaller number.
 func (p *population) findGaps(all []int32) {
 	all = slices.Clone(all)
@@ -124,7 +148,7 @@ func (p *population) findGaps(all []int32) {
 		for n < len(all) && at(all[n]).command == at(all[0]).command {
 			n++
 		}
-		if missing := missingOf(all[:n], at); len(missing) > 0 {
+		if missing := missingOf(all[:n], at); len(missing) > 0 && slices.ContainsFunc(all[:n], p.within) {
 			e := at(all[0])
 			p.gaps = append(p.gaps, gap{Time: stamp(e.millis), Missing: missing, first: all[0]})
 		}

@@ -6,17 +6,19 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"runtime"
 	"sync"
 )
 
-// A read is what a worker makes of a line.
+// A read is what a worker makes of a line, or of one of the values in it.
 type read struct {
-	blank, record bool
-	entry         entry // its place is not known yet
-	trace         trace
+	line   int // of the block, from 0
+	record bool
+	entry  entry // its place is not known yet
+	trace  trace
 }
 
 // A job is a block on its way: its lines are read side by side and noted in their order.
@@ -35,17 +37,18 @@ type result struct {
 type reading struct {
 	traced  bool // CloudTrail is there to join with
 	seed    maphash.Seed
+	draw    string    // what the samples depend on
 	blocks  sync.Pool // of *[]byte
 	results sync.Pool // of *result
 }
 
 // read reads a source.
-func (p *population) read(ctx context.Context, name string, seed maphash.Seed) error {
-	in, err := open(name)
+func (p *population) read(ctx context.Context, name string) error {
+	in, err := open(name, p.config.Stdin)
 	if err != nil {
 		return err
 	}
-	r := &reading{traced: len(p.trail.sources) > 0, seed: seed}
+	r := &reading{traced: len(p.trail.sources) > 0, seed: p.seed, draw: p.config.Seed}
 	readErr := r.run(in, func(b block, got *result) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -134,25 +137,66 @@ func (w *worker) parse(b block) *result {
 	got.reads = got.reads[:0]
 	got.rows.Reset()
 	rows := csv.NewWriter(&got.rows)
+	number := -1
 	for data := range b.lines {
-		one := read{blank: len(data) == 0}
-		if !one.blank {
-			one.record = w.line.parse(data)
-		}
-		if one.record {
-			one.entry = w.entry(data)
-			if w.traced {
-				one.trace = w.line.trace()
+		number++
+		switch {
+		case len(data) == 0:
+		case w.line.parse(data):
+			got.reads = append(got.reads, w.note(number, data, got, rows))
+		default:
+			for _, inner := range carried(data) {
+				if w.line.parse(inner) {
+					got.reads = append(got.reads, w.note(number, inner, got, rows))
+				} else {
+					got.reads = append(got.reads, read{line: number})
+				}
 			}
-			before := got.rows.Len()
-			w.cells = w.line.row(w.cells[:0])
-			_ = rows.Write(defused(w.cells)) // into memory
-			rows.Flush()
-			one.entry.length = int32(got.rows.Len() - before)
 		}
-		got.reads = append(got.reads, one)
 	}
 	return got
+}
+
+// note makes a row of the record that was just parsed.
+func (w *worker) note(number int, data []byte, got *result, rows *csv.Writer) read {
+	one := read{line: number, record: true, entry: w.entry(data)}
+	if w.traced {
+		one.trace = w.line.trace()
+	}
+	before := got.rows.Len()
+	w.cells = w.line.row(w.cells[:0])
+	_ = rows.Write(defused(w.cells)) // into memory
+	rows.Flush()
+	one.entry.length = int32(got.rows.Len() - before)
+	return one
+}
+
+// carried are the values that a line may carry records in: those of a list, and what the envelopes of CloudEvents and of Splunk's
+// collector hold, as this program sends them. Of another line it is the line.
+func carried(data []byte) [][]byte {
+	list := []json.RawMessage{data}
+	if data[0] == '[' && (json.Unmarshal(data, &list) != nil || len(list) == 0) {
+		return [][]byte{data}
+	}
+	var all [][]byte
+	for _, value := range list {
+		var envelope struct {
+			SpecVersion string          `json:"specversion"`
+			Data        json.RawMessage `json:"data"`
+			SourceType  string          `json:"sourcetype"`
+			Event       json.RawMessage `json:"event"`
+		}
+		inner := []byte(value)
+		switch wrong := json.Unmarshal(value, &envelope) != nil; {
+		case wrong:
+		case envelope.SpecVersion != "" && envelope.Data != nil:
+			inner = envelope.Data
+		case envelope.SourceType != "" && envelope.Event != nil:
+			inner = envelope.Event
+		}
+		all = append(all, inner)
+	}
+	return all
 }
 
 // entry is the index's part of a record.
@@ -162,6 +206,9 @@ func (w *worker) entry(data []byte) entry {
 	w.text = append(w.text[:0], l.Metadata.UID...)
 	sum := sha256.Sum256(w.text)
 	copy(e.uid[:], sum[:])
+	w.text = append(append(w.text[:0], w.draw...), l.Metadata.UID...)
+	sum = sha256.Sum256(w.text)
+	e.drawn = binary.BigEndian.Uint64(sum[:])
 	w.text = w.text[:0]
 	for _, part := range []string{l.Metadata.Correlation, l.Metadata.Product.Feature.Name, l.Unmapped["command.uid"]} {
 		w.text = append(append(w.text, part...), '\n')
@@ -174,22 +221,19 @@ func (w *worker) entry(data []byte) entry {
 // note adds the lines of a block to the index.
 func (p *population) note(s *source, first int, got *result) error {
 	rows := got.rows.Bytes()
-	for i, r := range got.reads {
-		if r.blank {
-			continue
-		}
+	for _, r := range got.reads {
 		p.rowsIn++
 		s.Lines++
 		if !r.record {
 			p.malformed++
 			if len(p.malformedAt) < maxNamed {
-				p.malformedAt = append(p.malformedAt, fmt.Sprintf("%s:%d", s.Path, first+i))
+				p.malformedAt = append(p.malformedAt, fmt.Sprintf("%s:%d", s.Path, first+r.line))
 			}
 			continue
 		}
 		e := r.entry
-		if !p.trail.join(r.trace) {
-			e.odd |= notInTrail
+		if r.trace.asked && !p.trail.join(r.trace) {
+			p.loose = append(p.loose, loose{p.entries.count, r.trace})
 		}
 		s.saw(e.millis)
 		var err error

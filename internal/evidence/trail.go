@@ -1,10 +1,12 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +16,7 @@ type trail struct {
 	sources []source
 	calls   []call
 	by      map[string][]int // by request id, access key id, and session ARN
+	seen    map[string]bool  // ids of events: several trails, and files that overlap, have copies
 }
 
 // A call is an event of CloudTrail's that AWS STS wrote.
@@ -29,20 +32,20 @@ type call struct {
 
 // An event is one of CloudTrail's, as far as it is needed ("CloudTrail record contents").
 type event struct {
+	ID        string    `json:"eventID"`
 	Time      time.Time `json:"eventTime"`
 	Name      string    `json:"eventName"`
 	Source    string    `json:"eventSource"`
 	RequestID string    `json:"requestID"`
 	ErrorCode string    `json:"errorCode"`
 	Identity  struct {
-		Type     string `json:"type"`
 		Provider string `json:"identityProvider"`
 		UserName string `json:"userName"`
 	} `json:"userIdentity"`
-	Parameters struct {
+	Parameters unfolded[struct {
 		Role string `json:"roleArn"`
-	} `json:"requestParameters"`
-	Response struct {
+	}] `json:"requestParameters"`
+	Response unfolded[struct {
 		Credentials struct {
 			Key string `json:"accessKeyId"`
 		} `json:"credentials"`
@@ -50,15 +53,44 @@ type event struct {
 			ARN string `json:"arn"`
 		} `json:"assumedRoleUser"`
 		Subject string `json:"subjectFromWebIdentityToken"`
-	} `json:"responseElements"`
+	}] `json:"responseElements"`
 }
 
-// readTrail reads log files as CloudTrail puts them into a bucket, compressed or not, the answer of lookup-events, and events one
-// after the other.
-func readTrail(ctx context.Context, names []string) (*trail, error) {
-	t := &trail{by: map[string][]int{}}
+// unfolded is a part of an event that may be JSON inside a text, as the table that AWS documents for Athena has it.
+type unfolded[T any] struct{ it T }
+
+func (u *unfolded[T]) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) == nil {
+		_ = json.Unmarshal([]byte(text), &u.it) // another text has nothing to join by
+		return nil
+	}
+	return json.Unmarshal(data, &u.it)
+}
+
+// A carrier is a value of a file: an event, or what events come in.
+type carrier struct {
+	event
+	logged
+	Records []event  `json:"Records"` // of a log file
+	Events  []logged `json:"Events"`  // of lookup-events, and of filter-log-events of CloudWatch Logs
+	Detail  *event   `json:"detail"`  // of EventBridge
+}
+
+// logged has an event as a text.
+type logged struct {
+	Event   string `json:"CloudTrailEvent"`
+	Message string `json:"message"`
+}
+
+var errNoTrail = errors.New("not the JSON of CloudTrail") // another file would make every login an exception
+
+// readTrail reads log files as CloudTrail puts them into a bucket, the answer of lookup-events, and events one after the other or in a
+// list.
+func readTrail(ctx context.Context, names []string, stdin io.Reader) (*trail, error) {
+	t := &trail{by: map[string][]int{}, seen: map[string]bool{}}
 	for _, name := range names {
-		in, err := open(name)
+		in, err := open(name, stdin)
 		if err != nil {
 			return nil, err
 		}
@@ -75,53 +107,79 @@ func readTrail(ctx context.Context, names []string) (*trail, error) {
 func (t *trail) readFile(ctx context.Context, in *input) error {
 	found := false
 	for dec := json.NewDecoder(in); ; {
-		var value struct {
-			event
-			Records []event `json:"Records"`
-			Events  []struct {
-				Text string `json:"CloudTrailEvent"`
-			} `json:"Events"`
-		}
+		var value json.RawMessage
 		err := dec.Decode(&value)
 		switch {
 		case errors.Is(err, io.EOF) && found:
 			return nil
 		case err != nil:
-			return errors.New("not the JSON of CloudTrail")
+			return errNoTrail
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case value.Records == nil && value.Events == nil && value.Name == "":
-			return errors.New("not the JSON of CloudTrail") // another file would make every login an exception
 		}
 		found = true
-		for _, e := range value.Records {
-			t.add(e)
+		list := []carrier{{}}
+		if value[0] == '[' {
+			err = json.Unmarshal(value, &list)
+		} else {
+			err = json.Unmarshal(value, &list[0])
 		}
-		for _, text := range value.Events {
-			var e event
-			if json.Unmarshal([]byte(text.Text), &e) != nil {
-				return errors.New("not the JSON of CloudTrail")
+		if err != nil {
+			return errNoTrail
+		}
+		for _, c := range list {
+			n, err := t.unload(c)
+			if err != nil {
+				return err
 			}
-			t.add(e)
+			in.source.Lines += n
 		}
-		if value.Name != "" {
-			t.add(value.event)
-			in.source.Lines++
-		}
-		in.source.Lines += len(value.Records) + len(value.Events)
 	}
+}
+
+// unload adds what a carrier has, and returns how many events that is.
+func (t *trail) unload(c carrier) (int, error) {
+	events := c.Records
+	for _, l := range append(c.Events, c.logged) {
+		text := cmp.Or(l.Event, l.Message)
+		if text == "" {
+			continue
+		}
+		var e event
+		if json.Unmarshal([]byte(text), &e) != nil || e.Name == "" {
+			return 0, errNoTrail
+		}
+		events = append(events, e)
+	}
+	if c.Detail != nil {
+		events = append(events, *c.Detail)
+	}
+	if c.Name != "" {
+		events = append(events, c.event)
+	}
+	if len(events) == 0 && c.Records == nil && c.Events == nil {
+		return 0, errNoTrail
+	}
+	for _, e := range events {
+		t.add(e)
+	}
+	return len(events), nil
 }
 
 func (t *trail) add(e event) {
 	if e.Source != "sts.amazonaws.com" || e.Name != "AssumeRoleWithWebIdentity" && e.Name != "AssumeRole" {
 		return
 	}
-	c := call{
-		at: e.Time, name: e.Name, request: e.RequestID, key: e.Response.Credentials.Key, session: e.Response.User.ARN,
-		user: e.Identity.UserName, role: e.Parameters.Role, code: e.ErrorCode,
+	if id := cmp.Or(e.ID, e.RequestID); id != "" {
+		if t.seen[id] {
+			return
+		}
+		t.seen[id] = true
 	}
-	if c.user == "" {
-		c.user = e.Response.Subject
+	response := e.Response.it
+	c := call{
+		at: e.Time, name: e.Name, request: e.RequestID, key: response.Credentials.Key, session: response.User.ARN,
+		user: cmp.Or(e.Identity.UserName, response.Subject), role: e.Parameters.it.Role, code: e.ErrorCode,
 	}
 	provider := e.Identity.Provider
 	c.own = e.Name == "AssumeRoleWithWebIdentity" && (provider == "" || strings.Contains(provider, "api.bitbucket.org"))
@@ -136,10 +194,10 @@ func (t *trail) add(e event) {
 // A trace is what a record and CloudTrail's events can be joined by.
 type trace struct {
 	asked   bool // AWS was asked for a credential
-	request bool // the id of the request is known
+	granted bool
 	exact   []string
 	session string
-	at      time.Time
+	millis  int64
 }
 
 // trace outlives the line.
@@ -147,7 +205,7 @@ func (l *line) trace() trace {
 	if l.Cloud.Provider != "AWS" || l.ActivityID != 1 {
 		return trace{}
 	}
-	t := trace{asked: true, request: l.API.Request.UID != "", session: strings.Clone(l.Session.UID), at: time.UnixMilli(l.Time)}
+	t := trace{asked: true, granted: l.StatusID == 1, session: strings.Clone(l.Session.UID), millis: l.Time}
 	for _, id := range append(strings.Fields(l.Unmapped["aws.way_request_uids"]), l.API.Request.UID, l.Session.Credential) {
 		if id != "" {
 			t.exact = append(t.exact, strings.Clone(id))
@@ -156,32 +214,37 @@ func (l *line) trace() trace {
 	return t
 }
 
-// join marks the events that a record is about. It returns false where the record says that AWS was asked and CloudTrail knows
-// nothing of it.
+// join marks the events that have an id of a record, and reports whether there is one.
 func (t *trail) join(r trace) bool {
-	if !r.asked {
-		return true
-	}
 	found := false
 	for _, id := range r.exact {
 		for _, i := range t.by[id] {
 			t.calls[i].matched, found = true, true
 		}
 	}
-	if found || r.request {
-		return found
-	}
-	// A session's name may occur again, so it counts only if nothing exact is there.
-	const near = 5 * time.Minute
-	for _, i := range t.by[r.session] {
-		if d := t.calls[i].at.Sub(r.at); r.session != "" && d < near && d > -near {
-			t.calls[i].matched, found = true, true
-		}
-	}
-	return found || r.session == "" && len(r.exact) == 0 // nothing came back that the two could be joined by
+	return found
 }
 
-// rest are the exchanges of Bitbucket tokens in the period for which there is no record, in the order of time.
+// near is how far apart a record and an event of one session may be, in time. A session's name may come again later.
+const near = time.Hour
+
+// joinSession marks the event of a record's session that is nearest in time and that no other record has, and reports whether there
+// is one.
+func (t *trail) joinSession(session string, at time.Time) bool {
+	best := -1
+	for _, i := range t.by[session] {
+		c := t.calls[i]
+		if c.session == session && !c.matched && c.at.Sub(at).Abs() <= near && (best < 0 || c.at.Sub(at).Abs() < t.calls[best].at.Sub(at).Abs()) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		t.calls[best].matched = true
+	}
+	return best >= 0
+}
+
+// rest are the exchanges of Bitbucket tokens in the period of which there is no record, in the order of time.
 func (t *trail) rest(from, end time.Time) []call {
 	var all []call
 	for _, c := range t.calls {
@@ -189,6 +252,7 @@ func (t *trail) rest(from, end time.Time) []call {
 			all = append(all, c)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b call) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.request, b.request)) })
 	return all
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"slices"
 )
@@ -107,7 +106,7 @@ func fused(cell string) string {
 
 // A ticket is a record and its place in the draw.
 type ticket struct {
-	digest [sha256.Size]byte
+	digest uint64
 	i      int32
 }
 
@@ -115,7 +114,7 @@ type ticket struct {
 type tickets []ticket
 
 func (t tickets) Len() int           { return len(t) }
-func (t tickets) Less(a, b int) bool { return bytes.Compare(t[a].digest[:], t[b].digest[:]) > 0 }
+func (t tickets) Less(a, b int) bool { return t[a].digest > t[b].digest }
 func (t tickets) Swap(a, b int)      { t[a], t[b] = t[b], t[a] }
 func (t *tickets) Push(x any)        { *t = append(*t, x.(ticket)) }
 func (t *tickets) Pop() any {
@@ -124,18 +123,17 @@ func (t *tickets) Pop() any {
 	return last
 }
 
-// samples draws records: those for which SHA-256 of the seed and the digest of the id is smallest. Whoever has the population and the
-// seed draws the same ones.
+// samples draws records: those for which SHA-256 of the seed and the id is smallest. Whoever has the population and the seed draws the
+// same ones.
 func (p *population) samples() []int32 {
 	var drawn tickets
 	for _, i := range p.order {
-		uid := p.entries.at(i).uid
-		heap.Push(&drawn, ticket{sha256.Sum256(append([]byte(p.config.Seed+"\n"), uid[:]...)), i})
+		heap.Push(&drawn, ticket{p.entries.at(i).drawn, i})
 		if len(drawn) > p.config.Sample {
 			heap.Pop(&drawn)
 		}
 	}
-	slices.SortFunc(drawn, func(a, b ticket) int { return cmp.Or(bytes.Compare(a.digest[:], b.digest[:]), cmp.Compare(a.i, b.i)) })
+	slices.SortFunc(drawn, func(a, b ticket) int { return cmp.Or(cmp.Compare(a.digest, b.digest), cmp.Compare(a.i, b.i)) })
 	var order []int32
 	for _, t := range drawn {
 		order = append(order, t.i)
@@ -169,7 +167,7 @@ func (p *population) ipe(drawn int) ipe {
 	return ipe{
 		Version: p.config.Version, Command: "bitbucket-oidc evidence", From: day(p.config.From), To: day(p.config.To),
 		Sample: p.config.Sample, Seed: p.config.Seed, Drawn: drawn,
-		Method:  "the records whose SHA-256 of seed, line feed and the first 16 bytes of the SHA-256 of metadata.uid is smallest",
+		Method:  "the records whose SHA-256 of seed and metadata.uid, one right behind the other, is smallest; in its order",
 		Sources: append([]source{}, p.sources...), CloudTrail: append([]source{}, p.trail.sources...),
 		RowsIn: p.rowsIn, RowsOut: len(p.order), Duplicates: p.duplicates, Malformed: p.malformed, At: append([]string{}, p.malformedAt...),
 		Outside: p.outside, Gaps: append([]gap{}, p.gaps...), Exceptions: p.kinds,

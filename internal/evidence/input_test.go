@@ -1,0 +1,164 @@
+package evidence
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A record is the same one in whatever it was delivered.
+func TestCarriers(t *testing.T) {
+	a, b := record("a", 1, 1, ""), record("b", 2, 1, "")
+	cloudEvent := func(data string) string {
+		return `{"specversion":"1.0","id":"x","type":"org.bitbucket-oidc.audit.v1","data":` + data + `}`
+	}
+	collector := func(event string) string {
+		return `{"time":1793527200.000,"source":"bitbucket-oidc","sourcetype":"ocsf:json","event":` + event + `}`
+	}
+	tests := []struct {
+		name, text string
+		want       string // population, and rows in, malformed
+	}{
+		{"lines", a + "\n" + b + "\n", "a b 2 0"},
+		{"a byte order mark, line ends of Windows, no last one", "\ufeff" + a + "\r\n\r\n" + b, "a b 2 0"},
+		{"CloudEvents", cloudEvent(a) + "\n" + cloudEvent(b), "a b 2 0"},
+		{"a batch of CloudEvents", "[" + cloudEvent(a) + "," + cloudEvent(b) + "]", "a b 2 0"},
+		{"what Splunk's collector takes", collector(a) + "\n" + collector(b), "a b 2 0"},
+		{"a list", "[" + a + "," + b + "]", "a b 2 0"},
+		{"a list with something else in it", "[" + a + `,{"class_uid":4001},` + b + "]", "a b 3 1"},
+		{"an empty list, and a torn one", "[]\n[" + a + "\n" + b, "b 3 2"},
+		{"an envelope of something else", cloudEvent(`{"class_uid":4001}`) + "\n" + cloudEvent("null") + "\n" + `{"event":` + a + "}\n" + b, "b 4 3"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, summary := pack(t, Config{}, tt.text)
+			read := column(table(t, got["population.csv"]), 0)
+			in := strings.SplitN(strings.SplitN(got["ipe.json"], `"rows_in": `, 2)[1], ",", 2)[0]
+			if got := fmt.Sprint(read, " ", in, " ", summary.Malformed); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// november is a package of these files.
+func november(t *testing.T, out string, c Config) error {
+	t.Helper()
+	c.From, c.To = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	c.Out = out
+	_, err := Write(t.Context(), c)
+	return err
+}
+
+// The order in which files are named makes no difference, whichever of two copies that differ comes first.
+func TestOrderOfFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"a.jsonl": record("a", 1, 1, "") + "\n" + record("c", 3, 1, ""),
+		"b.jsonl": record("b", 2, 1, "") + "\n" + strings.Replace(record("c", 3, 1, ""), "Success", "Other", 1),
+		"1.json":  exchange("1", "10:00:00", "x", ""), "2.json": exchange("2", "09:00:00", "y", ""),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := november(t, "one", Config{Records: []string{"a.jsonl", "b.jsonl"}, CloudTrail: []string{"1.json", "2.json"}, Sample: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := november(t, "two", Config{Records: []string{"b.jsonl", "a.jsonl"}, CloudTrail: []string{"2.json", "1.json"}, Sample: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files() {
+		one, err := os.ReadFile(filepath.Join("one", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if two, err := os.ReadFile(filepath.Join("two", name)); err != nil || !bytes.Equal(one, two) {
+			t.Errorf("%s differs (%v)", name, err)
+		}
+	}
+}
+
+// An auditor with the population, the seed and sha256sum draws the same samples.
+func TestDraw(t *testing.T) {
+	var lines, ids []string
+	for i := range 300 {
+		ids = append(ids, fmt.Sprint("uid-", i))
+		lines = append(lines, record(ids[i], 1+i%28, 1, ""))
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		x, y := sha256.Sum256([]byte("2026/Q4"+a)), sha256.Sum256([]byte("2026/Q4"+b))
+		return strings.Compare(hex.EncodeToString(x[:]), hex.EncodeToString(y[:]))
+	})
+	got, _ := pack(t, Config{Sample: 12, Seed: "2026/Q4"}, lines...)
+	if got, want := column(table(t, got["samples.csv"]), 0), strings.Join(ids[:12], " "); got != want {
+		t.Errorf("drew %s, want %s", got, want)
+	}
+}
+
+// Standard input is one source more.
+func TestStandardInput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte(record("a", 1, 1, "") + "\n")); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := november(t, "out", Config{Records: []string{"-"}, Stdin: &packed}); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile("out/ipe.json"); err != nil || !strings.Contains(string(text), `"path": "-"`) || !strings.Contains(string(text), `"rows_out": 1`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// Everything that is missing is named at once, and nothing is left behind.
+func TestMissingInputs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	err := november(t, "out", Config{Records: []string{"one", "two"}, CloudTrail: []string{"three"}})
+	for _, name := range []string{"one", "two", "three"} {
+		if err == nil || !strings.Contains(err.Error(), name+": cannot be read: no such file") {
+			t.Errorf("%s is not named in %v", name, err)
+		}
+	}
+	if _, err := os.Stat("out"); err == nil {
+		t.Error("the folder is there")
+	}
+}
+
+// A gap belongs to the period if a record of its command does.
+func TestGapsOfThePeriod(t *testing.T) {
+	at := func(uid string, moment time.Time, step string, sequence int) string {
+		return fmt.Sprintf(`{"class_uid":3002,"activity_id":1,"time":%d,"status_id":1,"metadata":{"uid":%q,"correlation_uid":%q,"sequence":%d}}`,
+			moment.UnixMilli(), uid, step, sequence)
+	}
+	first := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	got, summary := pack(t, Config{},
+		at("a1", first.Add(-time.Millisecond), "a", 1), at("a3", first, "a", 3), // begins before the period, lacks 2
+		at("b1", first.Add(-time.Hour), "b", 1), at("b3", first.Add(-time.Hour), "b", 3), // before it
+		at("c2", first.Add(-time.Millisecond), "c", 1), at("c1", first, "c", 2), // whole
+	)
+	if summary.Gaps != 1 || !strings.Contains(got["ipe.json"], `"correlation_uid": "a"`) {
+		t.Errorf("%+v %s", summary, got["ipe.json"])
+	}
+}
+
+// Records of one moment are in the order of their numbers.
+func TestOrderOfAMoment(t *testing.T) {
+	var lines []string
+	for _, n := range []int{4, 2, 5, 1, 3} {
+		lines = append(lines, record(fmt.Sprint(n), 1, n, ""))
+	}
+	got, _ := pack(t, Config{}, lines...)
+	if got := column(table(t, got["population.csv"]), 0); got != "1 2 3 4 5" {
+		t.Errorf("population %s", got)
+	}
+}
