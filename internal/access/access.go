@@ -29,7 +29,7 @@ type Map struct {
 	Repositories []Repository // in the order of the file
 	Read         Read
 	Grants       []Grant
-	Accept       []accept.Entry // differences that are left alone for a while
+	Accept       []accept.Entry // known differences, each accepted until a day
 
 	byTarget map[string][]int // the indices of the grants that name a target
 	places   map[string]Place // of the list of grants, and of each item of read

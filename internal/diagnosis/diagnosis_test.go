@@ -127,6 +127,30 @@ func TestRead(t *testing.T) {
 			service: "vault", means: "the role does not bind the token's audience", grounds: Likely, causes: 1,
 		},
 		{
+			name: "vault's bound claims", text: `* error validating claims: claim "repositoryUuid" does not match any associated bound claim values`,
+			service: "vault", means: "the role binds another repositoryUuid than the token's", grounds: Likely, causes: 1, paste: "vault read auth/MOUNT/role/ROLE_NAME",
+		},
+		{
+			name: "vault's bound claims, as login prints them",
+			text: "✖ vault default: logging in as auth/jwt/role/ci: the role binds another branchName than the token's\n" +
+				"hint: the token's branchName is feature/x; see bound_claims of the role: vault read auth/jwt/role/ci",
+			service: "vault", means: "the role binds another branchName than the token's", causes: 1,
+			condition: "the token's branchName is feature/x", paste: "vault read auth/jwt/role/ci",
+		},
+		{
+			name: "vault has no key", text: "* error validating token: error verifying token signature: no known key successfully validated the token signature",
+			service: "vault", means: "Vault does not accept the token", grounds: Likely, causes: 1,
+		},
+		{
+			name: "quoted by Python", text: `ERROR: (gcloud.storage.ls) ('Error code invalid_grant: Error connecting to the given credential\'s issuer.', '{}')`,
+			service: "gcp", code: "invalid_grant", means: "Google cannot reach the provider's issuer, or it is not the token's", grounds: Likely, causes: 1,
+		},
+		{
+			name: "a registry", text: "User: arn:aws:sts::123456789012:assumed-role/deploy/x is not authorized to perform: ecr:GetAuthorizationToken on resource: *",
+			service: "aws", code: "AccessDeniedException", means: "the session may not ask for it", grounds: Likely, causes: 1,
+			condition: "arn:aws:iam::123456789012:role/deploy needs a policy",
+		},
+		{
 			name: "okta", text: "okta: status 404 from the team's endpoint",
 			service: "okta", means: "no such team or workload connection", grounds: Likely, causes: 1,
 		},
@@ -244,7 +268,7 @@ func TestClaimsFillIn(t *testing.T) {
 			r := reader{tables: all, claims: &id.Claims}
 			c := r.cause(name, row, failure{})
 			text := strings.Join(append(c.Advice, c.Condition, c.Paste), "\n")
-			for _, placeholder := range []string{"WORKSPACE", "REPOSITORY_UUID", "ENVIRONMENT_UUID", "STEP_UUID", "0001-01-01"} {
+			for _, placeholder := range []string{"WORKSPACE", "REPOSITORY_UUID", "ENVIRONMENT_UUID", "STEP_UUID", "WORKSPACE_UUID", "0001-01-01"} {
 				if strings.Contains(text, placeholder) {
 					t.Errorf("%s %s: %s is left in\n%s", name, c.Means, placeholder, text)
 				}

@@ -4,7 +4,7 @@ import "bitbucket-oidc/internal/pattern"
 
 // placeholders are the words of the tables that stand for names and claims of a login.
 const placeholders = `WORKSPACE|WORKSPACE_UUID|REPOSITORY_UUID|ENVIRONMENT_UUID|STEP_UUID|ACCOUNT_ID|ROLE_NAME|FIRST_ROLE_NAME|` +
-	`PROJECT_NUMBER|POOL|PROVIDER|SERVICE_ACCOUNT|MOUNT|ORGANIZATION`
+	`PROJECT_NUMBER|POOL|PROVIDER|SERVICE_ACCOUNT|MOUNT|ORGANIZATION|BRANCH_NAME|PIPELINE_UUID`
 
 // names are what a text names, by the placeholders that stand for it.
 type names map[string]string

@@ -9,8 +9,9 @@ import (
 	"bitbucket-oidc/internal/refusal"
 )
 
-// recognised finds the cause in a text that login did not print.
+// recognised finds the cause in a text that login did not print. Tools of Python and Java quote an answer with a backslash before its quotation marks.
 func (r reader) recognised() (Cause, bool) {
+	r.text = strings.NewReplacer(`\'`, `'`, `\"`, `"`).Replace(r.text)
 	for _, name := range r.services() {
 		for _, strict := range []bool{true, false} {
 			if row, ok := r.find(r.tables[name], strict); ok {
@@ -38,7 +39,7 @@ func clues() []clue {
 		{regexp.MustCompile(`(?i)\bsts\.[a-z0-9.-]*amazonaws|arn:aws|\bInvalidIdentityToken\b|\bAWS\b`), "aws"},
 		{regexp.MustCompile(`(?i)\bsts\.googleapis|Security Token Service API`), "gcp-exchange"},
 		{regexp.MustCompile(`(?i)googleapis|gcloud|google|iam\.serviceAccounts|workload.?identity|attribute condition|gserviceaccount`), "gcp"},
-		{regexp.MustCompile(`(?i)\bvault\b|/v1/auth/|bound_|error validating token|\bopenbao\b`), "vault"},
+		{regexp.MustCompile(`(?i)\bvault\b|/v1/auth/|bound_|error validating (?:token|claims)|role "[^"]*" could not be found|\bopenbao\b`), "vault"},
 		{regexp.MustCompile(`(?i)\bokta\b`), "okta"},
 		{regexp.MustCompile(`(?i)\bjfrog\b|artifactory`), "jfrog"},
 		{regexp.MustCompile(`(?i)\bcloudsmith\b`), "cloudsmith"},
@@ -84,8 +85,9 @@ func (r reader) says(code string) bool {
 		return true
 	}
 	for _, phrase := range map[string][]string{
-		"AccessDenied":      {"not authorized to perform"},
-		"PERMISSION_DENIED": {"IAM_PERMISSION_DENIED", "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken"},
+		"AccessDenied":          {"not authorized to perform"},
+		"AccessDeniedException": {"not authorized to perform"},
+		"PERMISSION_DENIED":     {"IAM_PERMISSION_DENIED", "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken"},
 	}[code] {
 		if strings.Contains(strings.ToLower(r.text), strings.ToLower(phrase)) {
 			return true

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"strings"
 
 	"bitbucket-oidc/internal/bitbucket"
@@ -33,7 +34,9 @@ func Specimen(deployed bool) oidc.Claims {
 func instead(c oidc.Claims) *strings.Replacer {
 	c = c.Pasteable()
 	_, last, _ := bitbucket.CutLast(c.Subject)
+	workspace := cmp.Or(c.WorkspaceUUID, "{"+strings.TrimPrefix(bitbucket.WorkspaceAudience(c), bitbucket.WorkspaceARI)+"}")
 	return strings.NewReplacer(
+		"{"+workspaceUUID+"}", workspace,
 		issuerHost, strings.TrimPrefix(c.Issuer, "https://"), bitbucket.WorkspaceARI+workspaceUUID, bitbucket.WorkspaceAudience(c),
 		repository, c.Repository(), environment, c.Environment(), step, last,
 	)

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,7 +27,14 @@ func Refusals() []string { return refusals().Said() }
 // Meanings are the rows of the table, for a step with these claims and with placeholders for the role.
 func Meanings(c oidc.Claims) []refusal.Meaning {
 	about := request{&Backend{Config: Config{Mount: "MOUNT", Role: "ROLE_NAME"}}, c}
-	return refusals().Meanings(func(refusal.Row[request]) request { return about })
+	var all []refusal.Meaning
+	c.PipelineUUID, c.BranchName = "{PIPELINE_UUID}", "BRANCH_NAME"
+	for _, claim := range boundClaims(c) {
+		all = append(all, refusal.Meaning{Texts: []string{"claim \"" + claim.name + "\" does not match"}, Means: claim.otherwise(), Advice: about.bound(claim)})
+	}
+	all = append(all, refusals().Meanings(func(refusal.Row[request]) request { return about })...)
+	all[len(all)-1].Texts = []string{"error validating token"} // what fits every answer of a login does not fit every text
+	return all
 }
 
 // refusals is the table. Vault has no codes, only texts. Source: hashicorp/vault-plugin-auth-jwt, path_login.go.
@@ -90,27 +98,33 @@ func (r request) explain(doing string, a wire.Answer) error {
 		return wire.Refused(doing, a, "VAULT_ADDR")
 	}
 	said := refusal.Answer{Status: a.Status, Text: strings.Join(answer.Errors, "\n")}
-	if name, value, ok := boundClaim(said.Text, r.claims); ok {
-		return hint.New(fmt.Sprintf("%s: the role binds another %s than the token's", doing, name),
-			fmt.Sprintf("the token's %s is %s; see bound_claims of the role: %s", name, value, r.read()),
-			"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob")
+	for _, claim := range boundClaims(r.claims) {
+		if strings.Contains(said.Text, "claim \""+claim.name+"\" ") && !strings.Contains(said.Text, "not found in token") {
+			return hint.New(doing+": "+claim.otherwise(), r.bound(claim)...)
+		}
 	}
 	row, _ := refusals().Find(said) // the last row fits every answer
 	return row.Err(doing, said, r)
 }
 
-// boundClaim finds the claim that does not match according to Vault, if it is a claim of a step's token.
-func boundClaim(text string, c oidc.Claims) (name, value string, ok bool) {
-	for name, value := range map[string]string{
-		"repositoryUuid": c.Repository(), "workspaceUuid": c.WorkspaceUUID, "pipelineUuid": c.PipelineUUID, "stepUuid": c.StepUUID,
-		"deploymentEnvironmentUuid": c.Environment(), "branchName": c.BranchName,
-	} {
-		if strings.Contains(text, "claim \""+name+"\" ") && !strings.Contains(text, "not found in token") {
-			if value == "" {
-				value = "missing"
-			}
-			return name, value, true
-		}
+// A boundClaim is a claim of a step's token that a role may bind.
+type boundClaim struct{ name, value string }
+
+func boundClaims(c oidc.Claims) []boundClaim {
+	return []boundClaim{
+		{"repositoryUuid", c.Repository()}, {"workspaceUuid", c.WorkspaceUUID}, {"pipelineUuid", c.PipelineUUID}, {"stepUuid", c.StepUUID},
+		{"deploymentEnvironmentUuid", c.Environment()}, {"branchName", c.BranchName},
 	}
-	return "", "", false
+}
+
+func (c boundClaim) otherwise() string {
+	return "the role binds another " + c.name + " than the token's"
+}
+
+// bound is what to do where the role binds another value of a claim.
+func (r request) bound(c boundClaim) []string {
+	return []string{
+		fmt.Sprintf("the token's %s is %s; see bound_claims of the role: %s", c.name, cmp.Or(c.value, "missing"), r.read()),
+		"UUIDs keep their braces in bound_claims; a pattern needs bound_claims_type=glob",
+	}
 }
