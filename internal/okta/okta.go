@@ -51,9 +51,6 @@ const (
 	tokenVariable = "OPA_TOKEN"
 )
 
-// Variables are those that later commands get.
-func Variables() []string { return []string{addrVariable, teamVariable, tokenVariable} }
-
 // Name implements [federation.Backend].
 func (b *Backend) Name() string { return "okta" }
 
