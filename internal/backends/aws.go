@@ -19,28 +19,28 @@ import (
 )
 
 func configureAWS(v *config.Vars, token oidc.Token) maker {
-	tags, refreshable, export := v.Boolean("AWS_CHAIN_TAGS"), v.Boolean("AWS_REFRESHABLE"), v.Boolean("AWS_EXPORT_KEYS")
+	on := readSwitches(v)
 	if !v.IsSet("AWS_OIDC_ROLE_ARN") && !v.IsSet("AWS_OIDC_ROLES") {
-		v.HalfConfigured("AWS_OIDC_ROLE_ARN", needRole(tags, refreshable, export)...)
+		v.HalfConfigured("AWS_OIDC_ROLE_ARN", on.needRole()...)
 		return nil
 	}
 	c := aws.Config{
 		Roles:       awsRoles(v),
 		SessionName: aws.SessionName(v.Text("AWS_SESSION_NAME"), v.RepositorySlug, v.BuildNumber),
 		Duration:    v.Seconds("AWS_SESSION_DURATION", aws.ShortestSession, aws.LongestSession),
-		Refreshable: refreshable,
-		ExportKeys:  export,
+		Refreshable: on.refreshable,
+		ExportKeys:  on.exportKeys,
 	}
 	if len(c.SessionName) < 2 {
 		v.Wrong("AWS_SESSION_NAME", c.SessionName, "2 to 64 characters")
 	}
 	sessionPolicies(v, &c)
-	chain(v, &c, tags)
-	if tags {
+	chain(v, &c, on)
+	if on.chainTags {
 		c.Tags = sessionTags(v, token)
 	}
-	if refreshable {
-		refuseRefreshable(v, c, tags)
+	if on.refreshable {
+		refuseRefreshable(v, c, on)
 	}
 	c.Registries = ecrRegistries(v, c.Roles)
 	everywhere := v.Endpoint("AWS_ENDPOINT_URL")
@@ -55,14 +55,21 @@ func configureAWS(v *config.Vars, token oidc.Token) maker {
 	}
 }
 
-// needRole are the variables that mean nothing without a role. Switches do so only where they are on.
-func needRole(tags, refreshable, export bool) []string {
-	names := append(chainVariables(tags),
+// switches are the variables of AWS that are on or off. One that is off means nothing, as if it were not set.
+type switches struct{ chainTags, refreshable, exportKeys bool }
+
+func readSwitches(v *config.Vars) switches {
+	return switches{v.Boolean("AWS_CHAIN_TAGS"), v.Boolean("AWS_REFRESHABLE"), v.Boolean("AWS_EXPORT_KEYS")}
+}
+
+// needRole are the variables that mean nothing without a role.
+func (on switches) needRole() []string {
+	names := append(on.needChain(), "AWS_CHAIN_ROLE_ARNS",
 		"AWS_SESSION_NAME", "AWS_SESSION_DURATION", "AWS_SESSION_POLICY", "AWS_SESSION_POLICY_ARNS", "AWS_ALLOWED_ACCOUNTS", "AWS_ECR_REGISTRIES")
-	if refreshable {
+	if on.refreshable {
 		names = append(names, "AWS_REFRESHABLE")
 	}
-	if export {
+	if on.exportKeys {
 		names = append(names, "AWS_EXPORT_KEYS")
 	}
 	return names
@@ -101,7 +108,7 @@ func allowedAccounts(v *config.Vars) []string {
 
 // refuseRefreshable refuses what a profile with a token file cannot contain: without it, a session that an SDK renews would be wider
 // than asked for.
-func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
+func refuseRefreshable(v *config.Vars, c aws.Config, on switches) {
 	for _, other := range []struct {
 		set  bool
 		name string
@@ -109,7 +116,7 @@ func refuseRefreshable(v *config.Vars, c aws.Config, tags bool) {
 		{c.Policy != "", "AWS_SESSION_POLICY"},
 		{len(c.PolicyARNs) > 0, "AWS_SESSION_POLICY_ARNS"},
 		{c.Duration != time.Hour, "AWS_SESSION_DURATION other than 1h"},
-		{tags, "AWS_CHAIN_TAGS"},
+		{on.chainTags, "AWS_CHAIN_TAGS"},
 		{c.SourceIdentity != "", "AWS_CHAIN_SOURCE_IDENTITY"},
 	} {
 		if other.set {

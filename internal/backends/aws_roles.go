@@ -79,17 +79,17 @@ func rank(r aws.Role) int {
 	return 1
 }
 
-// chainVariables are the variables that mean nothing without a chain. The first one defines the chain.
-func chainVariables(tags bool) []string {
-	names := []string{"AWS_CHAIN_ROLE_ARNS", "AWS_CHAIN_EXTERNAL_ID", "AWS_CHAIN_SOURCE_IDENTITY"}
-	if tags {
+// needChain are the variables that mean nothing without a chain.
+func (on switches) needChain() []string {
+	names := []string{"AWS_CHAIN_EXTERNAL_ID", "AWS_CHAIN_SOURCE_IDENTITY"}
+	if on.chainTags {
 		names = append(names, "AWS_CHAIN_TAGS")
 	}
 	return names
 }
 
 // chain adds the chain to the default role, which stands first.
-func chain(v *config.Vars, c *aws.Config, tags bool) {
+func chain(v *config.Vars, c *aws.Config, on switches) {
 	g := v.Group()
 	arns := parseRoles(g, "AWS_CHAIN_ROLE_ARNS", g.Filled("AWS_CHAIN_ROLE_ARNS", "name the roles, or remove the variable to stay the first role"))
 	if len(c.Roles) > 0 && v.IsSet("AWS_OIDC_ROLE_ARN") {
@@ -101,9 +101,9 @@ func chain(v *config.Vars, c *aws.Config, tags bool) {
 	case !v.IsSet("AWS_OIDC_ROLE_ARN") && chained:
 		v.HalfConfigured("AWS_OIDC_ROLE_ARN", "AWS_CHAIN_ROLE_ARNS")
 	case !v.IsSet("AWS_OIDC_ROLE_ARN"):
-		v.HalfConfigured("AWS_OIDC_ROLE_ARN", chainVariables(tags)...)
+		v.HalfConfigured("AWS_OIDC_ROLE_ARN", append(on.needChain(), "AWS_CHAIN_ROLE_ARNS")...)
 	case !chained:
-		v.HalfConfigured("AWS_CHAIN_ROLE_ARNS", chainVariables(tags)[1:]...)
+		v.HalfConfigured("AWS_CHAIN_ROLE_ARNS", on.needChain()...)
 	}
 	c.ExternalID, c.SourceIdentity = v.Text("AWS_CHAIN_EXTERNAL_ID"), v.Text("AWS_CHAIN_SOURCE_IDENTITY")
 	if c.ExternalID != "" && !aws.IsExternalID(c.ExternalID) {
