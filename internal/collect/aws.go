@@ -86,6 +86,9 @@ func (t *taker) config(f *document.File, results []*document.Node) error {
 // item is a configuration item. Items of roles have keys in camelCase and the policy URL-encoded, items of providers have keys in
 // PascalCase (awslabs/aws-config-resource-schema). A query that selects single properties has them flat or nested.
 func (t *taker) item(f *document.File, n *document.Node) error {
+	if strings.HasPrefix(text(n.Get("configurationItemStatus")), "ResourceDeleted") {
+		return nil // it no longer exists
+	}
 	c := n.Get("configuration")
 	if c.Is(document.String) { // as the console exports it
 		parsed, err := inner(c)

@@ -32,10 +32,11 @@ type Document struct {
 	// shows its kind.
 	Kind Kind
 
-	// Whole reports that the file has everything of this kind that the account has: nothing was filtered, and no page is missing.
+	// Whole reports that the document is of everything of this kind that the account has, or of the last page of it: nothing was filtered,
+	// and no page follows.
 	Whole bool
 
-	// Cut reports that a page is missing, as the file itself says.
+	// Cut reports that the document is of a page that another one follows, as the page itself says.
 	Cut bool
 }
 
@@ -64,7 +65,7 @@ type File struct {
 // Files splits a file. A value of a kind that this package does not know is returned as it is: the caller may know it. Errors name
 // the line.
 func Files(f File) ([]Document, error) {
-	t := taker{whole: true}
+	var t taker
 	var names []string
 	files, err := document.ReadAll(f.Name, f.Data, func(line []byte) bool {
 		arn, ok := otherRole(line)
@@ -84,7 +85,6 @@ func Files(f File) ([]Document, error) {
 			return nil, fmt.Errorf("line %d: %w", one.Locate("", one.Root).Line, err)
 		}
 	}
-	t.cut()
 	if f.Target != "" {
 		if len(t.documents) != 1 {
 			return nil, fmt.Errorf("a target is given, and the file has %d documents", len(t.documents))
@@ -95,19 +95,9 @@ func Files(f File) ([]Document, error) {
 }
 
 // A taker splits one file.
-type taker struct {
-	documents []Document
-	whole     bool
-}
+type taker struct{ documents []Document }
 
 func (t *taker) add(d Document) { t.documents = append(t.documents, d) }
-
-// cut marks every document of the file as not whole, if a part of the file says that more follows.
-func (t *taker) cut() {
-	for i := range t.documents {
-		t.documents[i].Whole, t.documents[i].Cut = t.documents[i].Whole && t.whole, !t.whole
-	}
-}
 
 // value splits one value. one says that the value is an item of a list: a role in a list is a document only if it trusts Bitbucket.
 func (t *taker) value(f *document.File, n *document.Node, one bool) error {
@@ -125,9 +115,19 @@ func (t *taker) value(f *document.File, n *document.Node, one bool) error {
 	if !n.Is(document.Object) {
 		return errors.New("it is not a JSON object or list")
 	}
-	if n.Get("IsTruncated").Is(document.Bool) && n.Get("IsTruncated").Text == "true" || text(n.Get("NextToken")) != "" || text(n.Get("nextPageToken")) != "" {
-		t.whole = false
+	before := len(t.documents)
+	if err := t.taken(f, n, one); err != nil {
+		return err
 	}
+	if n.Get("IsTruncated").Is(document.Bool) && n.Get("IsTruncated").Text == "true" || text(n.Get("NextToken")) != "" || text(n.Get("nextPageToken")) != "" {
+		for i := range t.documents[before:] {
+			t.documents[before+i].Whole, t.documents[before+i].Cut = false, true
+		}
+	}
+	return nil
+}
+
+func (t *taker) taken(f *document.File, n *document.Node, one bool) error {
 	for _, take := range []func(*document.File, *document.Node, bool) (bool, error){t.aws, t.terraform, t.google, t.vault} {
 		if ok, err := take(f, n, one); ok || err != nil {
 			return err

@@ -51,6 +51,16 @@ func TestFiles(t *testing.T) {
 		{"a page of more", `{"Roles": [], "IsTruncated": true, "Marker": "x"}`, "cut"},
 		{"a page that the CLI cut", `{"Roles": [], "NextToken": "x"}`, "cut"},
 		{"all pages", `{"RoleDetailList": [{"RoleName": "a", "AssumeRolePolicyDocument": {}}], "IsTruncated": false}`, "Roles:a"},
+		{
+			name: "pages one after the other",
+			data: "{\n\"RoleDetailList\": [{\"RoleName\": \"a\", \"AssumeRolePolicyDocument\": {}}], \"IsTruncated\": true\n}\n" +
+				"{\n\"RoleDetailList\": [{\"RoleName\": \"b\", \"AssumeRolePolicyDocument\": {}}]\n}\n",
+			want: "Roles:a cut; Roles:b",
+		},
+		{"pages on one line", "{\"Roles\": []\n} {\"Roles\": []}", "error: line 2: more after the end of the JSON value"},
+		{"something behind a page", "{\"Roles\": []\n}\nDone.", "error: line 2: more after the end of the JSON value"},
+		{"Config, of what no longer exists",
+			`{"Results": ["{\"configurationItemStatus\": \"ResourceDeletedNotRecorded\", \"configuration\": {\"assumeRolePolicyDocument\": \"%7B%7D\"}}"]}`, ""},
 		{"Config, nested", `{"Results": ["{\"configuration\": {\"arn\": \"arn:aws:iam::1:role/x/a\", \"assumeRolePolicyDocument\": \"%7B%7D\"}}"]}`, "Roles:a"},
 		{"Config without the policy", `{"Results": ["{\"resourceType\": \"AWS::IAM::Role\", \"configuration\": {\"arn\": \"a\"}}"]}`,
 			"error: line 1: a role without assumeRolePolicyDocument: select configuration.assumeRolePolicyDocument as well"},

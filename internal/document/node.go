@@ -82,8 +82,8 @@ func readable(data []byte) error {
 	return nil
 }
 
-// ParseAll reads the JSON values of a file, objects and lists: one value, or one value on each line. It is as strict as [Parse]. Lines for
-// which skip returns true are not read; skip may be nil.
+// ParseAll reads the JSON values of a file, objects and lists. Each value begins on a line of its own. It is as strict as [Parse]. Where
+// each value is one line, the lines for which skip returns true are not read; skip may be nil.
 func ParseAll(data []byte, skip func(value []byte) bool) ([]*Node, error) {
 	if err := readable(data); err != nil {
 		return nil, err
@@ -93,14 +93,7 @@ func ParseAll(data []byte, skip func(value []byte) bool) ([]*Node, error) {
 		return nil, errors.New("it is not a JSON object or list")
 	}
 	if line, rest, many := bytes.Cut(data[start:], []byte("\n")); !many || len(bytes.TrimSpace(rest)) == 0 || !json.Valid(line) {
-		r := newReader(data, 0)
-		root, err := r.value(0)
-		if err == nil {
-			if _, more := r.dec.Token(); !errors.Is(more, io.EOF) {
-				err = r.wrong("more after the end of the JSON value")
-			}
-		}
-		return []*Node{root}, err
+		return newReader(data, 0).values()
 	}
 	var all []*Node
 	nodes := 0
@@ -123,6 +116,26 @@ func ParseAll(data []byte, skip func(value []byte) bool) ([]*Node, error) {
 		at += len(line) + 1
 	}
 	return all, nil
+}
+
+// values reads values until the end of the data, such as the pages of a list that were written one after the other.
+func (r *reader) values() ([]*Node, error) {
+	var all []*Node
+	for {
+		root, err := r.value(0)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, root)
+		rest := r.data[r.offset():]
+		gap := len(rest) - len(bytes.TrimLeft(rest, blank))
+		switch {
+		case gap == len(rest):
+			return all, nil
+		case !bytes.Contains(rest[:gap], []byte("\n")) || rest[gap] != '{' && rest[gap] != '[':
+			return nil, r.wrong("more after the end of the JSON value")
+		}
+	}
 }
 
 const blank = " \t\r\n"

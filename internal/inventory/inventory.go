@@ -34,7 +34,7 @@ type Given struct {
 
 // Read reads what is deployed of a workspace. Errors name their files and are joined.
 func Read(ctx context.Context, g Given, u bitbucket.Universe) (drift.State, error) {
-	x := inventory{ctx: ctx, u: u.Normal(), m: g.Map, targets: map[string]int{}, sources: map[string]int{}}
+	x := inventory{ctx: ctx, u: u.Normal(), m: g.Map, targets: map[string]int{}, sources: map[string]int{}, pages: map[string]bool{}}
 	var errs []error
 	for _, file := range g.Files {
 		err := x.file(collect.File{Name: file.Name, Data: file.Data, Target: file.Target}, "file "+file.Name, "")
@@ -50,6 +50,7 @@ func Read(ctx context.Context, g Given, u bitbucket.Universe) (drift.State, erro
 	}
 	x.google()
 	x.roles()
+	x.missing()
 	x.faults()
 	x.count()
 	return x.state, nil
@@ -70,6 +71,7 @@ type inventory struct {
 	clients  map[string][]string       // client ids of OIDC providers of IAM, by ARN
 	targets  map[string]int            // in state
 	sources  map[string]int            // in state
+	pages    map[string]bool           // of which sources there are pages, and whether the last one is there
 	state    drift.State
 }
 
@@ -157,21 +159,27 @@ func (x *inventory) source(name, how string) *drift.Source {
 		x.state.Sources = append(x.state.Sources, drift.Source{Name: name, How: how, Partial: true})
 	}
 	s := &x.state.Sources[i]
-	if !slices.Contains(strings.Split(s.How, ", "), how) {
+	if how != "" && !slices.Contains(strings.Split(s.How, ", "), how) {
 		s.How += ", " + how
 	}
 	return s
 }
 
-// whole notes that a source was read as a whole, or that a page of it is missing.
+// whole notes that a source was read as a whole, or a page of it.
 func (x *inventory) whole(d collect.Document, name, how string) {
 	if !d.Whole && !d.Cut {
 		return
 	}
-	s := x.source(name, how)
-	s.Partial = false
-	if d.Cut {
-		s.Why = "a page of it is missing: follow every page"
+	x.source(name, how).Partial = false
+	x.pages[name] = x.pages[name] || d.Whole
+}
+
+// missing notes the sources of which there are pages, and no last one. No page shows whether one between two others is missing.
+func (x *inventory) missing() {
+	for name, last := range x.pages {
+		if s := x.source(name, ""); !last && s.Why == "" {
+			s.Why = "a page of it is missing: follow every page"
+		}
 	}
 }
 
