@@ -43,14 +43,10 @@ func (d *demo) audit(ctx context.Context) error {
 	return err
 }
 
-// drift compares who gets in with who should, and ends the demo.
+// drift compares who gets in with who should.
 func (d *demo) drift(ctx context.Context) error {
 	said, err := d.advise(ctx, 1, "drift", "--map", "access.yaml", "roles.json")
-	if err := errors.Join(err, says(said, "wider: arn:aws:iam::123456789012:role/deploy")); err != nil {
-		return err
-	}
-	fmt.Fprintln(d.out, "Open the page that audit wrote: "+d.page)
-	return nil
+	return errors.Join(err, says(said, "wider: arn:aws:iam::123456789012:role/deploy", "fix: {"))
 }
 
 // advise runs bitbucket-oidc as on a laptop: without a token.
@@ -59,7 +55,7 @@ func (d *demo) advise(ctx context.Context, status int, args ...string) (said str
 	command := exec.CommandContext(ctx, filepath.Join(filepath.Dir(d.pipe), "bitbucket-oidc"), args...)
 	command.Dir, command.Env = d.clone, []string{"PATH=" + os.Getenv("PATH")}
 	output, err := command.CombinedOutput()
-	fmt.Fprintln(d.out, d.readable(string(output)))
+	fmt.Fprint(d.out, d.readable(string(output)))
 	var exit *exec.ExitError
 	switch {
 	case err == nil && status == 0:

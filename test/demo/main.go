@@ -1,5 +1,5 @@
-// Command demo shows both programs without an account at any cloud: a login to two clouds, one that is refused, who gets in through
-// a trust policy, the audit of a pull request, a guardrail and the record of its refusal, an auditor's package, and drift.
+// Command demo shows both programs without an account at any cloud, on six screens: a login to two clouds, one that is refused, who
+// gets in through a trust policy, the audit of a pull request, a guardrail and the record of its refusal, and drift.
 //
 // The programs are the real ones, started as Bitbucket would; issuer, AWS and Google are fakes on loopback. The demo checks
 // what it shows and fails if anything differs from what it promises.
@@ -44,7 +44,8 @@ func run(out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d := demo{out: out, clone: filepath.Join(dir, "build")}
+	stage := &screen{Writer: out}
+	d := demo{out: stage, clone: filepath.Join(dir, "build")}
 	if err := os.Mkdir(d.clone, 0o700); err != nil {
 		return err
 	}
@@ -67,11 +68,21 @@ func run(out io.Writer) error {
 	if err := os.CopyFS(d.clone, files()); err != nil {
 		return err
 	}
-	for _, act := range []func(context.Context) error{d.login, d.files, d.use, d.refusal, d.whoGetsIn, d.audit, d.guardrail, d.evidence, d.drift} {
-		if err := act(ctx); err != nil {
+	type parts = []func(context.Context) error
+	acts := []act{
+		{"a login to both clouds", parts{d.login, d.files, d.use}},
+		{"a login that AWS refuses, with the text to paste", parts{d.refusal}},
+		{"who gets in through a trust policy", parts{d.whoGetsIn}},
+		{"the audit of a pull request", parts{d.audit}},
+		{"a guardrail refuses before anything is sent, and its record", parts{d.guardrail, d.evidence}},
+		{"drift: who gets in and should not", parts{d.drift}},
+	}
+	for i, a := range acts {
+		if err := stage.show(ctx, i+1, len(acts), a); err != nil {
 			return err
 		}
 	}
+	fmt.Fprintln(out, "Open the page that audit wrote: "+d.page)
 	return nil
 }
 
@@ -113,6 +124,9 @@ func (d *demo) login(ctx context.Context) error {
 	return nil
 }
 
+// mostVariables are shown of those that env.sh sets.
+const mostVariables = 8
+
 // files lists what login wrote, and checks that nobody else can read it.
 func (d *demo) files(context.Context) error {
 	fmt.Fprintln(d.out, "+ ls .bitbucket-oidc")
@@ -150,9 +164,11 @@ func (d *demo) use(ctx context.Context) error {
 			continue
 		}
 		set[name] = value
-		fmt.Fprintln(d.out, d.readable(line))
+		if len(set) <= mostVariables {
+			fmt.Fprintln(d.out, d.readable(line))
+		}
 	}
-	fmt.Fprintln(d.out)
+	fmt.Fprintf(d.out, "… and %d more variables, for older tools and for Google Cloud\n", len(set)-mostVariables)
 	if set["AWS_PROFILE"] != "default" || set["CLOUDSDK_CORE_PROJECT"] != "my-project" {
 		return errors.New("env.sh did not sign the shell in")
 	}

@@ -27,9 +27,9 @@ rules:
 	if err := os.WriteFile(filepath.Join(d.clone, "guard.yaml"), []byte(rules), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n+ cat guard.yaml\n%s\n", rules)
+	fmt.Fprintf(d.out, "+ cat guard.yaml\n%s\n", rules)
 	sent := len(d.world.STS.Requests())
-	variables := []string{"GUARD_FILE=guard.yaml", "RECORD_FILE=" + recordFile}
+	variables := []string{"GUARD_FILE=guard.yaml", "RECORD_FILE=" + recordFile, "AWS_DEFAULT_REGION=eu-west-1"}
 	said, err := d.runPipe(ctx, append(variables, "AWS_OIDC_ROLE_ARN=arn:aws:iam::123456789012:role/admin"))
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, "✖ guard no-administrators: ") {
 		return fmt.Errorf("guardrail: %v, want a refusal and exit status 1", err)
@@ -89,6 +89,9 @@ func (d *demo) evidence(ctx context.Context) error {
 	check := exec.CommandContext(ctx, "sha256sum", "-c", "manifest.sha256")
 	check.Dir = filepath.Join(d.clone, "package")
 	output, err = check.CombinedOutput()
-	fmt.Fprintf(d.out, "+ sha256sum -c manifest.sha256\n%s", output)
-	return err
+	if err != nil {
+		return fmt.Errorf("sha256sum -c manifest.sha256: %w\n%s", err, output)
+	}
+	fmt.Fprintf(d.out, "+ sha256sum -c manifest.sha256\n%d files: OK\n", strings.Count(string(output), ": OK\n"))
+	return nil
 }
