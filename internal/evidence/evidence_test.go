@@ -184,6 +184,35 @@ func TestCloudTrail(t *testing.T) {
 	}
 }
 
+func TestExceptionsOfARecord(t *testing.T) {
+	const lasts = `"unmapped":{"requested.duration":"900"},"session":{"created_time":1000000,"expiration_time":`
+	tests := []struct{ name, from, to, want string }{
+		{"granted", "", "", ""},
+		{"refused", `"status_id":1`, `"status_id":2`, "refused"},
+		{"without a status", `"status_id":1,`, "", "refused"},
+		{"denied", "aws.login.granted", "guardrail.denied", "guardrail-denied"},
+		{"logged out", `"activity_id":1`, `"activity_id":2`, ""},
+		{"not logged out", `"metadata"`, `"activity_id":2,"status_id":2,"metadata"`, "logout-failed"}, // the last of two members counts
+		{"a guardrail that warned", `"metadata"`, `"unmapped":{"guard.main-only":"fail"},"metadata"`, "guardrail-not-enforced"},
+		{"a guardrail that refused another", `"metadata"`, `"unmapped":{"guard.main-only":"fail","login.refused":"true"},"metadata"`, ""},
+		{"audit mode", `"metadata"`, `"policy":{"name":"guard.yaml","is_applied":false},"metadata"`, "policy-not-applied"},
+		{"longer", `"metadata"`, lasts + `1961000},"metadata"`, "longer-than-asked"},
+		{"a minute longer", `"metadata"`, lasts + `1960000},"metadata"`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			text := strings.Replace(record("a", 3, 1, ""), tt.from, tt.to, 1)
+			if !strings.Contains(record("a", 3, 1, ""), tt.from) {
+				t.Fatalf("%s is not in the record", tt.from)
+			}
+			got, _ := pack(t, Config{}, text)
+			if got := column(table(t, got["exceptions.csv"]), 1); got != tt.want {
+				t.Errorf("exceptions are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestGaps(t *testing.T) {
 	for name, test := range map[string]struct {
 		numbers []int

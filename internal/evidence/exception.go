@@ -12,6 +12,7 @@ const (
 	conflicting
 	notInTrail
 	onlyInTrail
+	notRevoked
 )
 
 // kinds are the exceptions by name, each with what it means.
@@ -25,6 +26,7 @@ func kinds() []struct {
 	}{
 		{refused, "refused", "A cloud or the pipe refused the credential, or no answer came."},
 		{denied, "guardrail-denied", "A guardrail refused it."},
+		{notRevoked, "logout-failed", "A credential was not removed or not revoked: it lasts until it expires."},
 		{notEnforced, "guardrail-not-enforced", "A guardrail was broken and did not refuse: it only warns or audits."},
 		{notApplied, "policy-not-applied", "The guardrails were in audit mode."},
 		{longer, "longer-than-asked", "The credential lasts longer than was asked for."},

@@ -177,6 +177,8 @@ func (l *line) odd() exception {
 	switch {
 	case l.Metadata.EventCode == "guardrail.denied":
 		e |= denied
+	case l.StatusID != 1 && l.ActivityID == 2:
+		e |= notRevoked
 	case l.StatusID != 1:
 		e |= refused
 	}
