@@ -14,7 +14,7 @@ type Step struct {
 	RepositoryOwner string `envconfig:"BITBUCKET_REPO_OWNER_UUID"`
 	RepositoryUUID  string `envconfig:"BITBUCKET_REPO_UUID"`
 	RepositorySlug  string `envconfig:"BITBUCKET_REPO_SLUG"`
-	Repository      string `envconfig:"BITBUCKET_REPO_FULL_NAME"`
+	Repository      string `envconfig:"BITBUCKET_REPO_FULL_NAME"` // or else of the workspace and the slug
 	BuildNumber     string `envconfig:"BITBUCKET_BUILD_NUMBER"`
 	Branch          string `envconfig:"BITBUCKET_BRANCH"`
 	Tag             string `envconfig:"BITBUCKET_TAG"`
@@ -36,6 +36,9 @@ func readStep() (Step, error) {
 	fields := reflect.ValueOf(&s).Elem()
 	for i := range fields.NumField() {
 		fields.Field(i).SetString(strings.TrimSpace(fields.Field(i).String()))
+	}
+	if s.Repository == "" && s.Workspace != "" && s.RepositorySlug != "" {
+		s.Repository = s.Workspace + "/" + s.RepositorySlug
 	}
 	return s, nil
 }
