@@ -247,7 +247,7 @@ func googleAccountRefused(tr *truth) {
 	const other = "other@billing.iam.gserviceaccount.com"
 	got := tr.records("login", 1, provider, "GCP_SERVICE_ACCOUNT="+other)
 	sts, access := tr.last("Token"), tr.last("GenerateAccessToken")
-	asked := map[string]string{"unmapped/requested.target": access.account(), "unmapped/requested.duration": "3600"}
+	asked := map[string]string{"unmapped/requested.target": access.account()}
 	input := map[string]string{"request/target": access.account(), "request/project": "billing", "request/duration": "1h0m0s"}
 	until := tr.until(sts, sts.answered["expires_in"])
 
@@ -261,6 +261,7 @@ func googleAccountRefused(tr *truth) {
 		delete(would, path)
 	}
 	tr.check(got[1], tr.always("login"), notAuthorized, sts.at(), access.google(), sts.asProvider(""), would, tr.decided(sts, access), asked,
+		map[string]string{"unmapped/requested.duration": strings.TrimSuffix(access.asked["lifetime"], "s")},
 		tr.saw(sts.providerInput(), input), tr.refused("gcp", 2, access.answered["error/status"],
 			"impersonating "+other+": "+access.answered["error/status"]+": this step may not impersonate the service account, or it does not exist"))
 }

@@ -241,7 +241,10 @@ func (e *Event) become(o federation.Outcome) {
 		if strings.Contains(identity, "@") {
 			e.User.EmailAddr = identity
 		}
-		if t.Project != "" && identity == t.Identity { // the project is that of the target
+		switch {
+		case identity != t.Identity: // project and lifetime are those of the target, and the exchange on the way to it takes no lifetime
+			delete(e.Unmapped, "requested.duration")
+		case t.Project != "":
 			e.User.Account = &Account{t.Project, 11, "GCP Project"}
 		}
 	}
