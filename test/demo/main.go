@@ -94,6 +94,8 @@ type demo struct {
 	clone string // the build directory
 	token string
 	page  string // what the audit wrote
+
+	requestID string // of what AWS handed out under the guardrail
 }
 
 // login is the main job: both clouds, nothing but variables.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,30 +14,38 @@ import (
 	"bitbucket-oidc/test/cloud"
 )
 
-const recordFile = "records.jsonl"
+const (
+	recordFile = "records.jsonl"
+	adminRole  = "arn:aws:iam::123456789012:role/admin"
 
-// guardrail is a rule of one's own that refuses before anything is sent, and the record of it; then a login that it lets through.
-func (d *demo) guardrail(ctx context.Context) error {
-	const rules = `version: 1
+	rules = `version: 1
 rules:
   - name: no-administrators
     require: "!request.target.endsWith('/admin')"
     message: No pipeline becomes an administrator.
     fix: Ask for the role deploy.
 `
+)
+
+// guardrail is a rule of one's own that refuses before anything is sent, and the record of it; then a login that it lets through.
+func (d *demo) guardrail(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(d.clone, "guard.yaml"), []byte(rules), 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "+ cat guard.yaml\n%s\n", rules)
 	sent := len(d.world.STS.Requests())
 	variables := []string{"GUARD_FILE=guard.yaml", "RECORD_FILE=" + recordFile, "AWS_DEFAULT_REGION=eu-west-1"}
-	said, err := d.runPipe(ctx, append(variables, "AWS_OIDC_ROLE_ARN=arn:aws:iam::123456789012:role/admin"))
+	said, err := d.runPipe(ctx, append(variables, "AWS_OIDC_ROLE_ARN="+adminRole))
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, "✖ guard no-administrators: ") {
 		return fmt.Errorf("guardrail: %v, want a refusal and exit status 1", err)
 	}
 	if n := len(d.world.STS.Requests()); n != sent {
 		return errors.New("guardrail: something was sent")
 	}
+	d.world.STS.Inject(func(w http.ResponseWriter, r *http.Request, fake http.Handler) {
+		fake.ServeHTTP(w, r)
+		d.requestID = w.Header().Get("X-Amzn-Requestid")
+	})
 	if _, err := d.runPipe(ctx, append(variables, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN)); err != nil {
 		return fmt.Errorf("guardrail: %w", err)
 	}
@@ -81,6 +90,9 @@ func (d *demo) evidence(ctx context.Context) error {
 	fmt.Fprint(d.out, string(output))
 	if err != nil || !strings.Contains(string(output), "✔ 2 records and 1 exception in package") {
 		return fmt.Errorf("evidence: %v", err)
+	}
+	if err := d.population(); err != nil {
+		return fmt.Errorf("evidence: %w", err)
 	}
 	if _, err := exec.LookPath("sha256sum"); err != nil {
 		fmt.Fprintln(d.out, "SKIP sha256sum -c manifest.sha256: sha256sum is not installed")
