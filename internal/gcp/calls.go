@@ -130,11 +130,20 @@ func (b *Backend) identify(ctx context.Context, claims oidc.Claims, federated se
 		return grant{}, call, unusable(doing, "no ID token")
 	}
 	got, err := oidc.Parse(answer.Token)
-	if err != nil || !slices.Contains(got.Claims.Audience, b.IDTokenAudience) {
+	switch {
+	case err != nil || !slices.Contains(got.Claims.Audience, b.IDTokenAudience):
 		return grant{}, call, unusable(doing, "no ID token for the audience")
+	case !b.isOf(got):
+		return grant{}, call, unusable(doing, "an ID token of another account")
 	}
 	call.Principal, call.Expires = b.ServiceAccount, got.Claims.Expires
 	return grant{secret.New(got.Reveal()), got.Claims.Expires}, call, nil
+}
+
+// isOf reports whether an ID token is the service account's: it names the e-mail, which the request asks for, or the account's unique id.
+func (b *Backend) isOf(token oidc.Token) bool {
+	email, named := token.All()["email"]
+	return !named || email == b.ServiceAccount || token.Claims.Subject == b.ServiceAccount
 }
 
 // delegates are the accounts as the API names them.
