@@ -89,7 +89,8 @@ func TestNext(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, time.November, 22, 23, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
-		"0": 0, " 7 ": 7 * time.Second, "4294967296": maxAsked, "99999999999999999999": maxAsked, "-1": notAsked, "soon": notAsked, "": notAsked, "2147483647": maxAsked,
+		"0": 0, " 7 ": 7 * time.Second, "4294967296": maxAsked,
+		"99999999999999999999": maxAsked, "-1": notAsked, "soon": notAsked, "": notAsked, "2147483647": maxAsked,
 		"Sun, 22 Nov 2026 23:00:07 GMT": 7 * time.Second,
 		"Sun, 22 Nov 2026 22:59:53 GMT": notAsked, // this clock is ahead, or the answer was late: no wish to be asked at once
 		"Fri, 31 Dec 9999 23:59:59 GMT": maxAsked,
