@@ -29,6 +29,7 @@ func refusals() refusal.Table[asked] {
 	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden} {
 		table = append(table,
 			refusal.Row[asked]{Status: status, Texts: refusal.Expired(), Means: "the token has expired", Clock: clock.Behind, Do: asked.expired},
+			refusal.Row[asked]{Status: status, Texts: refusal.TooNew(), Means: "the token is not valid yet", Clock: clock.Ahead, Do: asked.tooNew},
 			refusal.Row[asked]{Status: status, Means: "Okta does not accept the step's token", Do: asked.conditions})
 	}
 	return append(table, refusal.Row[asked]{
@@ -40,6 +41,10 @@ func refusals() refusal.Table[asked] {
 
 func (r asked) expired() []string { return []string{r.claims.Age(time.Now())} }
 
+func (r asked) tooNew() []string {
+	return []string{"run the step again: a token is good from the moment at which Bitbucket made it", r.claims.Identity()}
+}
+
 func (r asked) conditions() []string {
 	return []string{
 		fmt.Sprintf("the connection's conditions must fit the token: iss EQUALS %s, aud EQUALS %s, repositoryUuid EQUALS %s",
@@ -50,7 +55,8 @@ func (r asked) conditions() []string {
 }
 
 func (r asked) explain(doing string, a wire.Answer) error {
-	said := refusal.Answer{Status: a.Status, Text: a.Value("message")}
+	// The form of errors in Okta's SDK for Go, ErrorResponse; other APIs of Okta have a message.
+	said := refusal.Answer{Status: a.Status, Text: a.Value("error") + "\n" + a.Value("message")}
 	row, ok := refusals().Find(said)
 	if !ok {
 		return wire.Refused(doing, a, "OKTA_ORG_URL")
