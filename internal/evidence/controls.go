@@ -23,7 +23,7 @@ func controls() []control {
 }
 
 func writeControls(w *bufio.Writer) error {
-	writeHeader(w, []string{"soc2", "iso27001_2022", "supports_evidence_for", "shown_by"})
+	writeHeader(w, []string{"soc2", "iso27001_2022", "supports evidence for", "shown_by"})
 	for _, c := range controls() {
 		writeHeader(w, []string{c.soc2, c.iso, c.supports, c.shown})
 	}

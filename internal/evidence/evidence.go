@@ -41,15 +41,15 @@ type Summary struct {
 
 // Write makes the package. An error leaves no package behind, or the one that was there as it was.
 func Write(ctx context.Context, c Config) (Summary, error) {
-	c.Records, c.CloudTrail = slices.Sorted(slices.Values(c.Records)), slices.Sorted(slices.Values(c.CloudTrail)) // shells differ in the order of a*
+	records, events := named(c.Records), named(c.CloudTrail)
 	out, err := create(c.Out)
 	if out != nil {
 		defer out.close()
 	}
-	if err := errors.Join(err, openable(slices.Concat(c.Records, c.CloudTrail), c.Stdin)); err != nil {
+	if err := errors.Join(err, openable(slices.Concat(records, events), c.Stdin)); err != nil {
 		return Summary{}, err
 	}
-	trail, err := readTrail(ctx, c.CloudTrail, c.Stdin)
+	trail, err := readTrail(ctx, events, c.Stdin)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -58,8 +58,8 @@ func Write(ctx context.Context, c Config) (Summary, error) {
 		return Summary{}, err
 	}
 	p := &population{config: c, trail: trail, spool: spool, seed: maphash.MakeSeed()}
-	for _, name := range c.Records {
-		if err := p.read(ctx, name); err != nil {
+	for _, f := range records {
+		if err := p.read(ctx, f); err != nil {
 			return Summary{}, err
 		}
 	}

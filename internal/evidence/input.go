@@ -10,7 +10,9 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"bitbucket-oidc/internal/nowait"
 )
@@ -35,9 +37,36 @@ func (s *source) saw(millis int64) {
 	s.last = max(s.last, millis)
 }
 
+// A file is an input by its name, and by what the package calls it.
+type file struct{ name, shown string }
+
+// named are the files of a list in one order, whichever the command line has: shells differ in the order of a*. The package names them
+// below the folder that they have in common, so that whoever has the files makes the same package, wherever they lie.
+func named(names []string) []file {
+	var all []file
+	for _, name := range names {
+		all = append(all, file{name, filepath.Clean(name)})
+	}
+	slices.SortStableFunc(all, func(a, b file) int { return strings.Compare(a.shown, b.shown) })
+	if len(all) == 0 {
+		return nil
+	}
+	folder := filepath.Dir(all[0].shown) + "/"
+	for _, f := range all {
+		for folder != "./" && folder != "//" && !strings.HasPrefix(f.shown, folder) {
+			folder = filepath.Dir(strings.TrimSuffix(folder, "/")) + "/"
+		}
+	}
+	for i := range all {
+		all[i].shown = strings.TrimPrefix(all[i].shown, folder)
+	}
+	return all
+}
+
 // An input is an open source. It notes what goes through it.
 type input struct {
 	io.Reader
+	name   string
 	file   io.Closer
 	raw    *counter
 	source source
@@ -57,22 +86,22 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // open opens a regular file, or standard input for a dash. It may be compressed by gzip, and begin with a byte order mark.
-func open(name string, stdin io.Reader) (*input, error) {
+func open(from file, stdin io.Reader) (*input, error) {
 	f := io.NopCloser(stdin)
-	if name != "-" {
-		file, err := openFile(name)
+	if from.name != "-" {
+		regular, err := openFile(from.name)
 		if err != nil {
-			return nil, unreadable(name, err)
+			return nil, unreadable(from.name, err)
 		}
-		f = file
+		f = regular
 	}
-	in := &input{file: f, raw: &counter{from: f, sum: sha256.New()}, source: source{Path: name}}
+	in := &input{name: from.name, file: f, raw: &counter{from: f, sum: sha256.New()}, source: source{Path: from.shown}}
 	buffered := bufio.NewReaderSize(in.raw, 64<<10)
 	if magic, err := buffered.Peek(2); err == nil && bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		plain, err := gzip.NewReader(buffered)
 		if err != nil {
 			_ = f.Close()
-			return nil, unreadable(name, errors.New("not gzip, though it begins like it"))
+			return nil, unreadable(from.name, errors.New("not gzip, though it begins like it"))
 		}
 		buffered = bufio.NewReaderSize(plain, 64<<10)
 	}
@@ -96,16 +125,16 @@ func openFile(name string) (*os.File, error) {
 }
 
 // openable reports every input that cannot be opened, before hours go into the others.
-func openable(names []string, stdin io.Reader) error {
+func openable(files []file, stdin io.Reader) error {
 	var errs []error
-	for _, name := range slices.Compact(names) {
-		if name == "-" {
+	for _, f := range slices.Compact(files) {
+		if f.name == "-" {
 			if stdin == nil {
-				errs = append(errs, unreadable(name, errors.New("there is none")))
+				errs = append(errs, unreadable(f.name, errors.New("there is none")))
 			}
 			continue
 		}
-		in, err := open(name, nil)
+		in, err := open(f, nil)
 		if err != nil {
 			errs = append(errs, err)
 			continue

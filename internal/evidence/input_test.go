@@ -58,7 +58,35 @@ func november(t *testing.T, out string, c Config) error {
 	return err
 }
 
-// The order in which files are named makes no difference, whichever of two copies that differ comes first.
+func TestNamesOfFiles(t *testing.T) {
+	tests := []struct{ name, given, want string }{
+		{"one", "records.jsonl", "records.jsonl"},
+		{"one elsewhere", "/var/log/../records.jsonl", "records.jsonl"},
+		{"one above", "../../records.jsonl", "records.jsonl"},
+		{"in the order of their names", "b.jsonl ./a.jsonl", "a.jsonl b.jsonl"},
+		{"of two folders", "in/b/1.jsonl in/a/1.jsonl", "a/1.jsonl b/1.jsonl"},
+		{"of two folders elsewhere", "/in/b/1.jsonl /in/a/1.jsonl", "a/1.jsonl b/1.jsonl"},
+		{"of folders whose names begin alike", "in/ab/1.jsonl in/a/1.jsonl", "a/1.jsonl ab/1.jsonl"},
+		{"with nothing in common", "/in/1.jsonl /other/1.jsonl", "/in/1.jsonl /other/1.jsonl"},
+		{"here and elsewhere", "1.jsonl /in/1.jsonl", "/in/1.jsonl 1.jsonl"},
+		{"standard input", "- in/1.jsonl", "- in/1.jsonl"},
+		{"twice", "a a", "a a"},
+		{"none", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, f := range named(strings.Fields(tt.given)) {
+				got = append(got, f.shown)
+			}
+			if got := strings.Join(got, " "); got != tt.want {
+				t.Errorf("called %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// The order in which files are named, and where they lie, make no difference, whichever of two copies that differ comes first.
 func TestOrderOfFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
@@ -73,7 +101,12 @@ func TestOrderOfFiles(t *testing.T) {
 	if err := november(t, "one", Config{Records: []string{"a.jsonl", "b.jsonl"}, CloudTrail: []string{"1.json", "2.json"}, Sample: 2}); err != nil {
 		t.Fatal(err)
 	}
-	if err := november(t, "two", Config{Records: []string{"b.jsonl", "a.jsonl"}, CloudTrail: []string{"2.json", "1.json"}, Sample: 2}); err != nil {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := Config{Records: []string{filepath.Join(here, "b.jsonl"), filepath.Join(here, "a.jsonl")}, CloudTrail: []string{"./2.json", "1.json"}, Sample: 2}
+	if err := november(t, "two", moved); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range files() {

@@ -43,8 +43,8 @@ type reading struct {
 }
 
 // read reads a source.
-func (p *population) read(ctx context.Context, name string) error {
-	in, err := open(name, p.config.Stdin)
+func (p *population) read(ctx context.Context, f file) error {
+	in, err := open(f, p.config.Stdin)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (p *population) read(ctx context.Context, name string) error {
 		return p.note(&in.source, b.first, got)
 	})
 	if err := in.close(); readErr == nil && err != nil {
-		readErr = unreadable(name, err)
+		readErr = unreadable(f.name, err)
 	}
 	if readErr != nil {
 		return readErr
@@ -107,7 +107,7 @@ func (r *reading) run(in *input, note func(block, *result) error) error {
 	}
 	working.Wait()
 	if err == nil && readErr != nil {
-		err = unreadable(in.source.Path, readErr)
+		err = unreadable(in.name, readErr)
 	}
 	return err
 }

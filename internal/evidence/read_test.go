@@ -172,7 +172,7 @@ func TestManySources(t *testing.T) {
 		t.Errorf("%+v, %v", summary, err)
 	}
 	text, err := os.ReadFile(filepath.Join(c.Out, "ipe.json"))
-	if err != nil || !strings.Contains(string(text), names[1]+":502\"") || !strings.Contains(string(text), names[1]+":1503\"") {
+	if err != nil || !strings.Contains(string(text), "\"1:502\"") || !strings.Contains(string(text), "\"1:1503\"") {
 		t.Errorf("malformed lines have other numbers: %v", err)
 	}
 	c.Records = append(c.Records, filepath.Join(dir, "missing"))

@@ -87,17 +87,17 @@ var errNoTrail = errors.New("not the JSON of CloudTrail") // another file would 
 
 // readTrail reads log files as CloudTrail puts them into a bucket, the answer of lookup-events, and events one after the other or in a
 // list.
-func readTrail(ctx context.Context, names []string, stdin io.Reader) (*trail, error) {
+func readTrail(ctx context.Context, files []file, stdin io.Reader) (*trail, error) {
 	t := &trail{by: map[string][]int{}, seen: map[string]bool{}}
-	for _, name := range names {
-		in, err := open(name, stdin)
+	for _, f := range files {
+		in, err := open(f, stdin)
 		if err != nil {
 			return nil, err
 		}
 		err = t.readFile(ctx, in)
 		closeErr := in.close()
 		if err := errors.Join(err, closeErr); err != nil {
-			return nil, unreadable(name, err)
+			return nil, unreadable(f.name, err)
 		}
 		t.sources = append(t.sources, in.source)
 	}
