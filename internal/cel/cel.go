@@ -27,8 +27,9 @@ const (
 
 // An Environment has the functions and variables that an expression may use.
 type Environment struct {
-	env      *cel.Env
-	compiled int
+	env       *cel.Env
+	variables []string
+	compiled  int
 }
 
 // NewEnvironment returns an environment with CEL's standard functions, the functions of cel-go's library for strings, and Google's
@@ -42,7 +43,7 @@ func NewEnvironment(variables ...string) (*Environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CEL: %w", err)
 	}
-	return &Environment{env: env}, nil
+	return &Environment{env: env, variables: variables}, nil
 }
 
 // An Expression is an expression that was compiled.
@@ -70,11 +71,31 @@ func (e *Environment) Compile(source string) (Expression, error) {
 		return Expression{}, fmt.Errorf("line %d, character %d: %s",
 			first.Location.Line(), first.Location.Column()+1, strings.Join(strings.Fields(text), " "))
 	}
+	e.askForFields(compiled.NativeRep())
 	program, err := e.env.Program(compiled, cel.EvalOptions(cel.OptPartialEval), cel.CostLimit(costLimit), cel.MemoryLimit(memoryLimit))
 	if err != nil {
 		return Expression{}, errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return Expression{compiled.NativeRep(), program}, nil
+}
+
+// askForFields turns 'field' in variable into has(variable.field). Both ask whether the field is there, but only the second one has a
+// known result where other fields of the variable are unknown.
+func (e *Environment) askForFields(tree *ast.AST) {
+	factory := ast.NewExprFactory()
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.Kind() != ast.CallKind || x.AsCall().FunctionName() != "@in" {
+			return
+		}
+		field, variable := x.AsCall().Args()[0], x.AsCall().Args()[1]
+		if field.Kind() != ast.LiteralKind || variable.Kind() != ast.IdentKind || !slices.Contains(e.variables, variable.AsIdent()) {
+			return
+		}
+		if name, ok := field.AsLiteral().Value().(string); ok {
+			x.SetKindCase(factory.NewPresenceTest(x.ID(), variable, name))
+			delete(tree.ReferenceMap(), x.ID()) // what the call refers to
+		}
+	}))
 }
 
 // An Outcome is how an evaluation ended.

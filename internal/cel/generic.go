@@ -55,7 +55,7 @@ func touches(x ast.Expr, tells func(string) bool) bool {
 }
 
 // Joins reports whether a field, such as assertion.branchName, goes into the value as it is: the expression only joins it with other texts,
-// or chooses between such texts without looking at the field.
+// or chooses between such texts without looking at the field. It may ask whether the field is there.
 func (e Expression) Joins(field string) bool {
 	return joins(e.tree.Expr(), func(f string) bool { return f == field })
 }
@@ -76,8 +76,27 @@ func joins(x ast.Expr, is func(field string) bool) bool {
 		case "_+_":
 			return joins(args[0], is) && joins(args[1], is)
 		case "_?_:_":
-			return !touches(args[0], is) && joins(args[1], is) && joins(args[2], is)
+			return asks(args[0], is) && joins(args[1], is) && joins(args[2], is)
 		}
+	}
+	return false
+}
+
+// asks reports whether nothing about a field counts but whether it is there.
+func asks(x ast.Expr, is func(field string) bool) bool {
+	if !touches(x, is) {
+		return true
+	}
+	if x.Kind() == ast.SelectKind {
+		_, _, ok := fieldOf(x)
+		return ok && x.AsSelect().IsTestOnly()
+	}
+	if x.Kind() != ast.CallKind {
+		return false
+	}
+	switch x.AsCall().FunctionName() {
+	case "!_", "_&&_", "_||_":
+		return !slices.ContainsFunc(x.AsCall().Args(), func(e ast.Expr) bool { return !asks(e, is) })
 	}
 	return false
 }

@@ -98,8 +98,8 @@ func (p *providerJudgement) evaluate(a attribute, assertion map[string]any) attr
 // hole is a private character, which stands for the name of a branch that is not known.
 const hole = "\uE000"
 
-// shapes are the values of an attribute that joins the name of the branch with texts that are known. A token without a branch has no value
-// of such a shape, and the attribute has no other values.
+// shapes are the values of an attribute that joins the name of the branch with texts that are known: with a branch, and without one if the
+// expression then has a value. The attribute has no other values.
 func (p *providerJudgement) shapes(a attribute, assertion map[string]any) []string {
 	if !p.unknownField("assertion.branchName") || !a.compiled.Joins("assertion.branchName") {
 		return nil
@@ -114,6 +114,15 @@ func (p *providerJudgement) shapes(a attribute, assertion map[string]any) []stri
 	shapes, ok := stringsOf(a.key, result.Value)
 	if !ok {
 		return nil
+	}
+	delete(assertion, "branchName")
+	result = a.compiled.Eval(map[string]any{"assertion": assertion}, unknown...)
+	if result.Outcome == cel.Unknown {
+		return nil
+	}
+	if result.Outcome == cel.Known {
+		without, _ := stringsOf(a.key, result.Value)
+		shapes = append(shapes, without...)
 	}
 	return shapes
 }

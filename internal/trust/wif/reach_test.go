@@ -225,6 +225,26 @@ func TestGCPPoliciesThatLetInOthers(t *testing.T) {
 			policy:  policyWith(trusttest.Set("attribute.ref/"+trusttest.Repository+":main"), trusttest.Set("attribute.ref/"+trusttest.Repository+":x")),
 		},
 		{
+			name: "the repository and the branch, if there is one",
+			changes: merged(
+				mappingOf("attribute.ref", "assertion.repositoryUuid + '/' + ('branchName' in assertion ? assertion.branchName : '')"), noCondition,
+			),
+			policy: policyWith(trusttest.Set("attribute.ref/" + trusttest.Repository + "/main")),
+		},
+		{
+			name:    "no branch, of whatever repository",
+			changes: merged(mappingOf("attribute.ref", "has(assertion.branchName) ? assertion.repositoryUuid + '/' + assertion.branchName : 'none'"), noCondition),
+			policy:  policyWith(trusttest.Set("attribute.ref/"+trusttest.Repository+"/main"), trusttest.Set("attribute.ref/none")), rule: "gcp-admits-others",
+		},
+		{
+			name: "the repository or its environment, asked for with in",
+			changes: merged(
+				mappingOf("attribute.id", "'deploymentEnvironmentUuid' in assertion ? assertion.deploymentEnvironmentUuid : assertion.repositoryUuid"),
+				noCondition,
+			),
+			policy: policyWith(trusttest.Set("attribute.id/" + trusttest.Repository)),
+		},
+		{
 			name:    "the branch and the repository",
 			changes: merged(mappingOf("attribute.ref", "assertion.branchName + '@' + assertion.repositoryUuid"), noCondition),
 			policy:  policyWith(trusttest.Set("attribute.ref/main@" + trusttest.Repository)),
