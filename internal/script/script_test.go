@@ -28,6 +28,7 @@ func TestParse(t *testing.T) {
 		{"vault read `cat f` \"", "0 [vault read $() ] | 0 [cat f] captured in 0"},
 		{"echo it's $T", "0 [echo its $T]"},
 		{`printf "a\n\"\$b" \n`, `0 [printf a\n"$b n]`},
+		{"A=($(b $C)); D=(\n  e # f\n  $G\n); h=(", "0 [] assign=A=$() | 0 [b $C] $C captured in 0 | 0 [] assign=D=e $G | 3 [] assign=h="},
 		{"bash -ec 'a; echo $T' > f; c", "0 [bash -ec ] file=f | 0 [a] file=f | 0 [echo $T] $T file=f | 0 [c]"},
 		{"x=$(sudo sh -c \"cat f | b\") | c", "0 [] assign=x=$() piped | 0 [sudo sh -c ] captured in 0 | 0 [cat f] piped | 0 [b] captured in 0 | 0 [c]"},
 		{"/bin/bash -o pipefail -c '\n echo $T\n' | c", "0 [/bin/bash -o pipefail -c ] piped | 1 [echo $T] $T piped | 2 [c]"},
@@ -77,6 +78,7 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("a $(b `c` \"$(d)\") <<E\nE\n")
 	f.Add("a <(")
+	f.Add("a=($(b) `c` (d\n'e'")
 	f.Add("sh -c \"eval 'a\n$(b)' | c\n\" > d")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, c := range script.Parse(text) {
