@@ -298,6 +298,9 @@ func (w *walk) stage(p *pipeline, field Field, path string, s Step) {
 	if s.Deploys {
 		w.environment(p, s, path)
 	}
+	if group := f.get("parallel"); group.Key != nil {
+		w.fault(Refused, group.Place(), path, "A group of steps is inside another group: Bitbucket accepts only steps there.")
+	}
 	w.inner(p, f.get("steps").Value, path+".steps", s)
 }
 

@@ -200,6 +200,7 @@ func TestFaults(t *testing.T) {
 		},
 		{"a command with a colon", "pipelines:\n  default:\n    - step:\n        script:\n          - curl -H A: b\n", pipelines.Refused, 5},
 		{"a pipe and an agent", "pipelines:\n  default:\n    - step:\n        script: [{pipe: a/b:1.0.0}, {agent: a, prompt: b}]\n", 0, 0},
+		{"a parallel group as a stage's steps", "pipelines:\n  default:\n    - stage:\n        parallel: [step: {script: [x]}]\n", pipelines.Refused, 4},
 		{"variables of a step", "pipelines:\n  default:\n    - step:\n        variables: {A: b}\n        script: [x]\n", pipelines.Ignored, 4},
 		{"a slip", "pipelines:\n  default:\n    - step:\n        odic: true\n        script: [x]\n", pipelines.Ignored, 4},
 		{"new keys", "pipelines:\n  default:\n    - step:\n        auth: {system: {scopes: [a]}}\n        concurrency-group: x\n        script: [x]\n", 0, 0},
