@@ -34,10 +34,10 @@ var (
 		`|\bhelm` + between + `(?:upgrade|install)(?: |$)|\bkubectl` + between + `(?:apply|set|rollout|delete)(?: |$)` +
 		`|\baws` + between + `s3` + between + `rm\b.*\bs3://|\baws` + between + `cloudformation` + between + `(?:deploy|create|update|delete)` +
 		`|\baws` + between + `ecs` + between + `(?:update-service|register-task-definition|run-task)|\becs deploy\b|\baws` + between + `lambda` + between + `(?:update|publish)` +
-		`|\baws` + between + `cloudfront` + between + `create-invalidation|\bdocker` + between + `(?:image )?push(?: |$)` +
+		`|\baws` + between + `cloudfront` + between + `create-invalidation|\bdocker` + between + `(?:image )?push(?: |$)|\bdocker (?:buildx )?build\b.* --push\b` +
 		`|\bgcloud` + between + `(?:\w+ )?(?:run|app|functions) (?:\S+ )?deploy(?: |$)`)
 	transfer     = pattern.New(`\b(?:aws` + between + `s3` + between + `(?:cp|sync|mv)|(?:gsutil|gcloud` + between + `storage)` + between + `(?:cp|rsync)) (.*)`)
-	harmless     = pattern.New(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b|rollout (?:status|history)`)
+	harmless     = pattern.New(`^(?:echo|printf|#)|--dry-?run\b|--dryrun\b| --?help\b|rollout (?:status|history)`)
 	changingPipe = pattern.New(`(?i)(?:^|[-_])(?:deploy|push|publish|run)(?:$|[-_])`)
 	changingName = pattern.New(`(?i)\b(?:deploy|deploys|deployment|release|publish|promote|apply|rollback|destroy|delete)\b`)
 	plans        = pattern.New(`(?i)\b(?:plan|diff|preview|test|check|dry[- ]?run|validate|validation)s?\b|\bnotes\b`)

@@ -21,7 +21,10 @@ func TestClouds(t *testing.T) {
 		{"inside a shell", "- bash -c 'make; aws sts assume-role-with-web-identity --role-arn " + role + "'", "aws assume-role-cli " + role + " 6"},
 		{"a chain", "- aws sts assume-role --role-arn " + role, "aws assume-role-chain " + role + " 6"},
 		{"a variable of the repository", "- aws sts assume-role-with-web-identity --role-arn ${ROLE}", "aws assume-role-cli ${ROLE} 6"},
-		{"a variable of the script", "- ROLE=" + role + "\n- R=$ROLE; aws sts assume-role-with-web-identity --role-arn \"${R}\"", "aws assume-role-cli " + role + " 7"},
+		{
+			"a variable of the script", "- ROLE=" + role + "\n- R=$ROLE; aws sts assume-role-with-web-identity --role-arn \"${R}\"",
+			"aws assume-role-cli " + role + " 7",
+		},
 		{"a variable of two values", "- if a; then R=x; else R=y; fi; aws sts assume-role-with-web-identity --role-arn $R", "aws assume-role-cli $R 6"},
 		{"a computed role", "- R=$(cat role)\n- aws sts assume-role-with-web-identity --role-arn $(cat role)", "aws assume-role-cli ? 7"},
 		{"a token file", "- export AWS_WEB_IDENTITY_TOKEN_FILE=/tmp/t\n- export AWS_ROLE_ARN=" + role, "aws web-identity-file " + role + " 7"},
@@ -42,7 +45,10 @@ func TestClouds(t *testing.T) {
 			"two profiles", "- printf \"role_arn=" + role + "\\nweb_identity_token_file=/tmp/t\\nrole_arn=" + other + "\\n\" > ~/.aws/config",
 			"aws web-identity-file " + role + " 6 | aws web-identity-file " + other + " 6",
 		},
-		{"a service account", "- gcloud iam workload-identity-pools create-cred-config $P --service-account=a@p.iam.gserviceaccount.com", "gcp create-cred-config a@p.iam.gserviceaccount.com 6"},
+		{
+			"a service account", "- gcloud iam workload-identity-pools create-cred-config $P --service-account=a@p.iam.gserviceaccount.com",
+			"gcp create-cred-config a@p.iam.gserviceaccount.com 6",
+		},
 		{
 			"direct access", "- gcloud iam workload-identity-pools create-cred-config projects/1/locations/global/workloadIdentityPools/p/providers/b",
 			"gcp create-cred-config projects/1/locations/global/workloadIdentityPools/p/providers/b 6",
@@ -50,6 +56,22 @@ func TestClouds(t *testing.T) {
 		{"Vault", "- vault write -field=token auth/bitbucket/login role=shop jwt=@/tmp/t", "vault vault-cli shop 6"},
 		{"Vault by its method", "- vault login -method=jwt role=shop jwt=@/tmp/t", "vault vault-cli shop 6"},
 		{"Vault by HTTP", "- |\n  curl -d \"{\\\"jwt\\\": \\\"$T\\\", \\\"role\\\": \\\"shop\\\"}\" $VAULT_ADDR/v1/auth/jwt/login", "vault vault-cli shop 7"},
+		{
+			"AWS by HTTP", "- curl -s \"https://sts.eu-west-1.amazonaws.com/?Action=AssumeRoleWithWebIdentity&RoleArn=" + role + "&WebIdentityToken=$T\" > /tmp/x",
+			"aws token-cli " + role + " 6",
+		},
+		{
+			"Google by HTTP", "- |\n" +
+				"  curl -d '{\"audience\": \"//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/b\"}' \\\n" +
+				"    https://sts.googleapis.com/v1/token > x",
+			"gcp token-cli projects/1/locations/global/workloadIdentityPools/p/providers/b 7",
+		},
+		{
+			"a service account by HTTP", "- curl -d @x https://sts.googleapis.com/v1/token > y\n" +
+				"- curl https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@p.iam.gserviceaccount.com:generateAccessToken > z",
+			"gcp token-cli a@p.iam.gserviceaccount.com 7",
+		},
+		{"an array", "- STS=($(aws sts assume-role-with-web-identity --role-arn " + role + "))", "aws assume-role-cli " + role + " 6"},
 		{"our pipe", "- pipe: acme/bitbucket-oidc:1.0.0\n  variables: {AWS_OIDC_ROLE_ARN: x, VAULT_ROLE: shop}", "aws our-pipe x 6 | vault our-pipe shop 6"},
 		{"our pipe by digest", "- pipe: docker://r.example:5000/acme/bitbucket-oidc@sha256:0123abcd\n  variables: {GCP_SERVICE_ACCOUNT: a@p}", "gcp our-pipe a@p 6"},
 		{"our pipe for roles", "- pipe: acme/bitbucket-oidc:1.0.0\n  variables: {AWS_OIDC_ROLES: [a=x, y]}", "aws our-pipe x 6 | aws our-pipe y 6"},

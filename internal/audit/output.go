@@ -110,6 +110,8 @@ func (s *step) answers(i int) bool {
 		return answersGoogle.MatchString(text)
 	case "vault":
 		return answersVault.MatchString(text)
+	case "curl", "wget":
+		return !toFile.MatchString(text) && slices.ContainsFunc(requests(), func(r request) bool { return r.address.MatchString(requested(c)) })
 	case "az":
 		return strings.Contains(text, " account get-access-token")
 	case "databricks":
@@ -124,5 +126,6 @@ func (s *step) answers(i int) bool {
 var (
 	answersAWS    = pattern.New(`^\S*aws (?:-\S+ (?:[^-]\S* )?)*(?:sts (?:assume-role|get-session-token)|configure export-credentials|secretsmanager get-secret-value|ssm get-parameters?(?:-by-path)? .*--with-decryption|ecr(?:-public)? get-login-password|codeartifact get-authorization-token|eks get-token)`)
 	answersGoogle = pattern.New(`\bauth (?:application-default )?print-(?:access|identity)-token|\bsecrets versions access\b`)
+	toFile        = pattern.New(` (?:-[a-zA-Z]*[oO] ?[^- ]|--output[ =]|--output-document[ =]|-[a-zA-Z]*O$)`)
 	answersVault  = pattern.New(`^\S*vault (?:kv get|read|write .*auth/\S+/login)\b`)
 )

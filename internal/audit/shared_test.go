@@ -25,7 +25,9 @@ pipelines:
       - parallel: {steps: [{step: *s}]}
 `
 	const first, second, third = "pipelines.default[0].step", "pipelines.default[1].step", `pipelines.custom["x"][0].parallel.steps[0]`
-	for rule, line := range map[string]int{"audience-limit": 3, "audiences-shared": 3, "step-key-unknown": 4, "token-printed": 6, "keys-in-file": 6, "credentials-printed": 7} {
+	for rule, line := range map[string]int{
+		"audience-limit": 3, "audiences-shared": 3, "step-key-unknown": 4, "token-printed": 6, "keys-in-file": 6, "credentials-printed": 7,
+	} {
 		var got []string
 		for _, f := range audit.File("x", []byte(anchor), audit.Options{}).Findings {
 			if f.Rule == rule {

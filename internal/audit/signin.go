@@ -168,14 +168,7 @@ func (s *step) client(c command) {
 		}
 	case name == "vault" && vaultLogin.MatchString(text):
 		s.ask("vault", "vault-cli", vaultRole(text), c.at)
-	case strings.Contains(text, "/v1/auth/") && strings.Contains(text, "/login") && name == "curl":
-		role := ""
-		for _, w := range append(slices.Clone(c.Words), here(c)) {
-			if m := roleOfJSON.FindStringSubmatch(w.Text); m != nil {
-				role = m[1]
-			}
-		}
-		s.ask("vault", "vault-cli", role, c.at)
+	case (name == "curl" || name == "wget") && s.http(c):
 	default:
 		for _, cli := range tokenClients() {
 			if cli.pattern.MatchString(text) && !(cli.needsToken && !s.uses(c)) {
@@ -190,16 +183,7 @@ var (
 	vaultLogin     = pattern.New(`\bwrite\b.*auth/\S+/login\b|\blogin\b.*-method=(?:jwt|oidc)`)
 	serviceAccount = pattern.New(`serviceAccounts/([^":]+):generateAccessToken`)
 	roleOfVault    = pattern.New(`\brole="?([^\s"]+)`)
-	roleOfJSON     = pattern.New(`"role"\s*:\s*"([^"]+)"`)
 )
-
-// here is the command's here-document, or an empty word.
-func here(c command) script.Word {
-	if c.Here == nil {
-		return script.Word{}
-	}
-	return *c.Here
-}
 
 func vaultRole(text string) string {
 	if m := roleOfVault.FindStringSubmatch(text); m != nil {

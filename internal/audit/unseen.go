@@ -36,11 +36,8 @@ func hidden(c script.Command) (how, what string) {
 			return "", ""
 		}
 		return "script-file", first
-	case c.Is("sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh") && second != "" && second != "pip" && !strings.ContainsAny(second, "$ "):
-		if inline.MatchString(c.Text()) {
-			return "", ""
-		}
-		return "script-file", second
+	case c.Is("sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh"):
+		return interpreted(c, second)
 	case c.Is("make", "just", "task", "rake"):
 		return "script-file", strings.TrimSpace(name + " " + second)
 	case c.Is("npm", "yarn", "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
@@ -53,8 +50,35 @@ func hidden(c script.Command) (how, what string) {
 	return "", ""
 }
 
-// inline matches an interpreter with its program on the command line, or in a module.
-var inline = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -[cm]|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
+// interpreted is what an interpreter runs where the file does not show what that does: a script, a module of the repository, or a
+// program on the command line that is in another language than the shell's and signs in.
+func interpreted(c script.Command, argument string) (how, what string) {
+	text, name := c.Text(), c.Name()
+	if m := module.FindStringSubmatch(text); m != nil {
+		if knownModule.MatchString(m[1]) {
+			return "", ""
+		}
+		return "script-file", name + " -m " + m[1]
+	}
+	switch {
+	case inline.MatchString(text) && (shellName.MatchString(name) || !signsInside.MatchString(text)):
+		return "", ""
+	case inline.MatchString(text):
+		return "script-file", "a program on the command line of " + name
+	case argument == "" || argument == "pip" || strings.ContainsAny(argument, "$ "):
+		return "", ""
+	}
+	return "script-file", argument
+}
+
+var (
+	// inline matches an interpreter with its program on the command line. What a shell runs is read: see package script.
+	inline      = pattern.New(`^\S*(?:sh(?: -\w+)* -\w*c|python3?(?: -\w+)* -c|(?:node|ruby)(?: -\w+)* -e|pwsh(?: -\w+)* -[Cc]\w*) `)
+	shellName   = pattern.New(`^(?:ba|da|z)?sh$`)
+	signsInside = pattern.New(`boto|assume_?[rR]ole|google\.auth|google-auth|hvac|aws-sdk|OIDC_TOKEN`)
+	module      = pattern.New(`^\S*python3?(?: -[a-ln-zA-Z]\w*)* -m (\S+)`)
+	knownModule = pattern.New(`^(?:pip|pipx|pytest|unittest|venv|virtualenv|build|json\.tool|http\.server|compileall|py_compile|zipfile|tarfile|black|ruff|flake8|mypy|pylint|isort|coverage|tox|nox|poetry|uv|twine|ensurepip|site|this)(?:\.|$)`)
+)
 
 // unwrapped is the command that a command runs: behind npx, sudo and similar programs, the command in their arguments, without a version.
 func unwrapped(c script.Command) script.Command {
