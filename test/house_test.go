@@ -226,7 +226,7 @@ func TestProgramsLinkNoStrangers(t *testing.T) {
 // TestProgramsHaveTheirCommands holds the list that both programs print to what each of them has.
 func TestProgramsHaveTheirCommands(t *testing.T) {
 	has := map[string][]string{}
-	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(nil), cli.Advisor: advisor.Commands("")} {
+	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(nil), cli.Advisor: advisor.Commands()} {
 		for _, command := range commands {
 			has[command.Name] = append(has[command.Name], program)
 		}

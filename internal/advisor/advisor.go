@@ -11,20 +11,20 @@ import (
 
 // Main runs the command that is asked for and returns the exit status.
 func Main(ctx context.Context, s cli.Start) int {
-	return cli.Program{Name: cli.Advisor, Commands: Commands(s.Version), Variables: append(config.General(), config.Standard(), LiveVariables())}.Main(ctx, s)
+	return cli.Program{Name: cli.Advisor, Commands: Commands(), Variables: append(config.General(), config.Standard(), LiveVariables())}.Main(ctx, s)
 }
 
 // Commands are what bitbucket-oidc has. A new command is a file of this package and a line here, and a line in
 // [cli.Entries], which pipe reads as well.
-func Commands(version string) []cli.Command {
+func Commands() []cli.Command {
 	return []cli.Command{
 		explain.Command(),
-		check(version),
-		auditCommand(version),
+		checkCommand(),
+		auditCommand(),
 		mapCommand(),
-		driftCommand(version),
+		driftCommand(),
 		guardCommand(),
-		evidenceCommand(version),
-		mcpCommand(version),
+		evidenceCommand(),
+		mcpCommand(),
 	}
 }

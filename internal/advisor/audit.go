@@ -1,6 +1,7 @@
 package advisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -10,17 +11,14 @@ import (
 	"bitbucket-oidc/internal/audit"
 	"bitbucket-oidc/internal/audit/judges"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/guard/rules"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/pipelines"
 	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
 
-func auditCommand(version string) cli.Command {
-	return cli.Command{Name: "audit", Usage: auditUsage, Options: auditOptions(), Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
-		return runAudit(ctx, version, c, a)
-	}}
+func auditCommand() cli.Command {
+	return cli.Command{Name: "audit", Usage: auditUsage, Options: auditOptions(), Run: runAudit}
 }
 
 func auditOptions() []cli.Option {
@@ -58,7 +56,7 @@ type audited struct {
 	data []byte
 }
 
-func runAudit(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+func runAudit(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if len(a.Files) == 0 {
 		a.Files = []string{pipelines.FileName}
 	}
@@ -76,56 +74,27 @@ func runAudit(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	got := make(chan *report.Report, 1)
-	go func() { // a small file can be made to take long
+	r, err := judging(ctx, func() (*report.Report, error) {
 		for i := range files {
 			files[i].Result = audit.File(files[i].File, files[i].data, options)
 		}
-		got <- auditReport(files, version, now)
-	}()
-	select {
-	case r := <-got:
-		return out.put(ctx, c, r)
-	case <-ctx.Done():
-		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
+		return auditReport(files, c.Version, now), nil
+	})
+	if err != nil {
+		return c.Fail(err, cli.Misused)
 	}
+	return out.put(ctx, c, r)
 }
 
 // auditJudges reads what steps are judged against beside the file.
 func auditJudges(ctx context.Context, a *cli.Arguments, now time.Time) []audit.Judge {
-	r := judges.Repository{
-		Workspace: either(a.Text("workspace"), a.Vars.Workspace), WorkspaceUUID: either(a.Text("workspace-uuid"), a.Vars.RepositoryOwner),
-		RepositoryUUID: either(a.Text("repository"), a.Vars.RepositoryUUID), Environments: map[string]string{}, Now: now,
-	}
 	var granted *access.Map
 	if name := a.Text("map"); name != "" {
-		data, err := cli.ReadFile(ctx, name)
-		if err == nil {
-			granted, err = access.Parse(name, data)
-		}
-		a.Add(err)
+		granted, _ = readMapFile(ctx, a, name)
 	}
-	if granted != nil {
-		r.Workspace, r.WorkspaceUUID = either(r.Workspace, granted.Workspace.Slug), either(r.WorkspaceUUID, granted.Workspace.UUID)
-		if r.RepositoryUUID == "" && len(granted.Repositories) == 1 {
-			r.RepositoryUUID = granted.Repositories[0].UUID
-		}
-		r.Environments = judges.Environments(granted, r.RepositoryUUID)
-	}
-	for _, pair := range a.Texts("environment") {
-		at := strings.LastIndexByte(pair, '=')
-		if at > 0 {
-			r.Environments[strings.ToLower(pair[:at])] = pair[at+1:]
-		}
-	}
+	r := auditedRepository(a, granted, now)
 	var all []audit.Judge
-	var documents []trust.File
-	for _, name := range a.Texts("document") {
-		data, err := cli.ReadFile(ctx, name)
-		a.Add(err)
-		documents = append(documents, trust.File{Name: name, Data: data})
-	}
-	if len(documents) > 0 {
+	if documents := readDocuments(ctx, a); len(documents) > 0 {
 		d := judges.Documents{Repository: r, Files: documents}
 		if err := d.Readable(); err != nil && a.Err() == nil {
 			a.Add(unknownKinds(err))
@@ -136,22 +105,41 @@ func auditJudges(ctx context.Context, a *cli.Arguments, now time.Time) []audit.J
 		all = append(all, judges.AccessMap{Repository: r, Map: granted})
 	}
 	if name := a.Text("guard"); name != "" {
-		data, err := cli.ReadFile(ctx, name)
-		var file *rules.File
-		if err == nil {
-			file, err = rules.Read(name, data)
-		}
-		a.Add(err)
-		if file != nil {
+		if file := readGuardrails(ctx, a, name); file != nil {
 			all = append(all, judges.Guardrails{Repository: r, Context: ctx, File: file})
 		}
 	}
 	return all
 }
 
-func either(a, b string) string {
-	if a != "" {
-		return a
+// auditedRepository is what is known of the repository with the steps: by flags, else by the step's variables, else by the map.
+func auditedRepository(a *cli.Arguments, granted *access.Map, now time.Time) judges.Repository {
+	r := judges.Repository{
+		Workspace: cmp.Or(a.Text("workspace"), a.Vars.Workspace), WorkspaceUUID: cmp.Or(a.Text("workspace-uuid"), a.Vars.RepositoryOwner),
+		RepositoryUUID: cmp.Or(a.Text("repository"), a.Vars.RepositoryUUID), Environments: map[string]string{}, Now: now,
 	}
-	return b
+	if granted != nil {
+		r.Workspace, r.WorkspaceUUID = cmp.Or(r.Workspace, granted.Workspace.Slug), cmp.Or(r.WorkspaceUUID, granted.Workspace.UUID)
+		if r.RepositoryUUID == "" && len(granted.Repositories) == 1 {
+			r.RepositoryUUID = granted.Repositories[0].UUID
+		}
+		r.Environments = judges.Environments(granted, r.RepositoryUUID)
+	}
+	for _, pair := range a.Texts("environment") {
+		if at := strings.LastIndexByte(pair, '='); at > 0 {
+			r.Environments[strings.ToLower(pair[:at])] = pair[at+1:]
+		}
+	}
+	return r
+}
+
+// readDocuments reads the files of --document.
+func readDocuments(ctx context.Context, a *cli.Arguments) []trust.File {
+	var documents []trust.File
+	for _, name := range a.Texts("document") {
+		data, err := cli.ReadFile(ctx, name)
+		a.Add(err)
+		documents = append(documents, trust.File{Name: name, Data: data})
+	}
+	return documents
 }

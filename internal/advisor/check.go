@@ -17,10 +17,8 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-func check(version string) cli.Command {
-	return cli.Command{Name: "check", Usage: checkUsage, Options: checkOptions(), Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
-		return runCheck(ctx, version, c, a)
-	}}
+func checkCommand() cli.Command {
+	return cli.Command{Name: "check", Usage: checkUsage, Options: checkOptions(), Run: runCheck}
 }
 
 func checkOptions() []cli.Option {
@@ -54,9 +52,9 @@ its kind told, or the command line is wrong. It sends nothing but what --insight
 `
 }
 
-func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+func runCheck(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if a.Given("reach") {
-		return checkReach(ctx, version, c, a)
+		return checkReach(ctx, c, a)
 	}
 	options := trust.Options{Now: a.Moment("now", time.Now()), Duration: identity.Duration(a)}
 	id := identity.Read(ctx, a, options.Now)
@@ -65,26 +63,28 @@ func runCheck(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	// A small document can be made to take long.
-	type outcome struct {
-		results []trust.Result
-		err     error
-	}
-	got := make(chan outcome, 1)
-	go func() {
+	results, err := judging(ctx, func() ([]trust.Result, error) {
 		results, err := judge.Judge(files, id, options)
-		got <- outcome{results, err}
-	}()
-	select {
-	case o := <-got:
-		if o.err != nil {
-			return c.Fail(unknownKinds(o.err), cli.Misused)
-		}
-		identity.WarnExpired(c, id, options.Now)
-		return out.put(ctx, c, checked{id, files, o.results, options.Now}.report(version))
-	case <-ctx.Done():
-		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
+		return results, unknownKinds(err)
+	})
+	if err != nil {
+		return c.Fail(err, cli.Misused)
 	}
+	identity.WarnExpired(c, id, options.Now)
+	return out.put(ctx, c, checked{id, files, results, options.Now}.report(c.Version))
+}
+
+// judging awaits a judgement: a small file can be made to take long.
+func judging[T any](ctx context.Context, judge func() (T, error)) (T, error) {
+	judgement, err := cli.Await(ctx, judge)
+	if errors.Is(err, cli.ErrUnfinished) {
+		err = tooSlow(ctx)
+	}
+	return judgement, err
+}
+
+func tooSlow(ctx context.Context) error {
+	return hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT")
 }
 
 // targetOption says what a file is about, for a file that does not say so itself.
@@ -117,7 +117,7 @@ func readFiles(ctx context.Context, a *cli.Arguments, names []string) []trust.Fi
 	return files
 }
 
-// unknownKinds advises on files that cannot be judged.
+// unknownKinds advises on files that cannot be judged. It is nil if err is.
 func unknownKinds(err error) error {
 	var all []error
 	for _, failure := range hint.Failures(err) {

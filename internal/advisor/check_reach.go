@@ -7,7 +7,6 @@ import (
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/cli"
-	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/identity"
 	"bitbucket-oidc/internal/judge"
 )
@@ -19,7 +18,7 @@ func reachOption() cli.Option {
 
 // checkReach prints who gets in through files: in the workspace of the identity if the command line gives one, or else in the
 // workspace that each document names.
-func checkReach(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+func checkReach(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	u := bitbucket.Universe{}
 	now := a.Moment("now", time.Now())
 	if slices.ContainsFunc([]string{"token-file", "claims", "workspace", "workspace-uuid", "repository-uuid"}, a.Given) {
@@ -41,7 +40,7 @@ func checkReach(ctx context.Context, version string, c *cli.Console, a *cli.Argu
 	case err != nil:
 		return c.Fail(unknownKinds(err), cli.Misused)
 	case ctx.Err() != nil:
-		return c.Fail(hint.New("judging the files: "+cli.Ended(ctx, "not done before TIMEOUT ran out"), "give fewer files or smaller ones, or raise TIMEOUT"), cli.Misused)
+		return c.Fail(tooSlow(ctx), cli.Misused)
 	}
-	return out.put(ctx, c, reachReport(version, now, files, reached))
+	return out.put(ctx, c, reachReport(c.Version, now, files, reached))
 }

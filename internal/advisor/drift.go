@@ -16,10 +16,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-func driftCommand(version string) cli.Command {
-	return cli.Command{Name: "drift", Usage: driftUsage, Options: driftOptions(), Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
-		return runDrift(ctx, version, c, a)
-	}}
+func driftCommand() cli.Command {
+	return cli.Command{Name: "drift", Usage: driftUsage, Options: driftOptions(), Run: runDrift}
 }
 
 func driftOptions() []cli.Option {
@@ -50,7 +48,7 @@ command line is wrong. (terraform plan -detailed-exitcode has 1 and 2 the other 
 ` + cli.DescribeVariables([]config.Group{LiveVariables()}) + "Each has what login left in OUTPUT_DIR for its default.\n"
 }
 
-func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+func runDrift(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	now := a.Moment("now", time.Now())
 	m, source := readMap(ctx, a)
 	files := readFiles(ctx, a, a.Files)
@@ -69,7 +67,7 @@ func runDrift(ctx context.Context, version string, c *cli.Console, a *cli.Argume
 	}
 	differences := drift.Compare(m, state, now)
 	lastUsed(ctx, reads, differences)
-	return out.put(ctx, c, compared{m, source, state, differences, now}.report(version))
+	return out.put(ctx, c, compared{m, source, state, differences, now}.report(c.Version))
 }
 
 // universeOf is the workspace that flags name, or the only one that the files name.

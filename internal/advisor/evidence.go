@@ -12,13 +12,8 @@ import (
 	"bitbucket-oidc/internal/report"
 )
 
-func evidenceCommand(version string) cli.Command {
-	return cli.Command{
-		Name: "evidence", Usage: evidenceUsage, Options: evidenceOptions(),
-		Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
-			return runEvidence(ctx, c, a, version)
-		},
-	}
+func evidenceCommand() cli.Command {
+	return cli.Command{Name: "evidence", Usage: evidenceUsage, Options: evidenceOptions(), Run: runEvidence}
 }
 
 func evidenceOptions() []cli.Option {
@@ -48,12 +43,11 @@ the package cannot be written, or the command line is wrong. It never sends anyt
 `
 }
 
-func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments, version string) int {
+func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	stdin, _ := c.Streams()
 	config := evidence.Config{
-		Stdin:   stdin,
-		Version: version, Records: append(a.Texts("records"), a.Files...), CloudTrail: a.Texts("cloudtrail"), Out: a.Text("out"), Seed: "bitbucket-oidc", Sample: 25,
-		From: dayOf(a, "from"), To: dayOf(a, "to"),
+		Version: c.Version, Stdin: stdin, Records: append(a.Texts("records"), a.Files...), CloudTrail: a.Texts("cloudtrail"),
+		From: dayOf(a, "from"), To: dayOf(a, "to"), Out: a.Text("out"), Seed: "bitbucket-oidc", Sample: 25,
 	}
 	for _, name := range []string{"records", "from", "to", "out"} {
 		if !a.Given(name) {

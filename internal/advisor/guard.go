@@ -72,12 +72,17 @@ func guardFile(ctx context.Context, a *cli.Arguments) *rules.File {
 		a.Add(hint.New("guard "+a.Files[0]+" takes one file of guardrails", "see bitbucket-oidc guard --help"))
 		return nil
 	}
-	data, err := cli.ReadFile(ctx, a.Files[1])
+	return readGuardrails(ctx, a, a.Files[1])
+}
+
+// readGuardrails reads a file of guardrails. It is nil if something is wrong with the file, which is then a problem of a.
+func readGuardrails(ctx context.Context, a *cli.Arguments, name string) *rules.File {
+	data, err := cli.ReadFile(ctx, name)
 	if err != nil {
 		a.Add(err)
 		return nil
 	}
-	f, err := rules.Read(a.Files[1], data)
+	f, err := rules.Read(name, data)
 	a.Add(err)
 	return f
 }

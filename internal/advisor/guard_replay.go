@@ -27,7 +27,7 @@ type recorded struct {
 	Unmapped map[string]string `json:"unmapped"`
 }
 
-// A replayed record is one login that a file would have refused, or warned of.
+// A replayed login is one that a file would have refused, or warned of.
 type replayed struct {
 	Record string   `json:"record"` // metadata.uid
 	Target string   `json:"target"`
@@ -36,8 +36,17 @@ type replayed struct {
 	Detail []string `json:"detail"`
 }
 
-// guardReplay judges recorded logins. A record without the inputs of guardrails is counted and said: what cannot be judged is not
-// taken for a login that passes.
+// A replay is what a file would have decided about recorded logins.
+type replay struct {
+	Version  int        `json:"version"`
+	File     string     `json:"file"`
+	Judged   int        `json:"judged"`
+	Unjudged int        `json:"unjudged"` // lines without the input of a login: they count as neither passed nor refused
+	Refused  int        `json:"refused"`
+	Logins   []replayed `json:"logins"` // refused, or warned of
+}
+
+// guardReplay judges recorded logins.
 func guardReplay(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	f := guardFile(ctx, a)
 	if len(a.Texts("records")) == 0 {
@@ -52,47 +61,48 @@ func guardReplay(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	found, judged, unjudged, refused := []replayed{}, 0, 0, 0
+	r := replay{Version: 1, File: f.Name, Logins: []replayed{}}
 	for _, data := range files {
-		lines := bufio.NewScanner(bytes.NewReader(data))
-		lines.Buffer(nil, maxRecord)
-		for lines.Scan() {
-			in, uid, ok := recordedInput(lines.Bytes())
-			if !ok {
-				unjudged++
-				continue
-			}
-			if in == nil {
-				continue // a logout
-			}
-			judged++
-			if r := replay(ctx, f, *in, uid); len(r.Refuse)+len(r.Warn) > 0 {
-				found = append(found, r)
-				if len(r.Refuse) > 0 {
-					refused++
-				}
-			}
-		}
-		if lines.Err() != nil {
-			unjudged++
-		}
+		r.records(ctx, f, data)
 	}
 	if a.Text("format") == "json" {
-		c.Lines(document.Indented(struct {
-			Version  int        `json:"version"`
-			File     string     `json:"file"`
-			Judged   int        `json:"judged"`
-			Unjudged int        `json:"unjudged"`
-			Refused  int        `json:"refused"`
-			Logins   []replayed `json:"logins"`
-		}{1, f.Name, judged, unjudged, refused, found}))
+		c.Lines(document.Indented(r))
 	} else {
-		c.Lines(replayText(f, found, judged, unjudged, refused))
+		c.Lines(r.text())
 	}
-	if refused > 0 && !a.Given("no-exit-code") {
+	if r.Refused > 0 && !a.Given("no-exit-code") {
 		return cli.Failed
 	}
 	return cli.Done
+}
+
+// records judges the logins of a file of records.
+func (r *replay) records(ctx context.Context, f *rules.File, data []byte) {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, maxRecord)
+	for lines.Scan() {
+		in, uid, ok := recordedInput(lines.Bytes())
+		switch {
+		case !ok:
+			r.Unjudged++
+		case in != nil: // else it is a logout
+			r.login(judged(ctx, f, *in, uid))
+		}
+	}
+	if lines.Err() != nil {
+		r.Unjudged++
+	}
+}
+
+// login adds a login that was judged.
+func (r *replay) login(one replayed) {
+	r.Judged++
+	if len(one.Refuse) > 0 {
+		r.Refused++
+	}
+	if len(one.Refuse)+len(one.Warn) > 0 {
+		r.Logins = append(r.Logins, one)
+	}
 }
 
 // recordedInput is what the rules would have seen of a recorded login; nil for a record that is about no login. It reports whether
@@ -116,7 +126,8 @@ func recordedInput(line []byte) (in *guard.Input, uid string, ok bool) {
 	return &read, r.Metadata.UID, true
 }
 
-func replay(ctx context.Context, f *rules.File, in guard.Input, uid string) replayed {
+// judged is what a file would have decided about a login, before the exchange and after it.
+func judged(ctx context.Context, f *rules.File, in guard.Input, uid string) replayed {
 	r := replayed{Record: uid, Target: in.Request.Target, Refuse: []string{}, Warn: []string{}, Detail: []string{}}
 	before := in
 	before.Credential = nil
@@ -138,18 +149,18 @@ func replay(ctx context.Context, f *rules.File, in guard.Input, uid string) repl
 	return r
 }
 
-func replayText(f *rules.File, found []replayed, judged, unjudged, refused int) string {
-	lines := []string{fmt.Sprintf("%s would have refused %d of %d recorded logins", f.Name, refused, judged)}
-	if unjudged > 0 {
-		lines = append(lines, fmt.Sprintf("%d lines could not be judged: they are no records, or have no inputs of guardrails", unjudged))
+func (r *replay) text() string {
+	lines := []string{fmt.Sprintf("%s would have refused %d of %d recorded logins", r.File, r.Refused, r.Judged)}
+	if r.Unjudged > 0 {
+		lines = append(lines, fmt.Sprintf("%d lines could not be judged: they are no records, or have no inputs of guardrails", r.Unjudged))
 	}
-	for _, r := range found {
+	for _, one := range r.Logins {
 		mark := "✖"
-		if len(r.Refuse) == 0 {
+		if len(one.Refuse) == 0 {
 			mark = "⚠"
 		}
-		lines = append(lines, mark+" "+r.Record+" "+r.Target)
-		for _, d := range r.Detail {
+		lines = append(lines, mark+" "+one.Record+" "+one.Target)
+		for _, d := range one.Detail {
 			lines = append(lines, "  "+d)
 		}
 	}

@@ -84,7 +84,10 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 
 // readMap reads the map that a flag names, or the usual one. It also returns the text of the file.
 func readMap(ctx context.Context, a *cli.Arguments) (*access.Map, []byte) {
-	name := cmp.Or(a.Text("map"), access.DefaultFile)
+	return readMapFile(ctx, a, cmp.Or(a.Text("map"), access.DefaultFile))
+}
+
+func readMapFile(ctx context.Context, a *cli.Arguments, name string) (*access.Map, []byte) {
 	data, err := cli.ReadFile(ctx, name)
 	if err != nil {
 		a.Add(err)

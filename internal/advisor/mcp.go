@@ -13,10 +13,8 @@ import (
 	"bitbucket-oidc/internal/visible"
 )
 
-func mcpCommand(version string) cli.Command {
-	return cli.Command{Name: "mcp", Usage: mcpUsage, Options: mcpOptions(), Serves: true, Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
-		return runMCP(ctx, version, c, a)
-	}}
+func mcpCommand() cli.Command {
+	return cli.Command{Name: "mcp", Usage: mcpUsage, Options: mcpOptions(), Serves: true, Run: runMCP}
 }
 
 func mcpOptions() []cli.Option {
@@ -36,9 +34,9 @@ command line is wrong. Variables: TIMEOUT, which bounds each answer; DEBUG.
 `
 }
 
-func runMCP(ctx context.Context, version string, c *cli.Console, a *cli.Arguments) int {
+func runMCP(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
-	config := mcp.Config{Version: version, Limit: a.Vars.Timeout()}
+	config := mcp.Config{Version: c.Version, Limit: a.Vars.Timeout()}
 	if a.Given("root") {
 		root, err := nowait.Folder(a.Text("root"))
 		if err != nil {

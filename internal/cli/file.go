@@ -35,41 +35,28 @@ func ReadFile(ctx context.Context, name string) ([]byte, error) { return ReadLin
 // ReadLines is [ReadFile] for a file that may be longer if it has one JSON value on each line: cut then shortens each line to what is
 // needed, and all of that together must fit.
 func ReadLines(ctx context.Context, name string, cut func(line []byte) []byte) ([]byte, error) {
-	type result struct {
-		data []byte
-		err  error
+	data, err := Await(ctx, func() ([]byte, error) { return readAll(name, cut) })
+	if errors.Is(err, ErrUnfinished) {
+		err = errors.New(Ended(ctx, "reading it did not finish within TIMEOUT"))
 	}
-	got := make(chan result, 1)
-	go func() {
-		data, err := readAll(name, cut)
-		got <- result{data, err}
-	}()
-	select {
-	case r := <-got:
-		return r.data, unreadable(name, r.err)
-	case <-ctx.Done():
-		return nil, unreadable(name, errors.New(Ended(ctx, "reading it did not finish within TIMEOUT")))
-	}
+	return data, unreadable(name, err)
 }
 
 // WriteFile writes a file that the command line names, and replaces what it holds. A command that reads the file while it is written
 // may see a part of it. ctx bounds the wait for a pipe that nobody reads from.
 func WriteFile(ctx context.Context, name, text string) error {
-	done := make(chan error, 1)
-	go func() {
+	_, err := Await(ctx, func() (int, error) {
 		f, err := nowait.Create(name)
-		if err == nil {
-			_, err = io.WriteString(f, text)
-			err = errors.Join(err, f.Close())
+		if err != nil {
+			return 0, err
 		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return unwritable(name, err)
-	case <-ctx.Done():
-		return unwritable(name, errors.New(Ended(ctx, "writing it did not finish within TIMEOUT")))
+		n, err := io.WriteString(f, text)
+		return n, errors.Join(err, f.Close())
+	})
+	if errors.Is(err, ErrUnfinished) {
+		err = errors.New(Ended(ctx, "writing it did not finish within TIMEOUT"))
 	}
+	return unwritable(name, err)
 }
 
 func unwritable(name string, err error) error {
@@ -77,14 +64,6 @@ func unwritable(name string, err error) error {
 		return nil
 	}
 	return hint.With(fmt.Errorf("--output %s: %w", visible.Text(name), reason(err)), "give a file in a folder that exists and that this user may write to")
-}
-
-// Ended says what ended a context: the time is over, which the caller describes, or a signal stopped the program.
-func Ended(ctx context.Context, late string) string {
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		return late
-	}
-	return "stopped"
 }
 
 func readAll(name string, cut func([]byte) []byte) ([]byte, error) {

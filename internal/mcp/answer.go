@@ -53,22 +53,11 @@ func add[In, Out any, P interface {
 func within[T any](ctx context.Context, s server, run func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Limit)
 	defer cancel()
-	type outcome struct {
-		value T
-		err   error
+	value, err := cli.Await(ctx, func() (T, error) { return run(ctx) })
+	if errors.Is(err, cli.ErrUnfinished) {
+		err = hint.New(cli.Ended(ctx, "no answer before TIMEOUT ran out"), "give fewer documents or smaller ones")
 	}
-	got := make(chan outcome, 1)
-	go func() {
-		value, err := run(ctx)
-		got <- outcome{value, err}
-	}()
-	select {
-	case o := <-got:
-		return o.value, o.err
-	case <-ctx.Done():
-		var none T
-		return none, hint.New(cli.Ended(ctx, "no answer before TIMEOUT ran out"), "give fewer documents or smaller ones")
-	}
+	return value, err
 }
 
 // schemaOf is the schema of a type, where a list is always a list and never null: some clients take no alternatives.
