@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,30 @@ func TestRenderPerKind(t *testing.T) {
 				t.Errorf("left is %q, want %q", left, tt.left)
 			}
 		})
+	}
+}
+
+// The provider is shared: what is printed for one service account keeps the others' repositories in.
+func TestProviderOfOneTarget(t *testing.T) {
+	const shop, infra = "shop-deploy@acme-prod.iam.gserviceaccount.com", "infra-deploy@acme-prod.iam.gserviceaccount.com"
+	m, err := Parse("access.yaml", []byte(sample+"  - {who: [infra/none], become: ["+infra+"], audiences: [https://x.example]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	all, err := m.Render(nil, ServiceAccount, now)
+	if err != nil || len(all.Policies) != 2 {
+		t.Fatal(all.Policies, err)
+	}
+	one, err := m.Render([]string{shop, shop}, ServiceAccount, now)
+	if err != nil || len(one.Policies) != 1 {
+		t.Fatal(one.Policies, err)
+	}
+	if !reflect.DeepEqual(one.Providers, all.Providers) || len(one.Providers) != 1 {
+		t.Errorf("the provider of one is %+v, of all %+v", one.Providers, all.Providers)
+	}
+	if role, err := m.Render(nil, AWSRole, now); err != nil || role.Providers != nil {
+		t.Errorf("%+v, %v: no role rests on a provider of Google", role.Providers, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package access
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,22 +93,24 @@ func mapping() map[string]string {
 	}
 }
 
-// providers are the providers that rendered policies rest on. Each lets in only the repositories that are granted something, or the
-// whole workspace where their list would be longer than what Google stores: the members decide either way.
-func (m *Map) providers(policies []Policy, now time.Time) ([]Provider, error) {
+// providers are the providers that rendered policies rest on. Each lets in only the repositories to which the map grants something
+// through it, be it rendered or not, or the whole workspace where their list would be longer than what Google stores: the members decide
+// either way.
+func (m *Map) providers(policies []Policy, now time.Time) []Provider {
 	repositories := map[string][]string{}
 	audiences := map[string][]string{}
-	var errs []error
-	for _, p := range policies {
-		if p.Target.Kind != ServiceAccount {
+	rested := map[string]bool{}
+	for _, t := range m.Targets() {
+		if t.Kind != ServiceAccount {
 			continue
 		}
-		for _, g := range m.Of(p.Target.Name, now) {
+		rendered := slices.ContainsFunc(policies, func(p Policy) bool { return p.Target.Name == t.Name })
+		for _, g := range m.Of(t.Name, now) {
 			name, err := m.Through(g)
 			if err != nil {
-				errs = append(errs, err)
-				continue
+				continue // its own policy is not rendered, for this reason
 			}
+			rested[name] = rested[name] || rendered
 			for _, w := range g.Who {
 				repositories[name] = add(repositories[name], w.Repository.UUID)
 			}
@@ -118,6 +119,9 @@ func (m *Map) providers(policies []Policy, now time.Time) ([]Provider, error) {
 	}
 	var all []Provider
 	for name, uuids := range repositories {
+		if !rested[name] {
+			continue
+		}
 		slices.Sort(uuids)
 		condition := "assertion.repositoryUuid in ['" + strings.Join(uuids, "', '") + "']"
 		if len(uuids) == 1 {
@@ -132,7 +136,7 @@ func (m *Map) providers(policies []Policy, now time.Time) ([]Provider, error) {
 		})
 	}
 	slices.SortFunc(all, func(a, b Provider) int { return cmp.Compare(a.Name, b.Name) })
-	return all, errors.Join(errs...)
+	return all
 }
 
 func add(list []string, texts ...string) []string {

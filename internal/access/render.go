@@ -55,19 +55,19 @@ func (m *Map) Render(names []string, kind Kind, now time.Time) (Rendering, error
 		}
 		r.Policies = append(r.Policies, Policy{t, body, m.Session(t.Name)})
 	}
-	providers, err := m.providers(r.Policies, now)
-	r.Providers = providers
-	return r, errors.Join(append(errs, err)...)
+	r.Providers = m.providers(r.Policies, now)
+	return r, errors.Join(errs...)
 }
 
-// targets are those with these names, or all.
+// targets are those with these names, each once, or all.
 func (m *Map) targets(names []string) []Target {
 	if len(names) == 0 {
 		return m.Targets()
 	}
 	var all []Target
 	for _, name := range names {
-		if t, ok := ParseTarget(name); ok && m.Names(name) {
+		twice := slices.ContainsFunc(all, func(t Target) bool { return t.Name == name })
+		if t, ok := ParseTarget(name); ok && m.Names(name) && !twice {
 			all = append(all, t)
 		}
 	}
