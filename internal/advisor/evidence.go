@@ -18,13 +18,13 @@ func evidenceCommand() cli.Command {
 
 func evidenceOptions() []cli.Option {
 	return []cli.Option{
-		{Name: "records", Value: "FILE", Many: true, Usage: "records of logins, one JSON value a line, or that compressed by gzip"},
+		{Name: "records", Value: "FILE", Many: true, File: true, Usage: "records of logins, one JSON value a line, or that compressed by gzip"},
 		{Name: "from", Value: "DATE", Usage: "the first day of the period, in UTC"},
 		{Name: "to", Value: "DATE", Usage: "the last day of the period"},
 		{Name: "out", Value: "DIR", Usage: "the folder of the package: a new one, or one with an earlier package in it"},
 		{Name: "sample", Value: "N", Pattern: `[0-9]{1,9}`, Expected: "a number", Usage: "how many records to draw; 25 without it"},
 		{Name: "seed", Value: "TEXT", Usage: "what the draw depends on, chosen by the auditor; bitbucket-oidc without it"},
-		{Name: "cloudtrail", Value: "FILE", Many: true, Usage: "log files of CloudTrail: what only one of the two has is an exception"},
+		{Name: "cloudtrail", Value: "FILE", Many: true, File: true, Usage: "log files of CloudTrail: what only one of the two has is an exception"},
 	}
 }
 

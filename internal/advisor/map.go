@@ -61,11 +61,16 @@ func runMap(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if len(a.Files) > 0 {
 		verb, rest = a.Files[0], a.Files[1:]
 	}
+	for _, flag := range []struct{ name, of string }{{"format", "render"}, {"target", "init"}, {"workspace", "init"}, {"workspace-uuid", "init"}} {
+		if a.Given(flag.name) && verb != flag.of {
+			a.Wrong(flag.name, "only map "+flag.of+" takes it")
+		}
+	}
 	switch verb {
 	case "check":
 		if len(rest) > 0 {
 			a.Add(hint.New("too many arguments", "name the map with --map: see bitbucket-oidc map --help"))
-			return c.Fail(a.Err(), cli.Misused)
+			return c.Fail(a.Err(), cli.Misused) // the usual map may not be there
 		}
 		m, _ := readMap(ctx, a)
 		if err := a.Err(); err != nil {
