@@ -77,7 +77,8 @@ func TestTheMapAccepts(t *testing.T) {
 		t.Errorf("%+v", after)
 	}
 	over := ask("accept:\n  - {id: \"" + id + "\", until: 2020-01-01, why: it goes soon}\n  - {id: \"000000000000\", until: 2999-01-01, why: gone}\n")
-	if over.Errors != 1 || over.Warnings != 2 || over.Accepted != 0 || len(over.Remarks) != 2 || !strings.HasPrefix(over.Remarks[0], "access.yaml:8: accept-expired: ") {
+	if over.Errors != 1 || over.Warnings != 2 || over.Accepted != 0 || len(over.Remarks) != 2 ||
+		!strings.HasPrefix(over.Remarks[0], "access.yaml:8: accept-expired: ") {
 		t.Errorf("%+v", over)
 	}
 }
