@@ -82,10 +82,9 @@ func ecrRegistries(v *config.Vars, roles []aws.Role) []aws.Registry {
 		registry, err := aws.ParseRegistry(host)
 		if err != nil {
 			v.Reason(name, err, "hosts such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com, without a repository")
-		}
-		if host == aws.PublicRegistry && len(roles) > 0 && roles[0].ARN.Partition != "aws" {
+		} else if partition := aws.PartitionOf(registry.Region); len(roles) > 0 && roles[0].ARN.Partition != partition {
 			v.Add(hint.New(name+": "+host+": roles of partition "+roles[0].ARN.Partition+" cannot log in there",
-				"remove it, or log in with a role of partition aws"))
+				"remove it, or log in with a role of partition "+partition))
 		}
 		registries = append(registries, registry)
 	}

@@ -194,6 +194,10 @@ func TestRefuses(t *testing.T) {
 		{variables: []string{"AWS_OIDC_ROLES=a b=" + role}, says: "AWS_OIDC_ROLES: "},
 		{variables: []string{"AWS_OIDC_ROLES=a=" + role + ",a=" + role}, says: "AWS_OIDC_ROLES: profile a twice"},
 		{variables: []string{aws, "AWS_OIDC_ROLES=default=" + role}, says: "AWS_OIDC_ROLES: profile default twice"},
+		{
+			variables: []string{aws, "AWS_ECR_REGISTRIES=123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"},
+			says:      "cn-north-1.amazonaws.com.cn: roles of partition aws cannot log in there",
+		},
 		{variables: []string{"AWS_OIDC_ROLES=DEFAULT=" + role}, says: "AWS_OIDC_ROLES: profile DEFAULT: the AWS CLI"},
 		{variables: []string{"AWS_OIDC_ROLES= , "}, says: "AWS_OIDC_ROLES: an empty list"},
 		{
