@@ -101,6 +101,8 @@ func ParseARN(s string) (ARN, error) {
 		return ARN{}, errors.New("an ARN with a region, which a role's does not have")
 	case !IsAccount(account) && (known || account != ""):
 		return ARN{}, errors.New("an ARN with an account that is not 12 digits")
+	case strings.Contains(role, "arn:"): // a path may hold a comma and colons
+		return ARN{}, errors.New("several ARNs where one is expected")
 	case len(s) > 2048 || !isRoleName(role):
 		return ARN{}, errors.New("an ARN with a role name that IAM does not allow")
 	}

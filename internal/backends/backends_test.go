@@ -198,6 +198,8 @@ func TestRefuses(t *testing.T) {
 			variables: []string{aws, "AWS_ECR_REGISTRIES=123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"},
 			says:      "cn-north-1.amazonaws.com.cn: roles of partition aws cannot log in there",
 		},
+		{variables: []string{"AWS_OIDC_ROLE_ARN=" + role + "," + role}, says: "AWS_OIDC_ROLE_ARN: several ARNs where one is expected"},
+		{variables: []string{"AWS_OIDC_ROLE_ARN=" + role + " > " + role}, says: "AWS_OIDC_ROLE_ARN: several ARNs"},
 		{variables: []string{"AWS_OIDC_ROLES=DEFAULT=" + role}, says: "AWS_OIDC_ROLES: profile DEFAULT: the AWS CLI"},
 		{variables: []string{"AWS_OIDC_ROLES= , "}, says: "AWS_OIDC_ROLES: an empty list"},
 		{
