@@ -61,7 +61,7 @@ func readAWS(ctx context.Context, c Config) []Reading {
 		return nil
 	}
 	client := c.client(c.AWS.RootCAs, judgeAWS)
-	own, err := c.AWS.credentials(ctx, client)
+	own, err := c.AWS.credentials(client)
 	if c.AWS.RoleName == "" {
 		if err != nil {
 			return []Reading{{Source: "aws", Err: err}}
@@ -96,7 +96,7 @@ func (a AWS) assumed(client *http.Client, own sdk.CredentialsProvider, account s
 }
 
 // credentials are those that login left: keys, or a profile that SDKs renew. It looks in no other place, and starts no program.
-func (a AWS) credentials(ctx context.Context, client *http.Client) (sdk.CredentialsProvider, error) {
+func (a AWS) credentials(client *http.Client) (sdk.CredentialsProvider, error) {
 	k := a.Key
 	if k.ID != "" {
 		return credentials.NewStaticCredentialsProvider(k.ID, k.Secret.Reveal(), k.Token.Reveal()), nil
@@ -351,7 +351,7 @@ func LastUsed(ctx context.Context, c Config, roles []string) map[string]time.Tim
 		return used
 	}
 	client := c.client(c.AWS.RootCAs, judgeAWS)
-	own, err := c.AWS.credentials(ctx, client)
+	own, err := c.AWS.credentials(client)
 	if err != nil {
 		return used
 	}

@@ -106,9 +106,11 @@ func (g googleReader) pool(ctx context.Context, name string) ([]Document, error)
 		return nil, err
 	}
 	documents := []Document{{Data: line(pool)}}
-	err := g.pages(ctx, base+"/providers", url.Values{"pageSize": {providersAtOnce}, "showDeleted": {"true"}}, "listing the pool's providers", "workloadIdentityPoolProviders", func(item json.RawMessage) {
-		documents = append(documents, Document{Data: line(item)})
-	})
+	err := g.pages(ctx, pagedList{
+		address: base + "/providers",
+		query:   url.Values{"pageSize": {providersAtOnce}, "showDeleted": {"true"}},
+		items:   "workloadIdentityPoolProviders", doing: "listing the pool's providers",
+	}, func(item json.RawMessage) { documents = append(documents, Document{Data: line(item)}) })
 	return documents, err
 }
 
@@ -116,7 +118,11 @@ func (g googleReader) pool(ctx context.Context, name string) ([]Document, error)
 func (g googleReader) project(ctx context.Context, project string) Reading {
 	r := Reading{Source: "gcp:" + project}
 	var emails []string
-	r.Err = g.pages(ctx, g.iam()+"/v1/projects/"+url.PathEscape(project)+"/serviceAccounts", url.Values{"pageSize": {accountsInPage}}, "listing the service accounts", "accounts", func(item json.RawMessage) {
+	r.Err = g.pages(ctx, pagedList{
+		address: g.iam() + "/v1/projects/" + url.PathEscape(project) + "/serviceAccounts",
+		query:   url.Values{"pageSize": {accountsInPage}},
+		items:   "accounts", doing: "listing the service accounts",
+	}, func(item json.RawMessage) {
 		var account struct{ Email string }
 		_ = json.Unmarshal(item, &account) // an account without an address is refused below
 		emails = append(emails, account.Email)
@@ -149,9 +155,11 @@ func (g googleReader) project(ctx context.Context, project string) Reading {
 // search asks Cloud Asset Inventory for every policy that names a pool. It replaces the reading of every project in the scope.
 func (g googleReader) search(ctx context.Context) []Reading {
 	var documents []Document
-	err := g.pages(ctx, g.asset()+"/v1/"+g.Google.Scope+":searchAllIamPolicies", url.Values{"pageSize": {policiesInPage}, "query": {searchedPolicies}}, "searching the policies", "results", func(item json.RawMessage) {
-		documents = append(documents, Document{Data: line(item)})
-	})
+	err := g.pages(ctx, pagedList{
+		address: g.asset() + "/v1/" + g.Google.Scope + ":searchAllIamPolicies",
+		query:   url.Values{"pageSize": {policiesInPage}, "query": {searchedPolicies}},
+		items:   "results", doing: "searching the policies",
+	}, func(item json.RawMessage) { documents = append(documents, Document{Data: line(item)}) })
 	readings := []Reading{{Source: "gcp:" + g.Google.Scope, Documents: documents, Err: err}}
 	for _, project := range g.Google.Projects {
 		readings = append(readings, Reading{Source: "gcp:" + project, Err: err})
@@ -159,33 +167,44 @@ func (g googleReader) search(ctx context.Context) []Reading {
 	return readings
 }
 
+// A paged list is something that Google returns in pages.
+type pagedList struct {
+	address string
+	query   url.Values
+	items   string // the member of a page that has the items
+	doing   string // for errors
+}
+
 // pages follows every page of a list.
-func (g googleReader) pages(ctx context.Context, address string, query url.Values, doing, items string, add func(json.RawMessage)) error {
+func (g googleReader) pages(ctx context.Context, l pagedList, add func(item json.RawMessage)) error {
 	count := 0
 	for range mostPages {
 		var page map[string]json.RawMessage
-		if err := g.get(ctx, http.MethodGet, address+"?"+query.Encode(), doing, &page); err != nil {
+		if err := g.get(ctx, http.MethodGet, l.address+"?"+l.query.Encode(), l.doing, &page); err != nil {
 			return err
 		}
 		var all []json.RawMessage
 		var next string
-		if page[items] != nil && json.Unmarshal(page[items], &all) != nil || page["nextPageToken"] != nil && json.Unmarshal(page["nextPageToken"], &next) != nil {
-			return errors.New(doing + ": the answer is not the JSON that it should be")
+		wrong := func(member string, into any) bool {
+			return page[member] != nil && json.Unmarshal(page[member], into) != nil
+		}
+		if wrong(l.items, &all) || wrong("nextPageToken", &next) {
+			return errors.New(l.doing + ": the answer is not the JSON that it should be")
 		}
 		for _, item := range all {
 			add(item)
 		}
 		count += len(all)
-		g.progress("%s: %d", doing, count)
+		g.progress("%s: %d", l.doing, count)
 		if next == "" {
 			return nil
 		}
-		if next == query.Get("pageToken") {
-			return errors.New(doing + ": a page names itself as the next one")
+		if next == l.query.Get("pageToken") {
+			return errors.New(l.doing + ": a page names itself as the next one")
 		}
-		query.Set("pageToken", next)
+		l.query.Set("pageToken", next)
 	}
-	return fmt.Errorf("%s: more than %d pages", doing, mostPages)
+	return fmt.Errorf("%s: more than %d pages", l.doing, mostPages)
 }
 
 func (g googleReader) iam() string {
