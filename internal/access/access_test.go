@@ -169,10 +169,12 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestRenderRefusesWhatNoCloudHolds(t *testing.T) {
+// ofMany is the sample with one role for this number of repositories.
+func ofMany(t *testing.T, count int) *Map {
+	t.Helper()
 	many := strings.Builder{}
 	who := []string{}
-	for i := range 120 {
+	for i := range count {
 		name := "r" + strings.Repeat("x", i)
 		many.WriteString("  " + name + ": {uuid: \"{00000000-0000-4000-8000-" + leftPad(i) + "}\"}\n")
 		who = append(who, name+"/*")
@@ -183,11 +185,34 @@ func TestRenderRefusesWhatNoCloudHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Render(nil, "", time.Now()); err == nil || !strings.Contains(err.Error(), "AWS stores 4096") {
+	return m
+}
+
+// AWS stores 2,048 characters of a trust policy, and up to 4,096 where the quota is raised. A repository takes 43 of them.
+func TestLongTrustPolicies(t *testing.T) {
+	const role = "arn:aws:iam::123456789012:role/ecr-read"
+	for count := 1; count < 120; count += 7 {
+		r, err := ofMany(t, count).Render([]string{role}, AWSRole, time.Now())
+		if err != nil {
+			if !strings.Contains(err.Error(), "AWS stores 4096") || count < 80 {
+				t.Errorf("%d repositories: %v", count, err)
+			}
+			continue
+		}
+		n := len(document.Tight(r.Policies[0].Body))
+		if n > 4096 || (n > 2048) != (len(r.Notes) == 1) {
+			t.Errorf("%d repositories, %d characters: %v", count, n, r.Notes)
+		}
+	}
+}
+
+func TestRenderRefusesWhatNoCloudHolds(t *testing.T) {
+	if _, err := ofMany(t, 120).Render(nil, "", time.Now()); err == nil || !strings.Contains(err.Error(), "AWS stores 4096") {
 		t.Errorf("got %v for a trust policy that AWS refuses", err)
 	}
 	vault := strings.Replace(sample, `["arn:aws:iam::123456789012:role/ecr-read"]`, "[https://vault.example.com/v1/auth/jwt/role/x]", 1)
-	if m, err = Parse("access.yaml", []byte(vault)); err != nil {
+	m, err := Parse("access.yaml", []byte(vault))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Render(nil, "", time.Now()); err == nil || !strings.Contains(err.Error(), "infra/none: Vault cannot require") {
@@ -208,14 +233,14 @@ func TestRenderPerKind(t *testing.T) {
 		name    string
 		targets []string
 		kind    Kind
-		left    string
+		note    string
 		wrong   string
 	}{
 		{name: "one kind of all", kind: VaultRole},
 		{name: "a session that no role can have", wrong: "longer than 12 hours"},
 		{name: "a connection among others", targets: []string{vault, okta}, wrong: "an Okta connection takes one identity"},
-		{name: "every target of a kind without policies", kind: OktaConnection, left: okta},
-		{name: "expired", targets: []string{"arn:aws:iam::123456789012:role/old"}, left: "every grant has expired"},
+		{name: "every target of a kind without policies", kind: OktaConnection, note: okta},
+		{name: "expired", targets: []string{"arn:aws:iam::123456789012:role/old"}, note: "every grant has expired"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -223,8 +248,8 @@ func TestRenderPerKind(t *testing.T) {
 			if (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("got %v, want %q", err, tt.wrong)
 			}
-			if left := strings.Join(r.Left, " "); err == nil && (left == "") != (tt.left == "") || !strings.Contains(left, tt.left) {
-				t.Errorf("left is %q, want %q", left, tt.left)
+			if note := strings.Join(r.Notes, " "); err == nil && (note == "") != (tt.note == "") || !strings.Contains(note, tt.note) {
+				t.Errorf("the notes are %q, want %q", note, tt.note)
 			}
 		})
 	}

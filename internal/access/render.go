@@ -22,7 +22,7 @@ type Policy struct {
 type Rendering struct {
 	Policies  []Policy
 	Providers []Provider // of Google, which the policies rest on
-	Left      []string   // what was asked for and has no policy, and why: one sentence each
+	Notes     []string   // what to know of it: one sentence each, such as that a target has no policy, and why
 }
 
 // Render renders the targets with these names, or every target if there are none; of these, only those of a kind if one is given. It
@@ -42,16 +42,19 @@ func (m *Map) Render(names []string, kind Kind, now time.Time) (Rendering, error
 		case kind != "" && t.Kind != kind:
 			continue
 		case len(grants) == 0: // nobody may become the target
-			r.Left = append(r.Left, t.Name+": every grant has expired.")
+			r.Notes = append(r.Notes, t.Name+": every grant has expired.")
 			continue
 		case t.Kind == OktaConnection && len(names) == 0: // the rest of the map is still worth printing
-			r.Left = append(r.Left, fmt.Sprintf("%s: %v.", t.Name, errOkta))
+			r.Notes = append(r.Notes, fmt.Sprintf("%s: %v.", t.Name, errOkta))
 			continue
 		}
 		body, err := m.render(t, grants)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", m.File, t.Name, err))
 			continue
+		}
+		if n := len(document.Tight(body)); t.Kind == AWSRole && n > usualTrustPolicy {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s: the trust policy has %d characters: without a raised quota AWS stores %d.", t.Name, n, usualTrustPolicy))
 		}
 		r.Policies = append(r.Policies, Policy{t, body, m.Session(t.Name)})
 	}
@@ -117,6 +120,7 @@ func granted(grants []Grant) []Who {
 // The limits of what IAM stores, in characters without white space (IAM and AWS STS quotas). The default quota of a trust policy is
 // 2,048; 4,096 is the most that AWS grants.
 const (
+	usualTrustPolicy   = 2048
 	longestTrustPolicy = 4096
 	longestRCP         = 5120
 )

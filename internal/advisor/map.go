@@ -137,8 +137,8 @@ func renderMap(ctx context.Context, c *cli.Console, a *cli.Arguments, targets []
 	} else {
 		c.Warn("there is nothing to print: no such target has a grant")
 	}
-	for _, l := range r.Left {
-		c.Warn(l)
+	for _, n := range r.Notes {
+		c.Warn(n)
 	}
 	return cli.Done
 }

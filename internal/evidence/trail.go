@@ -167,7 +167,7 @@ func (t *trail) unload(c carrier) (int, error) {
 }
 
 func (t *trail) add(e event) {
-	if e.Source != "sts.amazonaws.com" || e.Name != "AssumeRoleWithWebIdentity" && e.Name != "AssumeRole" {
+	if e.Source != "" && !strings.HasPrefix(e.Source, "sts.amazonaws.com") || e.Name != "AssumeRoleWithWebIdentity" && e.Name != "AssumeRole" {
 		return
 	}
 	if id := cmp.Or(e.ID, e.RequestID); id != "" {
