@@ -8,6 +8,7 @@ import (
 
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/record"
@@ -17,15 +18,15 @@ import (
 func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
 	v := a.Vars
-	asked := v.Record(true) // a record that a bucket cannot take is reported later
+	place := v.Group()
 	// The owner of the files does not matter when they are removed, but the file of records stays.
-	dir, err := handoff.Open(handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")})
+	dir, err := handoff.Open(handoff.Config{CloneDir: place.CloneDir(), OutputDir: place.Text("OUTPUT_DIR")})
 	a.Add(err)
-	token, _ := oidc.Parse(v.Secret("BITBUCKET_STEP_OIDC_TOKEN").Reveal()) // records name the step by its token; nothing else needs it
-	recs := begin(c, "logout", v, token, asked, dir)
-	a.Add(recs.check())
-	if err := a.Err(); err != nil {
-		return c.Fail(err, cli.Misused)
+	found := err == nil && !place.Failed()
+	recs := recordLogout(c, a, dir)
+	// Nothing else that is wrong keeps the credentials where they are: it is reported when they are gone.
+	if !found || len(a.Files) > 0 {
+		return c.Fail(a.Err(), cli.Misused)
 	}
 	// The files go first: a credential that could not be revoked expires, and a file that stays does not.
 	removal, err := dir.Remove(ctx)
@@ -41,6 +42,22 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 		return c.Fail(err, cli.Failed)
 	}
 	return cli.Done
+}
+
+// recordLogout opens the records of a logout; there are none where something is wrong with their variables.
+func recordLogout(c *cli.Console, a *cli.Arguments, dir *handoff.Dir) records {
+	g := a.Vars.Group()
+	asked := g.Record(true) // a record that a bucket cannot take is reported later
+	if g.Failed() {
+		asked = config.Record{}
+	}
+	token, _ := oidc.Parse(g.Secret("BITBUCKET_STEP_OIDC_TOKEN").Reveal()) // records name the step by its token; nothing else needs it
+	recs := begin(c, "logout", a.Vars, token, asked, dir)
+	if err := recs.check(); err != nil {
+		a.Add(err)
+		return begin(c, "logout", a.Vars, token, config.Record{}, dir)
+	}
+	return recs
 }
 
 // revoke ends the credentials of every backend that login has written and that can end them. Problems with its variables are added to
