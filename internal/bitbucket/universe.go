@@ -22,6 +22,9 @@ type Universe struct {
 	// Branches are names of branches to try. The branches that a document names and a made-up one are always tried.
 	Branches []string
 
+	// Meant are patterns of the branches that the steps are meant to be on: * stands for any characters. None means any branch.
+	Meant []string
+
 	// Claims are further claims of the tokens, such as iat and exp.
 	// The values that another step has for them are not known.
 	Claims map[string]any

@@ -72,6 +72,7 @@ func (c *comparison) target(t access.Target) {
 		c.absent(t, granted, "trusts nobody of the workspace "+c.m.Workspace.Slug)
 	default:
 		c.cells(t, c.state.Targets[i], granted)
+		c.elsewhere(t, c.state.Targets[i], granted)
 		c.session(t, c.state.Targets[i])
 	}
 }

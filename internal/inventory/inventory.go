@@ -254,7 +254,7 @@ func (x *inventory) roles() {
 			d.Locate = l.Locate
 		}
 		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
-			d.Cells = ofWorkspace(r.Reach(x.ctx, x.asking(d.Target)), x.u)
+			d.Cells = ofWorkspace(r.Reach(x.ctx, x.of(d.Target)), x.u)
 			d.Deciding = func(id bitbucket.Identity) string {
 				return deciding(r.Judge(id, trust.Options{Now: x.u.Now, Duration: time.Hour}))
 			}
@@ -263,14 +263,20 @@ func (x *inventory) roles() {
 	}
 }
 
-// asking is the workspace whose steps ask for the audiences that the map's grants of one target have.
-func (x *inventory) asking(target string) bitbucket.Universe {
+// of is the workspace whose steps ask for the audiences that the map's grants of one target have, and are on the branches of these grants.
+func (x *inventory) of(target string) bitbucket.Universe {
 	u := x.u
-	if x.m != nil {
-		u.Audiences = nil
-		for _, g := range x.m.Of(target, x.u.Now) {
-			u.Audiences = append(u.Audiences, g.Audiences...)
-		}
+	if x.m == nil {
+		return u
+	}
+	u.Audiences = nil
+	grants := x.m.Of(target, x.u.Now)
+	for _, g := range grants {
+		u.Audiences = append(u.Audiences, g.Audiences...)
+	}
+	// A target has one list of branches for everybody: grants with different ones, no target can hold.
+	if len(grants) > 0 && !slices.ContainsFunc(grants, func(g access.Grant) bool { return !slices.Equal(g.Branches, grants[0].Branches) }) {
+		u.Meant = grants[0].Branches
 	}
 	return u
 }

@@ -43,7 +43,7 @@ func alike(a, b trust.Cell) bool {
 	same := func(a, b trust.Extent) bool {
 		return a.Some == b.Some && a.All == b.All && a.Maybe == b.Maybe && a.MaybeAll == b.MaybeAll && a.Pinned == b.Pinned && a.Share == b.Share
 	}
-	return a.Who == b.Who && same(a.Reach, b.Reach) && same(a.Usual, b.Usual)
+	return a.Who == b.Who && same(a.Reach, b.Reach) && same(a.Usual, b.Usual) && same(a.Elsewhere, b.Elsewhere)
 }
 
 // both joins the cells of two documents of one target.
@@ -55,7 +55,7 @@ func both(a, b []trust.Cell) []trust.Cell {
 			if i == 1 && named {
 				continue // joined before
 			}
-			c.Reach, c.Usual = more(c.Reach, other.Reach), less(c.Usual, other.Usual)
+			c.Reach, c.Elsewhere, c.Usual = more(c.Reach, other.Reach), more(c.Elsewhere, other.Elsewhere), less(c.Usual, other.Usual)
 			all = append(all, c)
 		}
 	}

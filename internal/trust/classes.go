@@ -29,6 +29,9 @@ type Classes struct {
 	// representative that does not is undecided.
 	Inside string
 
+	// Globs reports that the document compares the branch with names and with patterns as of [Glob] only, and that Texts has all of them.
+	Globs bool
+
 	// Judge judges an identity, and says why if the verdict is not certain. If chosen is set, branch and audiences are unknown wherever
 	// the document compares them itself.
 	Judge func(id bitbucket.Identity, chosen bool) (Verdict, string)
@@ -41,6 +44,7 @@ func (c Classes) Cells(ctx context.Context) []Cell {
 	d.lists, d.usual = d.Universe.AudienceLists(c.Audiences)
 	if c.Chosen {
 		d.branches = branchesIn(append(slices.Clone(d.Universe.Branches), c.Texts...))
+		d.meant, d.others = d.split()
 	}
 	for _, text := range c.Texts {
 		for _, span := range bitbucket.UUIDs(text) {
@@ -56,21 +60,6 @@ func (c Classes) Cells(ctx context.Context) []Cell {
 		d.begun = begun(c.Texts)
 	}
 	return d.cells()
-}
-
-// branchesIn are the branches that texts can be about: each text itself, and what follows a colon in it.
-func branchesIn(texts []string) []string {
-	const most = 16
-	var all []string
-	for _, text := range texts {
-		_, behind, _ := strings.Cut(text, "}:")
-		for _, name := range []string{text, behind, strings.TrimPrefix(text, "refs/heads/")} {
-			if name != "" && len(all) < most && !slices.Contains(all, name) && len(bitbucket.UUIDs(name)) == 0 {
-				all = append(all, name)
-			}
-		}
-	}
-	return append(all, bitbucket.MadeUpBranch)
 }
 
 // begun are UUIDs with the beginnings of texts that end inside a UUID, such as {2e9e.
@@ -98,6 +87,8 @@ type decider struct {
 	lists    [][]string
 	usual    int
 	branches []string
+	meant    []string // branches that the universe means
+	others   []string // branches that it does not
 	named    []string // UUIDs that the document names, in order
 	made     [3]string
 	begun    []string // UUIDs that begin like a text of the document
@@ -155,10 +146,16 @@ func (d *decider) repository(r bitbucket.Repository) []Cell {
 // decide decides one cell.
 func (d *decider) decide(repository, environment string, deployment bool) Cell {
 	c := NewCell(d.Universe, repository, environment, deployment)
-	c.Usual = d.extent(c, d.lists[:d.usual])
+	if len(d.Universe.Meant) > 0 {
+		c.Usual = d.extent(c, d.lists[:d.usual], d.meant)
+		c.Reach = d.extent(c, d.lists, d.branches)
+		c.Elsewhere = d.extent(c, d.lists, d.others)
+		return c
+	}
+	c.Usual = d.extent(c, d.lists[:d.usual], d.branches)
 	c.Reach = c.Usual
 	if d.usual < len(d.lists) && !c.Usual.All {
-		c.Reach = join(c.Usual, d.extent(c, d.lists[d.usual:]))
+		c.Reach = join(c.Usual, d.extent(c, d.lists[d.usual:], d.branches))
 	}
 	return c
 }
@@ -180,24 +177,23 @@ func join(a, b Extent) Extent {
 }
 
 // extent judges the representatives of a cell with each list of audiences and each branch.
-func (d *decider) extent(c Cell, lists [][]string) Extent {
+func (d *decider) extent(c Cell, lists [][]string, branches []string) Extent {
 	e := Extent{}
-	branchless := len(d.branches) == 0
 	for _, list := range lists {
 		m := d.member(c, list)
-		if !branchless {
-			m.Branch = bitbucket.MadeUpBranch
+		if d.Chosen {
+			m.Branch = branches[0]
 		}
-		verdict, why := d.judge(m, !branchless)
+		verdict, why := d.judge(m, d.Chosen)
 		switch {
 		case verdict == Allow:
 			e.admit(d.Universe.Member(m))
 			e.All, e.MaybeAll = true, true
-		case verdict == Undecided && branchless:
+		case verdict == Undecided && !d.Chosen:
 			e.perhaps(d.Universe.Member(m), why)
 			e.MaybeAll = true
 		case verdict == Undecided:
-			d.everyBranch(&e, m, why)
+			d.everyBranch(&e, m, branches, why)
 		case e.Refused == nil:
 			id := d.Universe.Member(m)
 			e.Refused = &id
@@ -236,10 +232,10 @@ func (d *decider) extent(c Cell, lists [][]string) Extent {
 	return e
 }
 
-// everyBranch judges a representative on each branch that the document may mean, and on one more branch.
-func (d *decider) everyBranch(e *Extent, m bitbucket.Member, why string) {
+// everyBranch judges a representative on each of the branches.
+func (d *decider) everyBranch(e *Extent, m bitbucket.Member, branches []string, why string) {
 	all, maybeAll := true, true
-	for _, branch := range d.branches {
+	for _, branch := range branches {
 		m.Branch = branch
 		verdict, branchWhy := d.judge(m, false)
 		if branchWhy != "" {
@@ -259,8 +255,8 @@ func (d *decider) everyBranch(e *Extent, m bitbucket.Member, why string) {
 			}
 		}
 	}
-	if e.Witness == nil { // somebody may get in on a branch that was not tried
-		m.Branch = d.branches[0]
+	if e.Witness == nil && !d.tried(branches) { // somebody may get in on a branch that was not tried
+		m.Branch = branches[0]
 		e.perhaps(d.Universe.Member(m), "the branch or the audiences")
 	}
 	e.All, e.MaybeAll = e.All || all, e.MaybeAll || maybeAll

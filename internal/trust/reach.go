@@ -16,8 +16,9 @@ type Cell struct {
 	Known       bool   // whether the universe has the repository and, if the cell is of one, the environment
 
 	// Reach is for steps with any audiences, because everybody who writes a pipeline can ask for any. Usual is for steps that ask for no
-	// audience, or for an audience of the universe.
-	Reach, Usual Extent
+	// audience, or for an audience of the universe, and that are on a branch that the universe means. Elsewhere is for steps on other
+	// branches than it means, as far as the document can see the branch; nobody if it means any.
+	Reach, Usual, Elsewhere Extent
 }
 
 // An Extent is how much of a cell gets in: certainly, and at most if everything that is unknown lets in.

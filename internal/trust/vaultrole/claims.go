@@ -71,28 +71,6 @@ func texts(value any) []string {
 	return all
 }
 
-// glob matches as Vault does: * stands for any characters, also none, and nothing else is special (github.com/ryanuber/go-glob). IAM's
-// patterns also have ?.
-func glob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		_, behind, found := strings.Cut(text, part)
-		if !found {
-			return false
-		}
-		text = behind
-	}
-	return strings.HasSuffix(text, parts[last])
-}
-
 // shown formats a value for a message.
 func shown(value any) string {
 	var shown []string

@@ -17,7 +17,7 @@ func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 		u.Issuer = "https://api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
 	}
 	return trust.Classes{
-		Universe: u, Texts: r.texts(), Audiences: r.audiences(), Chosen: r.readsBranch(), Inside: r.inside(),
+		Universe: u, Texts: r.texts(), Audiences: r.audiences(), Chosen: r.readsBranch(), Globs: true, Inside: r.inside(),
 		Judge: func(id bitbucket.Identity, chosen bool) (trust.Verdict, string) {
 			v := r.judge(id, chosen)
 			result := v.Result(trust.VaultRole, "", "")

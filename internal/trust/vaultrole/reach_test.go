@@ -147,3 +147,37 @@ func TestVaultReach(t *testing.T) {
 		}
 	}
 }
+
+// TestMeant: who gets in on the branches that a universe means, and who on others.
+func TestMeant(t *testing.T) {
+	bound := func(kind, branches string) string {
+		return vaultWith(t, trusttest.ClaimsWith(t, ``), `{"bound_claims_type":"`+kind+`","bound_claims":{"repositoryUuid":"`+trusttest.Repository+`"`+branches+`}}`)
+	}
+	for _, c := range []struct {
+		role, meant             string // meant are patterns between spaces
+		all, missing, elsewhere bool
+	}{
+		{role: bound("string", `,"branchName":"main"`), meant: "main", all: true},
+		{role: bound("string", `,"branchName":["main","next"]`), meant: "main next", all: true},
+		{role: bound("string", `,"branchName":["main","next"]`), meant: "main", all: true, elsewhere: true},
+		{role: bound("string", `,"branchName":"main"`), meant: "main next"},
+		{role: bound("string", `,"branchName":"next"`), meant: "main", missing: true, elsewhere: true},
+		{role: bound("string", ``), meant: "main", all: true, elsewhere: true},
+		{role: bound("glob", `,"branchName":"release/*"`), meant: "release/*", all: true},
+		{role: bound("glob", `,"branchName":"rel*"`), meant: "release/*", all: true, elsewhere: true},
+		{role: bound("glob", `,"branchName":"release/*"`), meant: "rel*"},
+		{role: bound("string", `,"branchName":"release/*"`), meant: "release/*", missing: true}, // Git has no name with a star
+		{role: bound("glob", `,"branchName":"*"`), meant: "*", all: true},
+		{role: bound("string", ``), meant: "*", all: true, elsewhere: true}, // steps that are on no branch
+		{role: bound("glob", `,"/branchName":"main"`), meant: "main", all: true},
+	} {
+		u := bitbucket.Universe{Meant: strings.Fields(c.meant), Repositories: []bitbucket.Repository{{Name: "shop", UUID: trusttest.Repository}}}
+		cell := roleOf(t, c.role).Reach(context.Background(), u)[0]
+		if cell.Who != "shop/none" || cell.Usual.All != c.all || !cell.Usual.Maybe != c.missing || cell.Elsewhere.Maybe != c.elsewhere {
+			t.Errorf("%s for %s: %s %+v, elsewhere %+v", c.role, c.meant, cell.Who, cell.Usual, cell.Elsewhere)
+		}
+		if w := cell.Elsewhere.Witness; c.elsewhere && roleOf(t, c.role).Judge(*w, trust.Options{}).Verdict != trust.Allow {
+			t.Errorf("%s for %s: the witness is refused: %v", c.role, c.meant, w.All)
+		}
+	}
+}
