@@ -55,8 +55,10 @@ func FirstMap(u bitbucket.Universe, s State, now time.Time) (text string, left [
 	if len(s.Sources) > 0 {
 		b.WriteString(readBlock(s.Sources))
 	}
-	b.WriteString("grants:\n" + strings.Join(grants, ""))
-	return b.String(), left
+	if len(grants) == 0 {
+		return b.String() + "grants: []\n", left
+	}
+	return b.String() + "grants:\n" + strings.Join(grants, ""), left
 }
 
 type firstMap struct {
@@ -79,6 +81,9 @@ func (f *firstMap) who(cells []trust.Cell) (who []string, left string) {
 		if c.Repository == "" {
 			left = c.Who + " gets in"
 			continue
+		}
+		if !c.Reach.All {
+			left = "not every step of " + c.Who + " gets in"
 		}
 		if !slices.Contains(repositories, c.Repository) {
 			repositories = append(repositories, c.Repository)
