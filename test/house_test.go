@@ -104,7 +104,7 @@ func arrows() map[string][]string {
 		"nowait":        {},
 		"oidc":          {"charset", "secret"},
 		"pattern":       {},
-		"pipelines":     {"nowait", "pattern"},
+		"pipelines":     {"nowait", "pattern", "strictyaml"},
 		"script":        {"pattern"},
 		"secret":        {},
 		"setup":         {"bitbucket", "document", "oidc", "shell"},

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"sort"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"bitbucket-oidc/internal/pattern"
+	"bitbucket-oidc/internal/strictyaml"
 )
 
 const (
@@ -138,43 +137,19 @@ func encoding(data []byte) error {
 	return nil
 }
 
-var (
-	yamlLine = pattern.New(`^yaml: (?:line (\d+): )?(.*)$`)
-	anchor   = pattern.New(`^unknown anchor '(.*)' referenced$`)
-)
+var anchor = pattern.New(`^unknown anchor '(.*)' referenced$`)
 
 // notYAML is the library's error with the line where it shows.
 func notYAML(err error, data []byte) error {
-	parts := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
-	if parts == nil {
-		return unreadable(Place{1, 1}, "it is not YAML")
-	}
-	lines, reason := strings.Split(string(data), "\n"), parts[2]
+	lines := strings.Split(string(data), "\n")
+	line, reason := strictyaml.Complaint(err, data)
 	if name := anchor.FindStringSubmatch(reason); name != nil {
 		return unreadable(alias(lines, name[1]), "the alias *%s has no anchor &%s above it", name[1], name[1])
-	}
-	line, _ := strconv.Atoi(parts[1])
-	line = max(line, 1)
-	const small = 256 << 10 // larger files keep the library's line
-	if len(data) <= small {
-		line = 1 + sort.Search(len(lines)-1, func(n int) bool { return complains(lines[:n+1], reason) })
 	}
 	if text := lines[line-1]; strings.Contains(text[:len(text)-len(strings.TrimLeft(text, " \t"))], "\t") {
 		return unreadable(Place{line, 1 + strings.Index(text, "\t")}, "it is not YAML: a tab in the indentation")
 	}
 	return unreadable(Place{line, 1}, "it is not YAML: %s", reason)
-}
-
-// complains reports whether the first lines of a file are enough for the library's complaint: the library reads a file from top
-// to bottom, and names a line that is often not the one.
-func complains(lines []string, reason string) bool {
-	var node yaml.Node
-	err := yaml.Unmarshal([]byte(strings.Join(lines, "\n")+"\n"), &node)
-	if err == nil {
-		return false
-	}
-	parts := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
-	return parts != nil && parts[2] == reason
 }
 
 // alias is where a file names an anchor that it does not have.

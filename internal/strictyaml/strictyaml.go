@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +56,7 @@ func Read(data []byte, limit int) (*File, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var root, second yaml.Node
 	if err := dec.Decode(&root); err != nil {
-		return nil, notYAML(err)
+		return nil, notYAML(err, data)
 	}
 	f := &File{budget: maxNodes, lines: bytes.Split(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\n"))}
 	if len(root.Content) != 1 {
@@ -68,17 +67,6 @@ func Read(data []byte, limit int) (*File, error) {
 		f.report(&second, "", "a second document: only one is allowed")
 	}
 	return f, nil
-}
-
-// notYAML is the library's error without the text that it quotes from the file: only the line number is certain to be harmless.
-func notYAML(err error) error {
-	if m := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); m != nil {
-		return errors.New("line " + m[1] + ": not YAML")
-	}
-	if strings.Contains(err.Error(), "unknown anchor") {
-		return errors.New("not YAML: an alias without an anchor")
-	}
-	return errors.New("not YAML")
 }
 
 // Problems returns what is wrong so far, in the order of the file.
@@ -116,6 +104,12 @@ func (f *File) value(n *yaml.Node, path string) Value {
 	}
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
+	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		f.report(n, path, "begins with !, which is a tag in YAML: put the text in quotes")
+		text := *n
+		text.Kind, text.Tag, text.Value = yaml.ScalarNode, "!!str", strings.TrimSpace(n.Tag+" "+n.Value) // no other problem follows
+		n = &text
 	}
 	return Value{f, n, path}
 }

@@ -9,6 +9,8 @@ import (
 func TestReadRefuses(t *testing.T) {
 	tests := []struct{ name, data, want string }{
 		{"tab", "a:\n\t- b", "line 2: not YAML"},
+		{"no quotes", "a: 1\nb:\n  - c: d\n    e: ['x'].f(y)\n    g: h\n", "line 4: not YAML: did not find expected key; a text with"},
+		{"a colon", "a: b\nc: only: d\n", "line 2: not YAML: mapping values are not allowed"},
 		{"alias without an anchor", "a: *b", "an alias without an anchor"},
 		{"not UTF-8", "a: \xff", "not UTF-8"},
 		{"nothing", " \n", "empty"},
