@@ -93,7 +93,12 @@ func (c *compiler) expression(v strictyaml.Value) *expression {
 		for _, e := range issues.Errors() {
 			text, _, _ := strings.Cut(e.Message, " expecting ") // and then every token of the language
 			text = strings.ReplaceAll(text, "guard.", "")
-			v.Problem("character %d of line %d of the expression: %s", e.Location.Column()+1, e.Location.Line(), strings.Join(strings.Fields(text), " "))
+			text = strings.Join(strings.Fields(text), " ")
+			if e.Location.Line() < 1 { // of the whole expression
+				v.Problem("%s", text)
+				continue
+			}
+			v.Problem("character %d of line %d of the expression: %s", e.Location.Column()+1, e.Location.Line(), text)
 		}
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/strictyaml"
 )
@@ -97,11 +98,14 @@ func Read(name string, data []byte) (*File, error) {
 var (
 	ruleName     = pattern.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	variableName = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+	// AWS has twelve digits, the first of which may be zeros; Google's numbers of projects have up to twelve.
+	accountNumber = pattern.New(`^(0[0-9]+|[0-9]{10,})$`)
 )
 
 func (c *compiler) compile(root strictyaml.Value) {
 	field := root.Fields("version", "mode", "constants", "variables", "rules", "tests")
-	if version := field("version").Required(root, "version"); version.Present() && version.Whole() != 1 {
+	if version := field("version").Required(root, "version"); version.Present() && version.Any() != int64(1) {
 		version.Problem("expected 1")
 	}
 	c.file.Audit = oneOf(field("mode"), "enforce", "audit") == "audit"
@@ -144,7 +148,27 @@ func (c *compiler) constants(v strictyaml.Value) {
 		if !variableName.MatchString(e.Key) {
 			e.Value.Problem("the name of a constant has letters, digits and underscores only")
 		}
+		quoted(e.Value)
 		c.file.constants[e.Key] = e.Value.Any()
+	}
+}
+
+// quoted reports numbers that are an account's or a project's: no text of an input is equal to a number, and a rule that compares them
+// would hold always or never.
+func quoted(v strictyaml.Value) {
+	switch v.Any().(type) {
+	case []any:
+		for _, item := range v.Items() {
+			quoted(item)
+		}
+	case map[string]any:
+		for _, e := range v.Entries() {
+			quoted(e.Value)
+		}
+	case int64, float64:
+		if accountNumber.MatchString(v.Scalar()) {
+			v.Problem("a number such as that of an account is a text: put it in quotes")
+		}
 	}
 }
 
@@ -178,8 +202,8 @@ func (c *compiler) rule(v strictyaml.Value) {
 	r.Name = name.Text()
 	switch {
 	case r.Name == "":
-	case !ruleName.MatchString(r.Name) || r.Name == mapRule:
-		name.Problem("expected a name in small letters, digits and dashes, other than %s", mapRule)
+	case !ruleName.MatchString(r.Name) || r.Name == mapRule || guard.RecordKey == "guard."+r.Name:
+		name.Problem("expected a name in small letters, digits and dashes, other than map and input")
 	case slices.ContainsFunc(c.file.Rules, func(o Rule) bool { return o.Name == r.Name }):
 		name.Problem("another rule has the same name")
 	}
