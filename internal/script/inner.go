@@ -68,6 +68,7 @@ func unfold(all []Command, depth int) []Command {
 		for _, one := range parse(text.Text, depth+1) {
 			one.Line = min(text.line+one.Line, text.last)
 			one.Next += begin
+			one.Depth += c.Depth + 1
 			switch {
 			case one.Outer >= 0:
 				one.Outer += begin

@@ -29,6 +29,7 @@ type Command struct {
 	Here   *Word  // here-document or here-string
 	Outer  int    // index of the command around a Captured one, or -1
 	Next   int    // index of the command that a Piped one feeds
+	Depth  int    // how many subshells it is in
 
 	outside bool // see unfold
 }
@@ -78,6 +79,7 @@ type reader struct {
 	text  string
 	at    int
 	line  int
+	depth int
 	all   []Command
 	outer int
 
@@ -98,11 +100,12 @@ type here struct {
 func (r *reader) list(end byte) {
 	backticks := r.backticks
 	r.backticks = end == '`'
+	least := r.depth
 	defer func() { r.backticks = backticks }()
 	current, feeder := -1, -1 // the command that is being read, and the one that feeds it
 	begin := func() int {
 		if current < 0 {
-			r.all = append(r.all, Command{Line: r.line, Outer: r.outer, Output: r.usual()})
+			r.all = append(r.all, Command{Line: r.line, Outer: r.outer, Output: r.usual(), Depth: r.depth})
 			current = len(r.all) - 1
 			if feeder >= 0 {
 				r.all[feeder].Output, r.all[feeder].Next = Piped, current
@@ -130,6 +133,8 @@ func (r *reader) list(end byte) {
 		case c == ';' || c == '(' || c == ')':
 			r.at++
 			current = -1
+			r.depth += strings.Count(string(c), "(") - strings.Count(string(c), ")")
+			r.depth = max(r.depth, least) // the patterns of case have one parenthesis
 		case r.follows("&>"):
 			r.redirect(begin())
 		case c == '&' || r.follows("||"):
@@ -338,6 +343,8 @@ func (r *reader) substitute(command int, end byte) {
 		return
 	}
 	r.outer = command
+	deep := r.depth
+	r.depth++
 	r.list(end)
-	r.outer = outer
+	r.outer, r.depth = outer, deep
 }
