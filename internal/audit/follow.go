@@ -14,22 +14,19 @@ func (s *step) follow() {
 	for i := range s.commands {
 		c := &s.commands[i]
 		s.followVariables(i)
-		if f := s.resolve(s.outputFile(i)); f != "" && len(s.files) < maxFiles {
+		if file := s.outputFile(i); file != "" {
 			switch {
-			case s.tells(i):
-				s.files = append(s.files, written{f, c.at, true})
+			case s.tells(i), s.Token && c.Output == script.File && environment(*c):
+				s.write(i, file, true)
 			case s.answers(i), s.tellsKeys(i), c.Name() == "cat" && c.Here != nil && strings.Contains(c.Here.Text, "external_account"):
-				s.files = append(s.files, written{f, c.at, false})
-			case s.Token && c.Output == script.File && environment(*c):
-				s.files = append(s.files, written{f, c.at, true})
+				s.write(i, file, false)
 			}
 		}
 		text := c.Text()
 		if strings.Contains(text, "create-cred-config") {
-			if f := s.resolve(flag(c.Words, "--output-file")); f != "" {
-				s.files = append(s.files, written{f, c.at, false})
-			}
+			s.write(i, flag(c.Words, "--output-file"), false)
 		}
+		s.moves(i)
 		if obtains.MatchString(text) {
 			s.session = true
 			s.secrets = append(s.secrets, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -129,7 +126,7 @@ func (s *step) tells(i int) bool {
 		return c.Text() == "printenv "+tokenVariable
 	}
 	if slices.Contains(readers(), c.Name()) && !readsPart.MatchString(c.Text()) {
-		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, true) })
+		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(c, w.Text, true) })
 	}
 	return false
 }
@@ -148,40 +145,4 @@ func (s *step) tellsKeys(i int) bool {
 		return slices.ContainsFunc(w.Vars, func(v string) bool { return slices.Contains(s.secrets, v) })
 	}
 	return (c.Name() == "echo" || c.Name() == "printf") && slices.ContainsFunc(c.Words, holds) || c.Name() == "cat" && c.Here != nil && holds(*c.Here)
-}
-
-// isFile reports whether the step has written the token, or credentials, to the file of this path.
-func (s *step) isFile(path string, token bool) bool {
-	path = clean(s.resolve(path))
-	return path != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && clean(f.path) == path })
-}
-
-// resolve replaces a variable at the beginning of a path with its value, if the step sets it.
-func (s *step) resolve(path string) string {
-	if !strings.HasPrefix(path, "$") || strings.HasPrefix(path, "$()") {
-		return path
-	}
-	name, rest, _ := strings.Cut(strings.TrimPrefix(path, "$"), "/")
-	value, _, ok := s.set(strings.Trim(name, "{}"))
-	if !ok || value == "" || strings.HasPrefix(value, path) {
-		return path
-	}
-	if rest != "" {
-		value += "/" + rest
-	}
-	return value
-}
-
-// clean removes the clone directory from the beginning of a path.
-func clean(p string) string {
-	for _, prefix := range []string{"${BITBUCKET_CLONE_DIR}/", "$BITBUCKET_CLONE_DIR/", "$()/", "$PWD/", "${PWD}/", "./"} {
-		p = strings.TrimPrefix(p, prefix)
-	}
-	return p
-}
-
-// inClone reports whether a path is in the clone directory, as far as the text shows.
-func inClone(p string) bool {
-	p = clean(p)
-	return p != "" && !hasAnyPrefix(p, "/", "~", "$", "..", "%")
 }

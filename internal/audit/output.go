@@ -118,7 +118,7 @@ func (s *step) answers(i int) bool {
 		return strings.Contains(text, " auth token")
 	}
 	if c.Name() == "jq" && passes(c) || slices.Contains(readers(), c.Name()) && !readsPart.MatchString(text) {
-		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(w.Text, false) })
+		return slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(c, w.Text, false) })
 	}
 	return false
 }

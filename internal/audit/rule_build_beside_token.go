@@ -31,6 +31,6 @@ func (r *run) buildBesideToken() {
 }
 
 var (
-	builds           = pattern.New(`^(?:npm (?:ci|install|i|test|t)|yarn(?: install| test)?|pnpm (?:install|i|test)|bun install|bundle install|composer install|mvnw? .*\b(?:test|verify|package|install|sonar\S*|deploy)|gradlew? .*\b(?:test|build|check|sonar\S*)|pip3? install (?:.* )?(?:-r \S+|\.)|poetry install|cargo (?:test|build)|pytest|tox)(?: |$)`)
+	builds           = pattern.New(`^(?:npm (?:ci|install|i|test|t)|yarn(?: install| test)?|pnpm (?:install|i|test)|bun install|bundle install|composer install|mvnw? .*\b(?:test|verify|package|install|sonar\S*|deploy)|gradlew? .*\b(?:test|build|check|sonar\S*)|pip3? install (?:.* )?(?:-r \S+|\.)|poetry install|cargo (?:test|build)|go test|dotnet (?:test|build)|uv (?:sync|run pytest)|python3? -m (?:pytest|pip install (?:.* )?(?:-r \S+|\.))|pytest|tox)(?: |$)`)
 	installsGlobally = pattern.New(` (?:-g|--global)\b|^npm (?:install|i) (?:-\S+ )*[a-z@][\w@/.-]*`)
 )

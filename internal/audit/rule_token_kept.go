@@ -25,7 +25,7 @@ func (r *run) tokenKept() {
 				r.report(report{rule: tokenKept(), at: f.at, about: "output", steps: []*step{s}, message: "The token becomes an output variable, which Bitbucket stores unmasked."})
 				continue
 			}
-			if !inClone(f.path) {
+			if f.gone || !inClone(f.path) {
 				continue
 			}
 			for _, kind := range []struct {
@@ -33,14 +33,14 @@ func (r *run) tokenKept() {
 				globs []pipelines.Glob
 			}{{"artifact", s.src.Artifacts}, {"cache", s.src.Caches}} {
 				for _, g := range kind.globs {
-					if !covers(g.Text, clean(f.path)) {
+					if !covers(g.Text, f.path) {
 						continue
 					}
 					what := "credentials"
 					if f.token {
 						what = "the step's token"
 					}
-					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s includes %s, which holds %s.", kind.name, g.Text, clean(f.path), what)})
+					r.report(report{rule: tokenKept(), at: g.Place, about: g.Text, steps: []*step{s}, message: fmt.Sprintf("The %s %s includes %s, which holds %s.", kind.name, g.Text, f.path, what)})
 				}
 			}
 		}

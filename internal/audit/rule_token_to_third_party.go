@@ -30,12 +30,21 @@ func (r *run) tokenToThirdParty() {
 				r.report(report{rule: tokenToThirdParty(), at: p.place, about: p.Name, steps: []*step{s}, message: fmt.Sprintf("The pipe %s/%s gets the step's token.", p.owner, p.name)})
 			}
 		}
+		feeders := map[int]int{} // by what they feed
+		for i, c := range s.commands {
+			if c.Output == script.Piped {
+				feeders[s.next(i)] = i
+			}
+		}
 		for i, c := range s.commands {
 			text := c.Text()
 			run := c.Name() == "docker" && strings.Contains(text, " run ")
-			sent := c.Is("curl", "wget") && !slices.ContainsFunc(c.Words, s.trades)
-			given := s.uses(c) || s.fed(i) || containsAny(text, "-e "+tokenVariable, "--env "+tokenVariable)
-			if !run && !sent || !given {
+			sent := c.Is("curl", "wget") && !s.trades(c)
+			if !run && !sent {
+				continue
+			}
+			feeder, fed := feeders[i]
+			if !s.uses(c) && !s.reads(c) && !(fed && s.tells(feeder)) && !containsAny(text, "-e "+tokenVariable, "--env "+tokenVariable) {
 				continue
 			}
 			p := report{rule: tokenToThirdParty(), at: c.at, about: text, steps: []*step{s}, message: "The server gets the step's token."}
@@ -47,30 +56,21 @@ func (r *run) tokenToThirdParty() {
 	}
 }
 
-// fed reports whether a command gets the token on its standard input, or in a file that it sends.
-func (s *step) fed(i int) bool {
-	c := s.commands[i]
-	if slices.ContainsFunc(c.Words, s.sends) {
-		return true
-	}
-	if c.Here != nil && s.holdsToken(c.Here.Vars) || c.Reads != "" && s.isFile(c.Reads, true) {
-		return true
-	}
-	for j := range s.commands[:i] {
-		if s.commands[j].Output == script.Piped && s.next(j) == i && s.tells(j) {
-			return true
-		}
-	}
-	return false
+// reads reports whether a command gets the token in a here-document, or in a file that it reads.
+func (s *step) reads(c command) bool {
+	return c.Here != nil && s.holdsToken(c.Here.Vars) || c.Reads != "" && s.isFile(c, c.Reads, true) ||
+		slices.ContainsFunc(c.Words, func(w script.Word) bool { return s.sends(c, w) })
 }
 
 // sends reports whether a word names a file with the token: FILE, @FILE, --flag=FILE or name=@FILE.
-func (s *step) sends(w script.Word) bool {
-	return s.isFile(w.Text[strings.LastIndexAny(w.Text, "@=")+1:], true) || s.isFile(strings.TrimPrefix(w.Text, "-T"), true)
+func (s *step) sends(c command, w script.Word) bool {
+	return s.isFile(c, w.Text[strings.LastIndexAny(w.Text, "@=")+1:], true) || s.isFile(c, strings.TrimPrefix(w.Text, "-T"), true)
 }
 
-// trades reports whether a word is an address at which tokens are traded.
-func (s *step) trades(w script.Word) bool { return tradesAt.MatchString(w.Text) && !s.sends(w) }
+// trades reports whether the command sends a request to an address at which tokens are traded.
+func (s *step) trades(c command) bool {
+	return slices.ContainsFunc(c.Words, func(w script.Word) bool { return tradesAt.MatchString(w.Text) && !s.sends(c, w) })
+}
 
 // exchanges matches pipes whose purpose is to trade the token.
 var exchanges = pattern.New(`(?i)oidc|conjur|vault|login|auth|assume-role|credential|secret|sts`)

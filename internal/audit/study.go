@@ -35,11 +35,12 @@ type step struct {
 // A command is a command of a script, with its place in the file.
 type command struct {
 	script.Command
-	at    place
-	after bool
-	text  string // see Text
-	item  int    // index of the entry of the script
-	base  int    // index of the entry's first command: Outer and Next count from it
+	at     place
+	after  bool
+	text   string // see Text
+	item   int    // index of the entry of the script
+	folder string // that it runs in; empty for the clone directory
+	base   int    // index of the entry's first command: Outer and Next count from it
 }
 
 // Text is the command in one line.
@@ -63,13 +64,6 @@ type pipe struct {
 }
 
 type place = pipelines.Place
-
-// written is a file that holds the token or credentials.
-type written struct {
-	path  string
-	at    place
-	token bool
-}
 
 // opaque is a command for which the file does not show what it does.
 type opaque struct {
@@ -102,9 +96,6 @@ type parsedScript struct {
 const (
 	// maxCommands caps the commands of a file: an anchor can give one script to thousands of steps.
 	maxCommands = 50_000
-
-	// maxFiles caps the files of a step that are followed.
-	maxFiles = 50
 )
 
 // study finds out what each step does. It reports whether that is not too much.
@@ -152,10 +143,11 @@ func (r *run) study() bool {
 					at = r.locate(c, max(from, at.Line), item.Last, at)
 					from = at.Line
 				}
-				s.commands = append(s.commands, command{c, at, item.After, c.Text(), n, base})
+				s.commands = append(s.commands, command{Command: c, at: at, after: item.After, text: c.Text(), item: n, base: base})
 			}
 		}
 		s.assign()
+		s.folders()
 		s.follow()
 		s.signIns(r.options.OurPipes)
 		s.opaques()
@@ -244,7 +236,7 @@ func (r *run) inherit() {
 				continue
 			}
 			for _, f := range earlier.files {
-				if at, ok := s.names(f.path); ok && inClone(f.path) && !slices.ContainsFunc(s.files, func(own written) bool { return clean(own.path) == clean(f.path) }) &&
+				if at, ok := s.names(f.path); ok && inClone(f.path) && !slices.ContainsFunc(s.files, func(own written) bool { return own.path == f.path }) &&
 					!slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How == "inherited-file" }) {
 					s.inherited(earlier, at)
 				}
@@ -274,7 +266,7 @@ func (s *step) names(file string) (place, bool) {
 	for _, c := range s.commands {
 		for _, w := range slices.Concat(c.Assign, c.Words) {
 			_, value, _ := strings.Cut(w.Text, "=")
-			if clean(w.Text) == clean(file) || value != "" && clean(value) == clean(file) || strings.HasPrefix(w.Text, "file://") && clean(w.Text[7:]) == clean(file) {
+			if s.file(c, w.Text) == file || value != "" && s.file(c, value) == file || strings.HasPrefix(w.Text, "file://") && s.file(c, w.Text[7:]) == file {
 				return c.at, true
 			}
 		}
