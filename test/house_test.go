@@ -103,6 +103,7 @@ func arrows() map[string][]string {
 		"hint/hinttest": {"hint"},
 		"nowait":        {},
 		"oidc":          {"charset", "secret"},
+		"oidc/oidctest": {"oidc"},
 		"pattern":       {},
 		"pipelines":     {"nowait", "pattern", "strictyaml"},
 		"script":        {"pattern"},

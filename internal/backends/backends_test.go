@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"encoding/base64"
 	"encoding/pem"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/gcp"
 	"bitbucket-oidc/internal/hint"
+	"bitbucket-oidc/internal/oidc/oidctest"
 	"bitbucket-oidc/internal/vault"
 )
 
@@ -39,9 +39,7 @@ type configuration struct {
 // load reads a configuration from these variables and no others.
 func load(t *testing.T, variables ...string) (configuration, error) {
 	t.Helper()
-	enc := base64.RawURLEncoding.EncodeToString
-	token := "BITBUCKET_STEP_OIDC_TOKEN=" + enc([]byte(`{"alg":"RS256"}`)) + "." +
-		enc([]byte(`{"iss":"https://i","aud":"a","sub":"s","exp":4102444800}`)) + "." + enc([]byte("s"))
+	token := "BITBUCKET_STEP_OIDC_TOKEN=" + oidctest.JWT(`{"iss":"https://i","aud":"a","sub":"s","exp":4102444800}`)
 	var c configuration
 	c.vars = config.New(append([]string{token}, variables...), config.Step{}, Variables())
 	c.lifetime, c.owner = c.vars.MinimumLifetime(), c.vars.Owner()

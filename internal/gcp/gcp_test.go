@@ -1,7 +1,6 @@
 package gcp
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"bitbucket-oidc/internal/charset"
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 )
 
 const (
@@ -25,16 +25,11 @@ const (
 
 func token(t *testing.T) oidc.Token {
 	t.Helper()
-	enc := base64.RawURLEncoding.EncodeToString
-	tok, err := oidc.Parse(enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{
+	return oidctest.Token(t, `{
 		"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
 		"aud":"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
 		"sub":"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{c3e5a1f0-5d0e-4b6a-9b54-7c1de2f80a11}:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}",
-		"iat":1000,"exp":4600}`)) + "." + enc([]byte("canary")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+		"iat":1000,"exp":4600}`)
 }
 
 // backend talks to a server that gives each answer in turn, the last one from then on.

@@ -1,7 +1,6 @@
 package handoff_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -18,20 +17,13 @@ import (
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 	"bitbucket-oidc/internal/secret"
 )
 
 func token(t testing.TB) oidc.Token {
 	t.Helper()
-	enc := base64.RawURLEncoding.EncodeToString
-	tok, err := oidc.Parse(
-		enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{"iss":"https://i","aud":"a","sub":"{r}:{s}","exp":4102444800}`)) +
-			"." + enc([]byte("s")),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+	return oidctest.Token(t, `{"iss":"https://i","aud":"a","sub":"{r}:{s}","exp":4102444800}`)
 }
 
 // own are variables of backends.

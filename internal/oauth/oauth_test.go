@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,23 +15,15 @@ import (
 	"bitbucket-oidc/internal/hint"
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 	"bitbucket-oidc/internal/secret"
 )
 
-func jwt(claims string) string {
-	enc := base64.RawURLEncoding.EncodeToString
-	return enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("canary"))
-}
-
 func token(t *testing.T) oidc.Token {
 	t.Helper()
-	tok, err := oidc.Parse(jwt(`{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+	return oidctest.Token(t, `{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
 		"aud":"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
-		"sub":"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","iat":1000,"exp":4600}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+		"sub":"{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","iat":1000,"exp":4600}`)
 }
 
 // backend is a service that is asked at a server of one answer.
@@ -235,7 +226,7 @@ func TestUnusableAnswers(t *testing.T) {
 // TestExpires: the answer says for how long; else its token may say until when; else nobody does.
 func TestExpires(t *testing.T) {
 	t.Parallel()
-	own := jwt(`{"iss":"https://issuer.example","aud":"a","sub":"s","exp":1900000000}`)
+	own := oidctest.JWT(`{"iss":"https://issuer.example","aud":"a","sub":"s","exp":1900000000}`)
 	for answer, want := range map[string]time.Time{
 		`{"access_token":"opaque","expires_in":900}`:      time.Now().Add(15 * time.Minute),
 		`{"access_token":"opaque","expires_in":"900"}`:    time.Now().Add(15 * time.Minute),

@@ -1,7 +1,6 @@
 package okta
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,24 +11,16 @@ import (
 
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 )
 
 const repository = "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"
 
-func jwt(claims string) string {
-	enc := base64.RawURLEncoding.EncodeToString
-	return enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("canary"))
-}
-
 func token(t *testing.T) oidc.Token {
 	t.Helper()
-	tok, err := oidc.Parse(jwt(`{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+	return oidctest.Token(t, `{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
 		"aud":["ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45","okta"],
-		"sub":"` + repository + `:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","iat":1000,"exp":4600}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+		"sub":"`+repository+`:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","iat":1000,"exp":4600}`)
 }
 
 // backend talks to a server that gives one answer.
@@ -111,9 +102,9 @@ func TestUnusableAnswers(t *testing.T) {
 func TestExpires(t *testing.T) {
 	t.Parallel()
 	for issued, want := range map[string]time.Time{
-		jwt(`{"iss":"https://acme.pam.okta.com","aud":"acme","sub":"bitbucket","exp":1900000000}`): time.Unix(1900000000, 0).UTC(),
-		"opaque":                  {},
-		jwt(`{"exp":1900000000}`): {}, // no claim that a token must have
+		oidctest.JWT(`{"iss":"https://acme.pam.okta.com","aud":"acme","sub":"bitbucket","exp":1900000000}`): time.Unix(1900000000, 0).UTC(),
+		"opaque":                           {},
+		oidctest.JWT(`{"exp":1900000000}`): {}, // no claim that a token must have
 	} {
 		b, _ := backend(t, 200, `{"token":"`+issued+`"}`)
 		got, err := b.Exchange(t.Context(), token(t))

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 	"bitbucket-oidc/internal/record/ocsftest"
 	"bitbucket-oidc/internal/secret"
 	"bitbucket-oidc/internal/transport"
@@ -22,16 +22,11 @@ const (
 
 func token(t *testing.T) oidc.Token {
 	t.Helper()
-	part := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-	parsed, err := oidc.Parse(part(`{"alg":"RS256","kid":"key-1"}`) + "." + part(`{
+	return oidctest.Token(t, `{
 		"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
 		"aud":"ari:cloud:bitbucket::workspace/7baee083","sub":"{repo}:{env}:{step}","iat":1790000000,"exp":1790003600,
 		"repositoryUuid":"{repo}","workspaceUuid":"{workspace}","pipelineUuid":"{pipeline}","stepUuid":"{step}",
-		"deploymentEnvironmentUuid":"{env}","branchName":"main"}`) + "." + part("signature"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed
+		"deploymentEnvironmentUuid":"{env}","branchName":"main"}`)
 }
 
 func facts(t *testing.T) Facts {

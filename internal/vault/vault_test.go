@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/oidc/oidctest"
 	"bitbucket-oidc/internal/secret"
 )
 
@@ -26,16 +26,11 @@ const (
 
 func token(t *testing.T) oidc.Token {
 	t.Helper()
-	enc := base64.RawURLEncoding.EncodeToString
-	tok, err := oidc.Parse(enc([]byte(`{"alg":"RS256"}`)) + "." + enc([]byte(`{
+	return oidctest.Token(t, `{
 		"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
 		"aud":"ari:cloud:bitbucket::workspace/7baee083-4f25-4a97-8a9a-0fde1b623b45",
 		"sub":"`+repository+`:{98f3c8f3-6c0a-4b5e-9f1f-0d9a8b7c6d33}","repositoryUuid":"`+repository+`","branchName":"main",
-		"iat":1000,"exp":4600}`)) + "." + enc([]byte("canary")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+		"iat":1000,"exp":4600}`)
 }
 
 // backend talks to a server that gives one answer.
