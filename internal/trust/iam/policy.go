@@ -172,6 +172,11 @@ func (d file) principals(p *policy, n *document.Node, path string) principals {
 			p.refuse("aws-principal", path, fmt.Sprintf("%.40q is no kind of principal with a list of names", m.Name))
 			continue
 		}
+		for _, name := range names { // IAM User Guide, "AWS JSON policy elements: Principal", of names in parts
+			if strings.ContainsAny(name, "*?") && !(m.Name == "AWS" && name == "*") {
+				p.refuse("aws-principal", path, fmt.Sprintf("%.200q has a wildcard, and no wildcard stands for a part of a principal's name", name))
+			}
+		}
 		switch m.Name {
 		case "AWS":
 			who.everyone = who.everyone || slices.Contains(names, "*")
@@ -180,11 +185,6 @@ func (d file) principals(p *policy, n *document.Node, path string) principals {
 			who.federated = append(who.federated, names...)
 		default:
 			who.others = true
-		}
-	}
-	for _, name := range who.federated {
-		if strings.ContainsAny(name, "*?") {
-			p.refuse("aws-principal", path, "the name of an identity provider has no wildcards")
 		}
 	}
 	return who

@@ -26,6 +26,7 @@ type role struct {
 	GroupsClaim      string         `json:"groups_claim"`
 	ClaimMappings    map[string]any `json:"claim_mappings"` // from claims to metadata
 	BoundCIDRs       list           `json:"token_bound_cidrs"`
+	OldCIDRs         list           `json:"bound_cidrs"` // what older versions of Vault call the same
 }
 
 // A list is a list, or a text with commas, which Vault accepts when a role is written.
@@ -123,12 +124,20 @@ func (v *judgement) kind() {
 		v.refuse(map[string]any{"role_type": "jwt"},
 			"The role's role_type is %q, which is for people with a browser: a token logs in with jwt.", v.role.RoleType)
 	}
+	switch v.role.BoundClaimsType {
+	case "", "string", "glob":
+	default:
+		v.Undecide(fmt.Sprintf("Undecided: the role's bound_claims_type is %q, and Vault keeps no role with it.", v.role.BoundClaimsType))
+	}
 }
 
 // addresses looks at the source addresses, which are not known.
 func (v *judgement) addresses() {
-	if len(v.role.BoundCIDRs) > 0 {
+	switch {
+	case len(v.role.BoundCIDRs) > 0:
 		v.Undecide("Undecided: token_bound_cidrs depends on the source address, which is not known.")
+	case len(v.role.OldCIDRs) > 0:
+		v.Undecide("Undecided: bound_cidrs depends on the source address, which is not known.")
 	}
 }
 

@@ -155,6 +155,8 @@ func TestVaultRole(t *testing.T) {
 		{name: "groups that are numbers", claims: `{"teams":["a",5]}`, changes: `{"groups_claim":"teams"}`, verdict: trust.Deny},
 		{name: "metadata", changes: `{"claim_mappings":{"branchName":"branch","nowhere":"x"}}`, verdict: trust.Allow},
 		{name: "metadata that is a number", changes: `{"claim_mappings":{"exp":"expires"}}`, verdict: trust.Deny},
+		{name: "source addresses by their older name", changes: `{"bound_cidrs":["10.0.0.0/8"]}`, verdict: trust.Undecided},
+		{name: "a way to compare that Vault does not have", changes: `{"bound_claims_type":"regex"}`, verdict: trust.Undecided},
 		{name: "source addresses", changes: `{"token_bound_cidrs":["10.0.0.0/8"]}`, verdict: trust.Undecided},
 		{
 			name: "source addresses and another repository", changes: `{"token_bound_cidrs":["10.0.0.0/8"],"bound_claims":{"repositoryUuid":"x"}}`,
