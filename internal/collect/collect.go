@@ -25,6 +25,9 @@ type Document struct {
 	// Bitbucket becomes them.
 	Names []string
 
+	// Gone are the ARNs of roles that a plan deletes.
+	Gone []string
+
 	// Unknown is why a part of the document is not known. It is empty for a document that is whole.
 	Unknown string
 
@@ -52,7 +55,7 @@ const (
 	Mount     Kind = "vault-config"
 	Providers Kind = "aws-providers" // the list of an account's OIDC providers
 	Control   Kind = "aws-rcp"       // a resource control policy, as an object or as a string
-	Named     Kind = "aws-names"     // Names and nothing else
+	Named     Kind = "aws-names"     // Names or Gone, and nothing else
 )
 
 // A File is a file to take apart.

@@ -26,6 +26,9 @@ func told(t *testing.T, data string) string {
 		for _, arn := range d.Names {
 			words = append(words, "Named:"+arn[strings.LastIndexByte(arn, '/')+1:])
 		}
+		for _, arn := range d.Gone {
+			words = append(words, "Gone:"+arn[strings.LastIndexByte(arn, '/')+1:])
+		}
 		if d.Unknown != "" {
 			words = append(words, "unknown")
 		}
@@ -102,6 +105,18 @@ func TestFiles(t *testing.T) {
 				{"address": "m.r", "change": {"after_unknown": {"assume_role_policy": true}}},
 				{"address": "m.n", "change": {"after_unknown": {"member": true}}}]}`,
 			"aws-role arn:aws:iam::1:role/a unknown; auth/ci/role/deploy; gcp-policy a@p.iam.gserviceaccount.com unknown"},
+		{"a state without resources", `{"format_version": "1.0"}`, ""},
+		{"what Terraform says of itself", `{"format_version": "1.0", "valid": true}`, ""},
+		{
+			name: "a plan that deletes a role, and one that makes it anew under a name that it does not know",
+			data: `{"format_version": "1.2", "planned_values": {"root_module": {"resources": [
+				{"address": "aws_iam_role.b", "mode": "managed", "type": "aws_iam_role", "values": {"name_prefix": "b-", "assume_role_policy": "{}"}}]}},
+				"resource_changes": [
+				{"address": "aws_iam_role.a", "type": "aws_iam_role", "change": {"actions": ["delete"], "before": {"arn": "arn:aws:iam::1:role/a"}, "after": null}},
+				{"address": "aws_iam_role.b", "type": "aws_iam_role", "change": {"actions": ["create", "delete"], "before": {"arn": "arn:aws:iam::1:role/b-1"}}},
+				{"address": "aws_iam_role.c", "type": "aws_iam_role", "change": {"actions": ["update"], "before": {"arn": "arn:aws:iam::1:role/c"}}}]}`,
+			want: "aws-names Gone:a; aws-names Gone:b-1; aws_iam_role.b Roles:",
+		},
 	} {
 		if got := told(t, tt.data); got != tt.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", tt.name, got, tt.want)

@@ -33,13 +33,14 @@ func (t *taker) terraform(f *document.File, n *document.Node, _ bool) (bool, err
 	if values == nil {
 		values = n.Get("values")
 	}
-	if !n.Has("format_version") || !n.Has("terraform_version") && values == nil {
+	if !n.Has("format_version") || !n.Has("terraform_version") && values == nil && len(n.Members) > 1 { // a state without resources has the version alone
 		return false, nil
 	}
 	p := plan{taker: t, file: f, unknown: map[string]*document.Node{}, account: map[string]*granted{}, address: vaultAddress(n)}
 	if changes := n.Get("resource_changes"); changes.Is(document.List) {
 		for _, c := range changes.Items {
 			p.unknown[text(c.Get("address"))] = c.Get("change").Get("after_unknown")
+			p.deleted(c)
 		}
 	}
 	if err := p.module(values.Get("root_module"), 0); err != nil {
@@ -49,6 +50,20 @@ func (t *taker) terraform(f *document.File, n *document.Node, _ bool) (bool, err
 		p.policy(email, p.account[email])
 	}
 	return true, nil
+}
+
+// deleted notes a role that the plan deletes, also to make another one in its place.
+func (p *plan) deleted(c *document.Node) {
+	change := c.Get("change")
+	arn := text(change.Get("before").Get("arn"))
+	if text(c.Get("type")) != "aws_iam_role" || arn == "" || !change.Get("actions").Is(document.List) {
+		return
+	}
+	for _, action := range change.Get("actions").Items {
+		if text(action) == "delete" {
+			p.add(Document{File: p.file.With(c), Kind: Named, Gone: []string{arn}})
+		}
+	}
 }
 
 func (p *plan) module(m *document.Node, depth int) error {
@@ -149,7 +164,11 @@ func (p *plan) role(r, v *document.Node) {
 		p.add(Document{File: p.file.With(role), Kind: Role, Target: cmp.Or(text(arn), text(r.Get("address"))), Unknown: "assume_role_policy" + afterApply})
 		return
 	}
-	p.add(Document{File: p.file.With(v.New(document.Member{Name: "Roles", Value: v.List(role)}))})
+	d := Document{File: p.file.With(v.New(document.Member{Name: "Roles", Value: v.List(role)}))}
+	if text(arn) == "" {
+		d.Target = text(r.Get("address"))
+	}
+	p.add(d)
 }
 
 // arnToBe is the ARN of a role that does not exist yet, or nil if it cannot be known. The account is that of the provider in the

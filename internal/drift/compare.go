@@ -64,7 +64,7 @@ func (c *comparison) target(t access.Target) {
 	granted := c.m.Granted(t.Name, c.now)
 	i, found := c.deployed[t.Name]
 	switch {
-	case !found && c.wasRead(t):
+	case !found && (c.wasRead(t) || slices.Contains(c.state.Gone, t.Name)):
 		c.absent(t, granted, "does not exist"+c.namesake(t))
 	case !found:
 		c.targetUnread(t)

@@ -71,6 +71,7 @@ type State struct {
 	Sources []Source
 	Faults  []Fault
 	Unnamed []string // files with a policy that does not say what it is of
+	Gone    []string // targets that will not exist, as a plan says
 }
 
 // A Difference is something that is not as the map says. Its file and line are the map's.

@@ -174,6 +174,14 @@ func (x *inventory) whole(d collect.Document, name, how string) {
 	x.pages[name] = x.pages[name] || d.Whole
 }
 
+// found notes that an answer of a search goes on, unless the rest of it is there as well. A search says nothing of what it leaves out.
+func (x *inventory) found(d collect.Document, name, how string) {
+	if _, paged := x.pages[name]; d.Cut || paged {
+		x.source(name, how)
+		x.pages[name] = x.pages[name] || !d.Cut
+	}
+}
+
 // missing notes the sources of which there are pages, and no last one. No page shows whether one between two others is missing.
 func (x *inventory) missing() {
 	for name, last := range x.pages {
@@ -191,6 +199,7 @@ func (x *inventory) named(d collect.Document, how string) {
 			x.add(drift.Deployed{Target: t.Name, Source: "aws:" + t.Account})
 		}
 	}
+	x.state.Gone = append(x.state.Gone, d.Gone...)
 }
 
 func textOf(n *document.Node) string {
@@ -299,6 +308,7 @@ func (x *inventory) sourceOf(name string, from thing) string {
 		x.whole(from.collected, "aws:"+t.Account, from.how)
 		return "aws:" + t.Account
 	case t.Kind == access.ServiceAccount:
+		x.found(from.collected, "gcp:"+t.Project, from.how)
 		return "gcp:" + t.Project
 	case t.Kind == access.VaultRole:
 		x.source("vault:"+t.Mount, from.how)
@@ -334,14 +344,24 @@ func session(d trust.Document) time.Duration {
 		return d.Longest()
 	case *vaultrole.Role:
 		for _, name := range []string{"token_max_ttl", "token_ttl"} {
-			if n := d.Inner.Get(name); n != nil {
-				if seconds, err := strconv.ParseUint(n.Text, 10, 31); err == nil && seconds > 0 {
-					return time.Duration(seconds) * time.Second
-				}
+			if n := d.Inner.Get(name); n != nil && n.Text != "" && n.Text != "0" {
+				return lasting(n.Text)
 			}
 		}
 	}
 	return 0
+}
+
+// lasting reads how long something lasts: whole seconds, as Vault prints it, or a duration, as it is written. Zero where it is neither.
+func lasting(text string) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return max(d, 0)
 }
 
 // ofWorkspace are the cells, or none where nobody of the workspace can get in because no provider of it is trusted.
