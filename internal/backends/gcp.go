@@ -31,7 +31,7 @@ func gcpVariables() []config.Variable {
 			Means: "List of service accounts between the step and `GCP_SERVICE_ACCOUNT`, each of which may act as the next one: e-mails, or `projects/-/serviceAccounts/EMAIL`."},
 		{Name: "GCP_ID_TOKEN_AUDIENCE", Peers: []string{"ID_TOKEN_AUDIENCE"}, Means: "Also write an ID token of the service account, for this audience, to `gcp/id-token`."},
 		{Name: "GCP_DOCKER_REGISTRIES", List: true, Peers: []string{"GCP_DOCKER_REGISTRY"}, Means: "List of registry hosts, such as `europe-docker.pkg.dev`, to log Docker in to."},
-		{Name: "GCP_UNIVERSE_DOMAIN", Default: "googleapis.com", Peers: []string{"GCP_UNIVERSE"}, Means: "Domain of Google's APIs."},
+		{Name: "GCP_UNIVERSE_DOMAIN", Default: gcp.DefaultUniverse, Peers: []string{"GCP_UNIVERSE"}, Means: "Domain of Google's APIs."},
 		{Name: "GCP_STS_ENDPOINT", Means: "Base URL to use instead of `https://sts.googleapis.com`, for private endpoints."},
 		{Name: "GCP_IAMCREDENTIALS_ENDPOINT", Means: "Base URL to use instead of `https://iamcredentials.googleapis.com`."},
 	}

@@ -30,6 +30,13 @@ func (b *Backend) env() []federation.Var {
 	if b.Project != "" {
 		vars = append(vars, b.projectVars()...)
 	}
+	if b.Universe != DefaultUniverse {
+		// gcloud does not look at the credential file for its hosts: it would send the token to those of the default universe. Google's
+		// libraries for Go refuse a file of another universe than the client's (google-api-go-client, internal/settings.go).
+		for _, name := range []string{"CLOUDSDK_CORE_UNIVERSE_DOMAIN", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"} {
+			vars = append(vars, federation.Var{Name: name, Value: b.Universe})
+		}
+	}
 	for _, name := range rivals {
 		vars = append(vars, federation.Var{Name: name, Unset: true})
 	}

@@ -21,6 +21,9 @@ import (
 // CloudPlatform is the scope of everything that IAM lets a principal do.
 const CloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
 
+// DefaultUniverse is the domain of Google's own APIs.
+const DefaultUniverse = "googleapis.com"
+
 // Config says which principal to become, and how.
 type Config struct {
 	Provider       Provider
