@@ -51,7 +51,7 @@ func TestCrash(t *testing.T) {
 			cmd.Env = append([]string{
 				"GOTRACEBACK=crash",
 				"BITBUCKET_CLONE_DIR=" + clone,
-				"BITBUCKET_STEP_OIDC_TOKEN=" + issuer.Sign(cloud.DefaultStep().Claims(issuer.URL())),
+				"BITBUCKET_STEP_OIDC_TOKEN=" + issuer.Token(cloud.DefaultStep()),
 				"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, "AWS_SESSION_NAME=crash", "AWS_CHAIN_ROLE_ARNS=" + cloud.RoleARN,
 				"GCP_WORKLOAD_IDENTITY_PROVIDER=" + cloud.ProviderName, "GCP_SERVICE_ACCOUNT=" + cloud.ServiceAccountEmail,
 			}, world.Endpoints()...)

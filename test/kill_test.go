@@ -47,11 +47,7 @@ func newKilled(t *testing.T) *killed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	if err != nil {
-		t.Fatal(err)
-	}
-	world, err := cloud.Start(issuer)
+	world, err := cloud.StartWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +64,7 @@ func (k *killed) command(name string) *exec.Cmd {
 		k.count++
 		step := cloud.DefaultStep()
 		step.StepUUID = fmt.Sprintf("{00000000-0000-0000-0000-%012d}", k.count)
-		k.token = k.world.Issuer.Sign(step.Claims(k.world.Issuer.URL()))
+		k.token = k.world.Issuer.Token(step)
 		cmd.Env = append(cmd.Env,
 			"BITBUCKET_STEP_OIDC_TOKEN="+k.token,
 			"AWS_OIDC_ROLE_ARN="+cloud.RoleARN,

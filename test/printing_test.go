@@ -32,16 +32,12 @@ type reading struct {
 // kinds of them, in a world of their own.
 func configured(t *testing.T) (reading, []federation.Backend, *cloud.World, *cloud.Others) {
 	t.Helper()
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	if err != nil {
-		t.Fatal(err)
-	}
-	world, err := cloud.Start(issuer)
+	world, err := cloud.StartWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(world.Close)
-	others, err := cloud.StartOthers(issuer)
+	others, err := cloud.StartOthers(world.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +47,7 @@ func configured(t *testing.T) (reading, []federation.Backend, *cloud.World, *clo
 	const registry = cloud.AWSAccount + ".dkr.ecr.eu-west-1.amazonaws.com"
 	for _, variable := range append(world.Endpoints(),
 		"BITBUCKET_CLONE_DIR="+t.TempDir(),
-		"BITBUCKET_STEP_OIDC_TOKEN="+issuer.Sign(cloud.DefaultStep().Claims(issuer.URL())),
+		"BITBUCKET_STEP_OIDC_TOKEN="+world.Issuer.Token(cloud.DefaultStep()),
 		"AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "AWS_SESSION_NAME=printed", "AWS_ECR_REGISTRIES="+registry, "AWS_ENDPOINT_URL_ECR="+world.STS.URL,
 		"GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName, "GCP_SERVICE_ACCOUNT="+cloud.ServiceAccountEmail,
 		"GCP_ID_TOKEN_AUDIENCE=https://shop.example.com",

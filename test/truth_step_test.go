@@ -53,19 +53,16 @@ const (
 
 func newTruth(t *testing.T, pipe string, compared map[string]bool) *truth {
 	t.Helper()
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
+	world, err := cloud.StartWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(world.Close)
 	tr := &truth{
-		t: t, pipe: pipe, clone: t.TempDir(), step: cloud.DefaultStep(), compared: compared, ids: map[string]bool{},
+		t: t, world: world, pipe: pipe, clone: t.TempDir(), step: cloud.DefaultStep(), compared: compared, ids: map[string]bool{},
 		variables: map[string]string{"BITBUCKET_BRANCH": "main", "BITBUCKET_BUILD_NUMBER": "42", "BITBUCKET_DEPLOYMENT_ENVIRONMENT": "production"},
 	}
-	if tr.world, err = cloud.Start(issuer); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(tr.world.Close)
-	if tr.others, err = cloud.StartOthers(issuer); err != nil {
+	if tr.others, err = cloud.StartOthers(world.Issuer); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(tr.others.Close)
@@ -75,7 +72,7 @@ func newTruth(t *testing.T, pipe string, compared map[string]bool) *truth {
 		tr.listen(server)
 	}
 	tr.step.EnvironmentUUID = cloud.EnvironmentUUID
-	tr.token = issuer.Sign(tr.step.Claims(issuer.URL()))
+	tr.token = world.Issuer.Token(tr.step)
 	tr.write("bitbucket-pipelines.yml", "image: "+truthImage+"\npipelines: {default: [{step: {oidc: true, script: [./deploy]}}]}\n")
 	tr.write("guard.yaml", truthRules)
 	return tr

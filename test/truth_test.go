@@ -89,7 +89,7 @@ func loggedOut(sequence int, target, principal string) map[string]string {
 func awsPlain(tr *truth) {
 	tr.variables = map[string]string{"BITBUCKET_BRANCH": "topic", "BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_PR_ID": "12", "BITBUCKET_TAG": "v1.2"}
 	tr.step.EnvironmentUUID, tr.step.Branch = "", "topic"
-	tr.token = tr.world.Issuer.Sign(tr.step.Claims(tr.world.Issuer.URL()))
+	tr.token = tr.world.Issuer.Token(tr.step)
 	got := tr.records("login", 0, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "GUARD_FILE=guard.yaml")
 	ex := tr.last("AssumeRoleWithWebIdentity")
 	s := tr.session(ex)

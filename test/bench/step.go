@@ -34,16 +34,13 @@ type step struct {
 }
 
 func startStep(dir string, built binaries) (*step, error) {
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
+	world, err := cloud.StartWorld()
 	if err != nil {
 		return nil, err
 	}
-	s := &step{binaries: built, dir: dir, token: issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))}
-	if s.world, err = cloud.Start(issuer); err != nil {
-		return nil, err
-	}
+	s := &step{binaries: built, dir: dir, world: world, token: world.Issuer.Token(cloud.DefaultStep())}
 	for i := range manyRoles {
-		s.world.AWS.SetRole(cloud.Role{ARN: numberedRole(i), Trust: []cloud.Trust{cloud.DefaultTrust(issuer)}})
+		s.world.AWS.SetRole(cloud.Role{ARN: numberedRole(i), Trust: []cloud.Trust{cloud.DefaultTrust(world.Issuer)}})
 	}
 	s.distant, err = cloud.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {

@@ -73,7 +73,7 @@ func TestTokenExchange(t *testing.T) {
 	world := testWorld(t)
 	step := DefaultStep()
 	step.Expires = step.Issued.Add(10 * time.Minute)
-	token := world.Issuer.Sign(step.Claims(world.Issuer.URL()))
+	token := world.Issuer.Token(step)
 
 	form := exchange(t, world, tokenExchange(token), nil)
 	if form.status != http.StatusOK || !strings.HasPrefix(form.AccessToken, "ya29.") {

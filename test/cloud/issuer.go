@@ -80,6 +80,9 @@ func ServeIssuer(workspace string) (*Issuer, *Server, error) {
 // URL is the value of the tokens' `iss` claim.
 func (i *Issuer) URL() string { return i.url }
 
+// Token is a signed token of a step.
+func (i *Issuer) Token(step Step) string { return i.Sign(step.Claims(i.url)) }
+
 // Sign makes a token of any claims, sensible or not.
 func (i *Issuer) Sign(claims map[string]any) string {
 	token := i.key.sign(claims)

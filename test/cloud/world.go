@@ -42,6 +42,15 @@ type World struct {
 	GoogleIAM *Server // Google's IAM and Cloud Asset Inventory
 }
 
+// StartWorld makes the default world with an issuer of its own, that of [Workspace].
+func StartWorld() (*World, error) {
+	issuer, err := NewIssuer(WorkspaceIssuerURL(Workspace))
+	if err != nil {
+		return nil, err
+	}
+	return Start(issuer)
+}
+
 // Start makes the default world. The issuer may be shared between worlds; Close leaves it alone.
 func Start(issuer *Issuer) (*World, error) {
 	audience := DefaultStep().WorkspaceAudience()

@@ -55,15 +55,11 @@ func run(out io.Writer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	if err != nil {
-		return err
-	}
-	if d.world, err = cloud.Start(issuer); err != nil {
+	if d.world, err = cloud.StartWorld(); err != nil {
 		return err
 	}
 	defer d.world.Close()
-	d.token = issuer.Sign(cloud.DefaultStep().Claims(issuer.URL()))
+	d.token = d.world.Issuer.Token(cloud.DefaultStep())
 
 	if err := os.CopyFS(d.clone, files()); err != nil {
 		return err

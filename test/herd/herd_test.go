@@ -78,11 +78,7 @@ func TestHerd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	if err != nil {
-		t.Fatal(err)
-	}
-	world, err := cloud.Start(issuer)
+	world, err := cloud.StartWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +116,7 @@ func login(ctx context.Context, pipe string, world *cloud.World, clone string, i
 	cmd.Dir = clone
 	cmd.Env = append(world.Endpoints(),
 		"BITBUCKET_CLONE_DIR="+clone,
-		"BITBUCKET_STEP_OIDC_TOKEN="+world.Issuer.Sign(step.Claims(world.Issuer.URL())),
+		"BITBUCKET_STEP_OIDC_TOKEN="+world.Issuer.Token(step),
 		"AWS_OIDC_ROLE_ARN="+cloud.RoleARN,
 		"TIMEOUT="+timeout,
 	)

@@ -42,7 +42,7 @@ func TestDex(t *testing.T) {
 	verdicts.ran("dex")
 	local := serveIssuer(t)
 	step := cloud.DefaultStep()
-	token := local.Sign(step.Claims(local.URL()))
+	token := local.Token(step)
 	secret := rand.Text() + "+/ %" // what needs encoding
 	url := startDex(t, filepath.Join(program, "dex"), local.URL(), secret)
 

@@ -116,7 +116,7 @@ func TestLiveVault(t *testing.T) {
 			"role_type": "jwt", "user_claim": "repositoryUuid", "bound_audiences": step.WorkspaceAudience(), "bound_claims": claims, "token_max_ttl": "15m",
 		})
 	}
-	env := signIn(t, local, local.Sign(step.Claims(local.URL())), "VAULT_ADDR="+v.url, "VAULT_ROLE=deploy")
+	env := signIn(t, local, local.Token(step), "VAULT_ADDR="+v.url, "VAULT_ROLE=deploy")
 	dir := t.TempDir()
 	drift := driftOf(t, dir)
 	mounted := strings.Replace(inventoryMap, `read: {aws: ["`+cloud.AWSAccount+`"]}`, "read: {vault: ["+v.url+"/v1/auth/jwt]}", 1)

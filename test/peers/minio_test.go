@@ -75,7 +75,7 @@ func newMinIO(t *testing.T) (p place, local *cloud.Issuer, role string) {
 	t.Cleanup(provider.Close)
 	step := cloud.DefaultStep()
 	url, role := startMinIO(t, program, local.URL(), step.WorkspaceAudience())
-	return place{url: url, token: local.Sign(step.Claims(local.URL())), secrets: local.Secrets}, local, role
+	return place{url: url, token: local.Token(step), secrets: local.Secrets}, local, role
 }
 
 // installing keeps tests from building MinIO side by side.

@@ -302,7 +302,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	step := cloud.DefaultStep()
-	w.place = place{plain.URL, secure.URL, issuer.Sign(step.Claims(issuer.URL())), w.Secrets}
+	w.place = place{plain.URL, secure.URL, issuer.Token(step), w.Secrets}
 
 	w.AWS.SetRole(cloud.Role{ARN: auditRole, Trust: []cloud.Trust{
 		cloud.DefaultTrust(issuer),

@@ -69,7 +69,7 @@ func TestZitadel(t *testing.T) {
 		"issuer":     {sign(func(c map[string]any) { c["iss"] = "https://other.example" }), nil, []string{"invalid_grant", "issuer https://other.example"}},
 		"scope":      {token, []string{"OAUTH_SCOPES=admin"}, []string{"invalid_scope", "OAUTH_SCOPES"}},
 		"grant":      {token, []string{"OAUTH_GRANT=token-exchange"}, []string{"unsupported_grant_type", "OAUTH_GRANT"}},
-		"audience":   {local.Sign(cloud.DefaultStep().Claims(local.URL())), nil, []string{"invalid_grant", "issuer and audience"}},
+		"audience":   {local.Token(cloud.DefaultStep()), nil, []string{"invalid_grant", "issuer and audience"}},
 		"expired":    {sign(func(c map[string]any) { c["exp"] = time.Now().Add(-time.Minute).Unix() }), nil, []string{"invalid_grant"}},
 		"signature":  {token[:strings.LastIndex(token, ".")+1] + strings.Repeat("A", 342), nil, []string{"invalid_grant"}},
 	} {

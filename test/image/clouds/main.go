@@ -28,11 +28,7 @@ func serve(file string, silent bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	issuer, err := cloud.NewIssuer(cloud.WorkspaceIssuerURL(cloud.Workspace))
-	if err != nil {
-		return err
-	}
-	world, err := cloud.Start(issuer)
+	world, err := cloud.StartWorld()
 	if err != nil {
 		return err
 	}
@@ -44,7 +40,7 @@ func serve(file string, silent bool) error {
 	}
 
 	variables := append(world.Endpoints(),
-		"BITBUCKET_STEP_OIDC_TOKEN="+issuer.Sign(cloud.DefaultStep().Claims(issuer.URL())),
+		"BITBUCKET_STEP_OIDC_TOKEN="+world.Issuer.Token(cloud.DefaultStep()),
 		"AWS_OIDC_ROLE_ARN="+cloud.RoleARN,
 		"AWS_DEFAULT_REGION=eu-west-1",
 		"GCP_WORKLOAD_IDENTITY_PROVIDER="+cloud.ProviderName,
