@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bitbucket-oidc/internal/finding"
+	"bitbucket-oidc/internal/pattern"
 	"bitbucket-oidc/internal/pipelines"
 )
 
@@ -230,13 +231,16 @@ func rank(s finding.Severity) int {
 	return map[finding.Severity]int{finding.Note: 0, finding.Warning: 1, finding.Error: 2}[s]
 }
 
+// position matches the index of a step or a group in a path.
+var position = pattern.New(`\[\d+\]`)
+
 // faults reports the faults of one kind that the reader of the file found.
 func (r *run) faults(kind pipelines.FaultKind, rule finding.Rule, fix finding.Fix) {
 	for _, f := range r.parsed.Faults {
 		if f.Kind != kind {
 			continue
 		}
-		p := report{rule: rule, at: f.Place, path: f.Path, about: f.Path + "\x00" + f.Text, message: f.Text, fix: fix}
+		p := report{rule: rule, at: f.Place, path: f.Path, about: position.ReplaceAllString(f.Path+"\x00"+f.Text, "[]"), message: f.Text, fix: fix}
 		for _, s := range r.steps {
 			if slices.ContainsFunc(append([]string{f.Path}, f.Also...), s.has) {
 				p.steps = append(p.steps, s)

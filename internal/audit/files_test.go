@@ -64,10 +64,12 @@ func TestIDsStay(t *testing.T) {
 		pipelines = "image: node\npipelines:\n  branches:\n    main:\n"
 		deploy    = "      - step:\n          name: Deploy\n          oidc: true\n          script: [terraform apply]\n"
 		another   = "      - step: {name: Test, script: [make]}\n"
+		nameless  = "      - step:\n          oidc: true\n          odic: true\n          deployment: test\n          deployment: test\n" +
+			"          script: [terraform plan, echo $BITBUCKET_STEP_OIDC_TOKEN]\n      - step: {deployment: test, script: [make]}\n"
 	)
-	before := audit.File("x", []byte(pipelines+deploy), audit.Options{})
-	after := audit.File("x", []byte("# a comment\n"+pipelines+another+deploy), audit.Options{})
-	if len(before.Findings) == 0 || len(before.Findings) != len(after.Findings) {
+	before := audit.File("x", []byte(pipelines+deploy+nameless), audit.Options{})
+	after := audit.File("x", []byte("# a comment\n"+pipelines+another+deploy+"\n"+another+nameless), audit.Options{})
+	if len(before.Findings) < 6 || len(before.Findings) != len(after.Findings) {
 		t.Fatalf("%d and %d findings", len(before.Findings), len(after.Findings))
 	}
 	for i := range before.Findings {

@@ -72,12 +72,17 @@ type opaque struct {
 	at   place
 }
 
-// stable names a step without its place: by its pipeline and its name, or by its path if it has no name.
+// stable names a step without its place: by its pipeline and its name, or by what it does first if it has no name. What is added
+// above it must not change that, and another step must not take its name.
 func (s *step) stable() string {
-	if s.Name == "" {
-		return s.Path
+	name := s.Name
+	if first := s.src.Script; name == "" && len(first) > 0 {
+		name = first[0].Text
+		if first[0].Pipe != nil {
+			name, _ = splitVersion(first[0].Pipe.Name)
+		}
 	}
-	return s.src.Pipeline + "\x00" + s.Name
+	return s.src.Pipeline + "\x00" + name
 }
 
 // has reports whether what stands at a path is of the step, or of the step's stage.
