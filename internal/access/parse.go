@@ -1,7 +1,6 @@
 package access
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +62,7 @@ func (p *parser) file(root strictyaml.Value) {
 
 func (p *parser) slug(v strictyaml.Value) string {
 	text := v.Text()
-	if text != "" && !slugForm.MatchString(text) {
+	if !slugForm.MatchString(text) {
 		v.Problem("expected a slug, as in bitbucket.org/SLUG")
 	}
 	return text
@@ -113,8 +112,8 @@ func (p *parser) read(v strictyaml.Value) {
 }
 
 func isMount(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && secure(u) && u.User == nil && u.Fragment == "" && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
+	u, ok := address(text)
+	return ok && strings.HasPrefix(u.Path, "/v1/auth/") && !strings.HasSuffix(u.Path, "/") && u.RawQuery == ""
 }
 
 // listed reads a list of sources that have a form, and notes their places.

@@ -59,8 +59,8 @@ func ParseTarget(name string) (Target, bool) {
 
 // server reads the URL of a target that lives on a server of its own.
 func (t Target) server() (Target, bool) {
-	u, err := url.Parse(t.Name)
-	if err != nil || u.User != nil || u.Fragment != "" || !secure(u) {
+	u, ok := address(t.Name)
+	if !ok {
 		return t, false
 	}
 	if m := vaultPath.FindStringSubmatch(u.Path); m != nil {
@@ -77,8 +77,12 @@ func (t Target) server() (Target, bool) {
 	return t, false
 }
 
-// secure reports whether a URL names a host by https, or the machine itself.
-func secure(u *url.URL) bool {
+// address reads a URL that names a host by https, or the machine itself, and nobody's password.
+func address(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.User != nil || u.Fragment != "" || u.Host == "" || !strings.HasPrefix(text, u.Scheme+"://") {
+		return nil, false
+	}
 	ip := net.ParseIP(u.Hostname())
-	return u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()))
+	return u, u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
