@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/document"
@@ -118,6 +119,9 @@ func (t *taker) value(f *document.File, n *document.Node, one bool) error {
 	if !n.Is(document.Object) {
 		return errors.New("it is not a JSON object or list")
 	}
+	if err := oneKind(n); err != nil {
+		return err
+	}
 	before := len(t.documents)
 	if err := t.taken(f, n, one); err != nil {
 		return err
@@ -126,6 +130,24 @@ func (t *taker) value(f *document.File, n *document.Node, one bool) error {
 		for i := range t.documents[before:] {
 			t.documents[before+i].Whole, t.documents[before+i].Cut = false, true
 		}
+	}
+	return nil
+}
+
+// oneKind returns an error for an object that looks like two kinds of documents. No tool prints such an object, and only one of the two would
+// be judged.
+func oneKind(n *document.Node) error {
+	var marks []string
+	for _, names := range [][]string{
+		{"Role"}, {"Roles"}, {"AssumeRolePolicyDocument"}, {"Statement"}, {"ClientIDList"}, {"oidc", "attributeMapping"}, {"bindings"},
+		{"data", "bound_claims", "bound_audiences"},
+	} {
+		if i := slices.IndexFunc(names, func(name string) bool { return n.Has(name) }); i >= 0 {
+			marks = append(marks, names[i])
+		}
+	}
+	if len(marks) > 1 {
+		return fmt.Errorf("it has %s beside %s, which are of two documents: give one file for each", marks[1], marks[0])
 	}
 	return nil
 }

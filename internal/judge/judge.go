@@ -70,9 +70,6 @@ func Of(d collect.Document) ([]trust.Document, error) {
 	case d.Kind != "":
 		return nil, nil
 	}
-	if err := oneKind(d.File.Root); err != nil {
-		return nil, err
-	}
 	for _, kind := range kinds() {
 		documents, ok, err := kind(d.File)
 		if !ok && err == nil {
@@ -86,24 +83,6 @@ func Of(d collect.Document) ([]trust.Document, error) {
 		return documents, err
 	}
 	return nil, errors.New("it is not a document of a known kind")
-}
-
-// oneKind returns an error for an object that looks like two kinds of documents. No tool prints such an object, and only one of the two would
-// be judged.
-func oneKind(root *document.Node) error {
-	var marks []string
-	for _, names := range [][]string{
-		{"Role"}, {"Roles"}, {"AssumeRolePolicyDocument"}, {"Statement"}, {"ClientIDList"}, {"oidc", "attributeMapping"}, {"bindings"},
-		{"data", "bound_claims", "bound_audiences"},
-	} {
-		if i := slices.IndexFunc(names, func(name string) bool { return root.Has(name) }); i >= 0 {
-			marks = append(marks, names[i])
-		}
-	}
-	if len(marks) > 1 {
-		return fmt.Errorf("it has %s beside %s, which are of two documents: give one file for each", marks[1], marks[0])
-	}
-	return nil
 }
 
 // Beside reports whether a file only adds to the other documents of the call and has no verdict of its own.
