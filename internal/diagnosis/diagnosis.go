@@ -69,7 +69,7 @@ func distinct(all []Cause) []Cause {
 	var kept []Cause
 	for _, c := range all {
 		if !slices.ContainsFunc(kept, func(k Cause) bool {
-			return k.Service == c.Service && k.Code == c.Code && k.Means == c.Means && k.Paste == c.Paste
+			return k.Service == c.Service && k.Code == c.Code && k.Means == c.Means && k.Condition == c.Condition && k.Paste == c.Paste
 		}) {
 			kept = append(kept, c)
 		}

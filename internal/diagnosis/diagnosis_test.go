@@ -60,6 +60,11 @@ func TestRead(t *testing.T) {
 			condition: "add it to the audiences of the role", paste: "vault write auth/jwt/role/ci",
 		},
 		{
+			name:    "two roles of one account",
+			text:    assuming + "a: AccessDenied: " + noTrust + "\n" + assuming + "b: AccessDenied: " + noTrust + "\n" + assuming + "a: AccessDenied: " + noTrust,
+			service: "aws", code: "AccessDenied", means: noTrust, causes: 2, condition: "the trust policy of role a",
+		},
+		{
 			name:    "a service that is data",
 			text:    "✖ jfrog default: exchanging the token at x.jfrog.io: invalid_grant: the token has expired",
 			service: "jfrog", code: "invalid_grant", means: "the token has expired", causes: 1,
