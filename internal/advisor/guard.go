@@ -60,6 +60,10 @@ func runGuard(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	case "decide": // asked by pipe
 		return guardDecide(ctx, c)
 	case "input": // pipe knows the clouds
+		if len(a.Files) > 1 {
+			a.Add(hint.New("guard input takes no file", "see bitbucket-oidc guard --help"))
+			return c.Fail(a.Err(), cli.Misused)
+		}
 		return c.Fail(process.BecomeNeighbour(cli.Pipe, []string{"guard", "input"}), cli.Misused)
 	}
 	a.Add(hint.New("guard takes test, input or replay", "see bitbucket-oidc guard --help"))

@@ -1,7 +1,6 @@
 package advisor
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -44,6 +43,8 @@ type replay struct {
 	Unjudged int        `json:"unjudged"` // lines without the input of a login: they count as neither passed nor refused
 	Refused  int        `json:"refused"`
 	Logins   []replayed `json:"logins"` // refused, or warned of
+
+	seen map[string]bool // ids of records: files may overlap
 }
 
 // guardReplay judges recorded logins.
@@ -61,9 +62,13 @@ func guardReplay(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	if err := a.Err(); err != nil {
 		return c.Fail(err, cli.Misused)
 	}
-	r := replay{Version: 1, File: f.Name, Logins: []replayed{}}
+	r := replay{Version: 1, File: f.Name, Logins: []replayed{}, seen: map[string]bool{}}
 	for _, data := range files {
 		r.records(ctx, f, data)
+	}
+	if r.Judged == 0 && r.Unjudged > 0 {
+		return c.Fail(hint.New("no line of the records is a login that can be judged",
+			"give the file that RECORD_FILE names, or what a place for records exports as OCSF, one record a line"), cli.Misused)
 	}
 	if a.Text("format") == "json" {
 		c.Lines(document.Indented(r))
@@ -78,19 +83,15 @@ func guardReplay(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 
 // records judges the logins of a file of records.
 func (r *replay) records(ctx context.Context, f *rules.File, data []byte) {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxRecord)
-	for lines.Scan() {
-		in, uid, ok := recordedInput(lines.Bytes())
+	for line := range bytes.Lines(data) {
+		in, uid, ok := recordedInput(line)
 		switch {
 		case !ok:
 			r.Unjudged++
-		case in != nil: // else it is a logout
+		case in != nil && !r.seen[uid]: // else it is a logout, or a copy
+			r.seen[uid] = uid != ""
 			r.login(judged(ctx, f, *in, uid))
 		}
-	}
-	if lines.Err() != nil {
-		r.Unjudged++
 	}
 }
 
@@ -113,7 +114,7 @@ func recordedInput(line []byte) (in *guard.Input, uid string, ok bool) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return nil, "", true
 	}
-	if err := json.Unmarshal(line, &r); err != nil {
+	if len(line) > maxRecord || json.Unmarshal(line, &r) != nil {
 		return nil, "", false
 	}
 	if r.Activity == logoff {
@@ -144,7 +145,11 @@ func judged(ctx context.Context, f *rules.File, in guard.Input, uid string) repl
 		default:
 			continue
 		}
-		r.Detail = append(r.Detail, d.Rule.Name+": "+d.Detail)
+		said := d.Rule.Name + ": " + d.Detail
+		if !d.Refuses() {
+			said = "warns: " + said
+		}
+		r.Detail = append(r.Detail, said)
 	}
 	return r
 }
