@@ -148,17 +148,14 @@ func (v *Vars) otlp() *OTLP {
 	}
 	o := &OTLP{}
 	if on, err := parseBool(text); err != nil {
-		o.URL = strings.TrimSuffix(v.collector(name, text), "/") + "/v1/logs"
+		o.URL = v.base(name, text)
 	} else if !on {
 		return nil
 	} else if url := v.value("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"); url != "" {
 		o.URL = v.collector("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", url)
 	} else {
-		url := v.value("OTEL_EXPORTER_OTLP_ENDPOINT")
-		if url == "" {
-			url = "http://localhost:4318"
-		}
-		o.URL = strings.TrimSuffix(v.collector("OTEL_EXPORTER_OTLP_ENDPOINT", url), "/") + "/v1/logs"
+		const name = "OTEL_EXPORTER_OTLP_ENDPOINT"
+		o.URL = v.base(name, cmp.Or(v.value(name), "http://localhost:4318"))
 	}
 	protocolName, protocol := v.standard("PROTOCOL")
 	switch protocol {
@@ -170,12 +167,12 @@ func (v *Vars) otlp() *OTLP {
 	}
 	headersName, headers := v.standard("HEADERS")
 	for _, item := range split(headers) {
-		key, value, ok := strings.Cut(item, "=")
-		if key = strings.TrimSpace(key); !ok || !charset.Only(key, charset.Word+"-", 1, 200) {
-			v.Wrong(headersName, item, "name=value")
+		key, value, ok := pair(item)
+		if !ok || !charset.Only(key, charset.Word+"-", 1, 200) {
+			v.Wrong(headersName, item, "name=value, the value encoded as in a URL")
 			continue
 		}
-		o.Headers = append(o.Headers, Header{key, secret.New(unescape(strings.TrimSpace(value)))})
+		o.Headers = append(o.Headers, Header{key, secret.New(value)})
 	}
 	v.otlpDetails(o)
 	return o
@@ -200,10 +197,14 @@ func (v *Vars) otlpDetails(o *OTLP) {
 	}
 	o.ServiceName = v.value("OTEL_SERVICE_NAME")
 	o.Attributes = map[string]string{}
-	for _, item := range split(v.value("OTEL_RESOURCE_ATTRIBUTES")) {
-		if key, value, ok := strings.Cut(item, "="); ok {
-			o.Attributes[strings.TrimSpace(key)] = unescape(strings.TrimSpace(value))
+	const attributes = "OTEL_RESOURCE_ATTRIBUTES"
+	for _, item := range split(v.value(attributes)) {
+		key, value, ok := pair(item)
+		if !ok {
+			v.Wrong(attributes, item, "name=value, the value encoded as in a URL")
+			continue
 		}
+		o.Attributes[key] = value
 	}
 }
 
@@ -222,6 +223,16 @@ func (v *Vars) collector(name, url string) string {
 	return url
 }
 
+// base is where a collector of this base URL takes logs. Whoever gives that address itself means it.
+func (v *Vars) base(name, url string) string {
+	url = v.collector(name, url)
+	if strings.Contains(url, "?") {
+		v.Reason(name, errors.New("a URL with a query"), "the base URL of a collector such as https://collector.example.com:4318")
+	}
+	const logs = "/v1/logs"
+	return strings.TrimSuffix(strings.TrimSuffix(url, "/"), logs) + logs
+}
+
 // s3 is the place of RECORD_S3, or nil.
 func (v *Vars) s3(signedIn bool) *S3 {
 	const name = "RECORD_S3"
@@ -233,7 +244,8 @@ func (v *Vars) s3(signedIn bool) *S3 {
 	rest, ok := strings.CutPrefix(text, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	prefix = strings.Trim(prefix, "/")
-	if !ok || !charset.Only(bucket, charset.LowerName+".", 3, 63) || prefix != "" && !charset.Only(prefix, charset.Word+".=/-", 1, 500) {
+	dots := slices.ContainsFunc(strings.Split(prefix, "/"), func(part string) bool { return part == "." || part == ".." }) // proxies resolve them
+	if !ok || dots || !charset.Only(bucket, charset.LowerName+".", 3, 63) || prefix != "" && !charset.Only(prefix, charset.Word+".=/-", 1, 500) {
 		v.Wrong(name, text, "s3://BUCKET/PREFIX")
 		return nil
 	}

@@ -98,6 +98,15 @@ func TestRecord(t *testing.T) {
 	if r := vars("RECORD_OTLP=http://127.0.0.1:4318").Record(false); r.OTLP.URL != "http://127.0.0.1:4318/v1/logs" || r.OTLP.JSON {
 		t.Errorf("%+v", r.OTLP)
 	}
+	for given, want := range map[string]string{
+		"https://collector.example/otlp/":         "https://collector.example/otlp/v1/logs",
+		"https://collector.example:4318/v1/logs":  "https://collector.example:4318/v1/logs",
+		"https://collector.example:4318/v1/logs/": "https://collector.example:4318/v1/logs",
+	} {
+		if r := vars("RECORD_OTLP=" + given).Record(false); r.OTLP.URL != want {
+			t.Errorf("%s: %s, want %s", given, r.OTLP.URL, want)
+		}
+	}
 	if r := vars("RECORD_OTLP=off").Record(false); r.OTLP != nil {
 		t.Errorf("%+v", r.OTLP)
 	}
@@ -118,6 +127,12 @@ func TestRecordRefuses(t *testing.T) {
 		{"RECORD_URL: not https", []string{"RECORD_URL=http://x.example"}},
 		{"RECORD_OTLP: ", []string{"RECORD_OTLP=" + canary}},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL: a protocol that the pipe does not speak", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
+		{"RECORD_OTLP: a URL with a query", []string{"RECORD_OTLP=https://collector.example?key=" + canary}},
+		{"OTEL_EXPORTER_OTLP_HEADERS: ", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_HEADERS=key=" + canary + "%0d%0ax: y"}},
+		{"OTEL_EXPORTER_OTLP_LOGS_HEADERS: ", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_LOGS_HEADERS=key=" + canary + "%zz"}},
+		{"OTEL_EXPORTER_OTLP_HEADERS: ", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_HEADERS=" + canary}},
+		{"OTEL_RESOURCE_ATTRIBUTES: ", []string{"RECORD_OTLP=true", "OTEL_RESOURCE_ATTRIBUTES=" + canary}},
+		{"RECORD_S3: ", []string{"RECORD_S3=s3://audit/../" + canary}},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT: not https", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.example"}},
 		{"RECORD_TIMEOUT: ", []string{"RECORD_TIMEOUT=soon"}},
 	} {

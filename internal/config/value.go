@@ -131,10 +131,11 @@ func isQuoted(s string) bool {
 	return false
 }
 
-// unescape decodes a header's value, which is encoded as in a URL (OpenTelemetry specification, "Specifying headers").
-func unescape(s string) string {
-	if decoded, err := url.PathUnescape(s); err == nil {
-		return decoded
-	}
-	return s
+// pair is an item name=value of a list whose values are encoded as in a URL (OpenTelemetry specification, "Specifying headers"). It reports
+// whether the item is one, with a value on one line.
+func pair(item string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(item, "=")
+	value, err := url.PathUnescape(strings.TrimSpace(value))
+	name = strings.TrimSpace(name)
+	return name, value, ok && name != "" && err == nil && !strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f })
 }
