@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Tolerance is how far the two clocks may differ before it is reported. Clouds accept a few minutes.
-const Tolerance = 2 * time.Minute
+// tolerance is how far the two clocks may differ before it is reported. Clouds accept a few minutes.
+const tolerance = 2 * time.Minute
 
 // A Cause says which error of the runner's clock can cause a failure.
 type Cause int
@@ -75,9 +75,9 @@ func (o *Observed) Advice(cause Cause) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
-	case o.ahead > Tolerance && (cause == Ahead || cause == Either):
+	case o.ahead > tolerance && (cause == Ahead || cause == Either):
 		return o.text(o.ahead, "ahead of")
-	case o.ahead < -Tolerance && (cause == Behind || cause == Either):
+	case o.ahead < -tolerance && (cause == Behind || cause == Either):
 		return o.text(-o.ahead, "behind")
 	}
 	return ""

@@ -2,7 +2,6 @@
 package document
 
 import (
-	"bytes"
 	"slices"
 	"unicode/utf8"
 )
@@ -86,15 +85,6 @@ func (f *File) before(place int) int {
 func (f *File) position(place int) (line, column int) {
 	line, _ = slices.BinarySearch(f.lines, place+1) // the number of lines that begin at place or before it
 	return line, 1 + f.before(place) - f.before(f.lines[line-1])
-}
-
-// Line is the text of a line, without its end. Lines count from 1.
-func (f *File) Line(line int) string {
-	if line < 1 || line > len(f.lines) {
-		return ""
-	}
-	text, _, _ := bytes.Cut(f.Data[f.lines[line-1]:], []byte("\n"))
-	return string(bytes.TrimSuffix(text, []byte("\r")))
 }
 
 // A Place is a range in a file. Lines and columns count from 1, columns in characters; the end is behind the last character.

@@ -57,7 +57,7 @@ func (b *Backend) federate(ctx context.Context, token oidc.Token) (grant, federa
 	}
 	answer, err := service.V1.Token(&sts.GoogleIdentityStsV1ExchangeTokenRequest{
 		GrantType:          "urn:ietf:params:oauth:grant-type:token-exchange",
-		Audience:           b.Provider.Audience(),
+		Audience:           b.Provider.audience(),
 		Scope:              strings.Join(scopes, " "),
 		RequestedTokenType: "urn:ietf:params:oauth:token-type:access_token",
 		SubjectToken:       token.Reveal(),

@@ -75,7 +75,7 @@ func (b *Backend) configuration() secret.Text {
 	account := externalAccount{
 		UniverseDomain:   b.Universe,
 		Type:             "external_account",
-		Audience:         b.Provider.Audience(),
+		Audience:         b.Provider.audience(),
 		SubjectTokenType: subjectTokenType,
 		TokenURL:         b.STSEndpoint + "/v1/token",
 		CredentialSource: credentialSource{b.Path(subjectFile), map[string]string{"type": "text"}},

@@ -19,8 +19,8 @@ func (p Provider) String() string {
 	return setup.GCPPoolName(p.ProjectNumber, p.Pool) + "/providers/" + p.ID
 }
 
-// Audience is what Google's STS calls the provider. The host is the same in every universe.
-func (p Provider) Audience() string { return "//iam.googleapis.com/" + p.String() }
+// audience is what Google's STS calls the provider. The host is the same in every universe.
+func (p Provider) audience() string { return "//iam.googleapis.com/" + p.String() }
 
 // ParseProvider reads a provider's full resource name. Its errors say what is wrong and do not quote s.
 func ParseProvider(s string) (Provider, error) {

@@ -77,9 +77,6 @@ func Begin(f Facts) *Journal {
 	return &Journal{facts: f, now: time.Now}
 }
 
-// Events are the records so far.
-func (j *Journal) Events() []Event { return j.events }
-
 // Judged adds what the guardrails said. It counts for the records that follow.
 func (j *Journal) Judged(g Guard) {
 	if j == nil {

@@ -90,7 +90,7 @@ func sample(t *testing.T) []Event {
 		{Backend: "vault", Name: "default", Principal: "deploy", Revoked: true},
 		{Backend: "vault", Name: "default", Principal: "deploy", Err: errors.New("vault default: not revoked")},
 	})
-	return j.Events()
+	return j.events
 }
 
 func TestRecordsFitTheSchema(t *testing.T) {
@@ -102,7 +102,7 @@ func TestRecordsFitTheSchema(t *testing.T) {
 	}
 }
 
-func (j *Journal) with(e Ending) []Event { j.LoggedOut([]Ending{e}); return j.Events() }
+func (j *Journal) with(e Ending) []Event { j.LoggedOut([]Ending{e}); return j.events }
 
 func TestOutcomes(t *testing.T) {
 	denied := errors.New("denied")
@@ -183,7 +183,7 @@ func TestOutcomes(t *testing.T) {
 			j.now = func() time.Time { return at }
 			j.Exchanged(test.outcomes, false)
 			var got []string
-			for i, e := range j.Events() {
+			for i, e := range j.events {
 				uid := ""
 				if e.Session != nil {
 					uid = e.Session.UID
@@ -206,7 +206,7 @@ func TestOutcomes(t *testing.T) {
 func TestDenied(t *testing.T) {
 	j := Begin(facts(t))
 	j.Denied([]federation.Target{target("default", deploy), target("audit", audit)})
-	events := j.Events()
+	events := j.events
 	if len(events) != 1 {
 		t.Fatalf("%d records, want one: only one target is denied", len(events))
 	}
@@ -244,7 +244,7 @@ func TestDeniedByOneOfSeveralFiles(t *testing.T) {
 			}
 			j := Begin(f)
 			j.Denied([]federation.Target{target("default", deploy)})
-			e := j.Events()[0]
+			e := j.events[0]
 			if e.Policy.Name != test.policy || e.FirewallRule.UID != test.uid || e.Unmapped["guard.no-admin"] != test.stays {
 				t.Errorf("policy %s, rule %+v, guard.no-admin %s", e.Policy.Name, *e.FirewallRule, e.Unmapped["guard.no-admin"])
 			}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/document"
 	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/visible"
@@ -192,9 +191,6 @@ func Formats() []Format {
 
 // visibleJSON is JSON in which characters that do not print are written out, as JSON allows.
 func visibleJSON(v any) string { return visible.Lines(document.Indented(v)) }
-
-// AcceptRules are the rules about accepting, which every command can find.
-func AcceptRules() []finding.Rule { return accept.Rules() }
 
 // Graver orders findings by how much they matter: new ones before known ones, then by severity.
 func Graver(a, b finding.Finding) int {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/accept"
 	"bitbucket-oidc/internal/finding"
 )
 
@@ -28,7 +29,7 @@ func text(s string) object { return object{"text": strings.ReplaceAll(s, "](", "
 // writeSARIF is the report in the form that code scanners exchange: SARIF 2.1.0 (OASIS). Each finding is a result; verdicts, for which
 // SARIF has no place, are in the run's properties: a result of kind pass would be shown as an alert.
 func writeSARIF(r *Report, _ bool) string {
-	rules := slices.Concat(r.Rules, missing(AcceptRules(), r.Rules))
+	rules := slices.Concat(r.Rules, missing(accept.Rules(), r.Rules))
 	index := map[string]int{}
 	described := []object{}
 	for i, rule := range rules {

@@ -254,14 +254,6 @@ func (v Value) IsEmpty() bool {
 	return v.Present() && v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0
 }
 
-// String returns a scalar that YAML takes for a text. A number or a date in its place is a problem.
-func (v Value) String() string {
-	if v.Present() && v.node.Kind == yaml.ScalarNode && v.node.Tag != "!!str" {
-		v.Problem("expected a text: put it in quotes")
-	}
-	return v.Text()
-}
-
 // Texts returns a list of scalars, none of which is blank.
 func (v Value) Texts() []string {
 	var all []string
