@@ -64,6 +64,9 @@ func liveConfig(ctx context.Context, c *cli.Console, a *cli.Arguments, m *access
 		return cfg
 	}
 	cfg.AWS, cfg.Google, cfg.Vault = l.aws(m), l.google(m), l.vault(m)
+	if !cfg.AWS.Read && !cfg.Google.Read() && len(cfg.Vault.Mounts) == 0 && len(a.Files) == 0 && !a.Given("target") {
+		a.Wrong("live", "the map names nothing that can be read: no target, and nothing under read")
+	}
 	return cfg
 }
 

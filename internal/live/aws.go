@@ -98,6 +98,9 @@ func (a AWS) assumed(client *http.Client, own sdk.CredentialsProvider, account s
 // credentials are those that login left: keys, or a profile that SDKs renew. It looks in no other place, and starts no program.
 func (a AWS) credentials(client *http.Client) (sdk.CredentialsProvider, error) {
 	k := a.Key
+	if k.ID != "" && k.Secret.Reveal() == "" {
+		return nil, errors.New("AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")
+	}
 	if k.ID != "" {
 		return credentials.NewStaticCredentialsProvider(k.ID, k.Secret.Reveal(), k.Token.Reveal()), nil
 	}
@@ -203,7 +206,8 @@ func (r *reader) account(ctx context.Context) Reading {
 	return Reading{Source: r.source, Documents: r.docs, Err: err}
 }
 
-// roles follows every page: IAM may return fewer roles than asked for and still have more (IAM API Reference, ListRoles).
+// roles follows every page: IAM may return fewer roles than asked for and still have more (IAM API Reference, ListRoles). The paginator
+// ends without an error where a page names no next one, or itself.
 func (r *reader) roles(ctx context.Context) error {
 	most := int32(rolesAtOnce)
 	pages := iam.NewListRolesPaginator(r.client, &iam.ListRolesInput{MaxItems: &most}, func(o *iam.ListRolesPaginatorOptions) { o.StopOnDuplicateToken = true })
@@ -213,10 +217,10 @@ func (r *reader) roles(ctx context.Context) error {
 		if err != nil {
 			return r.refused(ctx, "listing the roles", err)
 		}
-		if page.IsTruncated && (page.Marker == nil || *page.Marker == "") {
+		if page.IsTruncated && !pages.HasMorePages() {
 			return errors.New("listing the roles: a page says that there are more roles, and not where")
 		}
-		var roles []role
+		roles := []role{} // a page may have none
 		for _, one := range page.Roles {
 			roles = append(roles, kept(one))
 		}

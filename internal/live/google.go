@@ -42,9 +42,12 @@ const (
 
 var poolOf = pattern.New(`^(projects/[^/]+/locations/global/workloadIdentityPools/[^/]+)/providers/[^/]+$`)
 
+// Read reports whether there is anything to read.
+func (g Google) Read() bool { return len(g.Providers) > 0 || len(g.Projects) > 0 || g.Scope != "" }
+
 func readGoogle(ctx context.Context, c Config) []Reading {
 	g := googleReader{Config: c, asker: asker{client: c.client(nil, nil), reason: googleReason, header: http.Header{}}}
-	if len(c.Google.Providers) == 0 && len(c.Google.Projects) == 0 && c.Google.Scope == "" {
+	if !c.Google.Read() {
 		return nil
 	}
 	g.header.Set("Authorization", "Bearer "+c.Google.Token.Reveal())
