@@ -179,6 +179,10 @@ func TestCloudTrail(t *testing.T) {
 	if got := column(rows, 0) + "|" + column(rows, 1); got != "unknown |not-in-cloudtrail only-in-cloudtrail" {
 		t.Errorf("exceptions %s", got)
 	}
+	if !strings.Contains(got["ipe.json"], `"lines": 6,
+      "first": "2026-11-03T10:00:00.000Z",`) {
+		t.Errorf("the time that the trail is of is not told: %s", got["ipe.json"])
+	}
 	if !strings.Contains(got["exceptions.csv"], "r9") {
 		t.Error("the exchange without a record is not named")
 	}

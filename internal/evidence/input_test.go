@@ -177,6 +177,7 @@ func TestGapsOfThePeriod(t *testing.T) {
 	got, summary := pack(t, Config{},
 		at("a1", first.Add(-time.Millisecond), "a", 1), at("a3", first, "a", 3), // begins before the period, lacks 2
 		at("b1", first.Add(-time.Hour), "b", 1), at("b3", first.Add(-time.Hour), "b", 3), // before it
+		at("d", first, "d", 1<<32+3),                                            // no number of any command
 		at("c2", first.Add(-time.Millisecond), "c", 1), at("c1", first, "c", 2), // whole
 	)
 	if summary.Gaps != 1 || !strings.Contains(got["ipe.json"], `"correlation_uid": "a"`) {

@@ -136,7 +136,7 @@ func sources(h *markup.Page, i ipe) {
 		row(visible.Text(s.Path), s.Lines, s.First, s.Last, s.SHA256)
 	}
 	for _, s := range i.CloudTrail {
-		row(visible.Text(s.Path)+" (CloudTrail)", s.Lines, "", "", s.SHA256)
+		row(visible.Text(s.Path)+" (CloudTrail)", s.Lines, s.First, s.Last, s.SHA256)
 	}
 	h.Raw("</tbody></table>\n")
 }

@@ -202,7 +202,7 @@ func carried(data []byte) [][]byte {
 // entry is the index's part of a record.
 func (w *worker) entry(data []byte) entry {
 	l := &w.line
-	e := entry{millis: l.Time, digest: maphash.Bytes(w.seed, data), number: int32(l.Metadata.Sequence), odd: l.odd()}
+	e := entry{millis: l.Time, digest: maphash.Bytes(w.seed, data), number: int32(max(0, min(l.Metadata.Sequence, maxNumber+1))), odd: l.odd()}
 	w.text = append(w.text[:0], l.Metadata.UID...)
 	sum := sha256.Sum256(w.text)
 	copy(e.uid[:], sum[:])

@@ -128,17 +128,23 @@ func (t *trail) readFile(ctx context.Context, in *input) error {
 			return errNoTrail
 		}
 		for _, c := range list {
-			n, err := t.unload(c)
+			events, err := c.unload()
 			if err != nil {
 				return err
 			}
-			in.source.Lines += n
+			in.source.Lines += len(events)
+			for _, e := range events {
+				if !e.Time.IsZero() {
+					in.source.saw(e.Time.UnixMilli())
+				}
+				t.add(e)
+			}
 		}
 	}
 }
 
-// unload adds what a carrier has, and returns how many events that is.
-func (t *trail) unload(c carrier) (int, error) {
+// unload returns the events that a carrier has, of which there may be none.
+func (c carrier) unload() ([]event, error) {
 	events := c.Records
 	for _, l := range append(c.Events, c.logged) {
 		text := cmp.Or(l.Event, l.Message)
@@ -147,7 +153,7 @@ func (t *trail) unload(c carrier) (int, error) {
 		}
 		var e event
 		if json.Unmarshal([]byte(text), &e) != nil || e.Name == "" {
-			return 0, errNoTrail
+			return nil, errNoTrail
 		}
 		events = append(events, e)
 	}
@@ -158,12 +164,9 @@ func (t *trail) unload(c carrier) (int, error) {
 		events = append(events, c.event)
 	}
 	if len(events) == 0 && c.Records == nil && c.Events == nil {
-		return 0, errNoTrail
+		return nil, errNoTrail
 	}
-	for _, e := range events {
-		t.add(e)
-	}
-	return len(events), nil
+	return events, nil
 }
 
 func (t *trail) add(e event) {
