@@ -22,7 +22,8 @@ func auditCommand() cli.Command {
 }
 
 func auditOptions() []cli.Option {
-	const uuid, isUUID = `(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?`, "a UUID, with or without braces"
+	const bare, isUUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "a UUID, with or without braces"
+	const uuid = `(?i)(` + bare + `|\{` + bare + `\})`
 	return append([]cli.Option{
 		{Name: "document", Value: "FILE", Many: true, File: true, Usage: "a trust configuration, as for check: judge each step against it"},
 		{Name: "map", Value: "FILE", File: true, Usage: "an access map: report what steps ask for and the map does not grant"},

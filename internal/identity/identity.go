@@ -17,7 +17,8 @@ import (
 
 // Options are the flags that name the identity, and the time and the session duration that go with it.
 func Options() []cli.Option {
-	const uuid, isUUID = `(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?`, "a UUID, with or without braces"
+	const bare, isUUID = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "a UUID, with or without braces"
+	const uuid = `(?i)(` + bare + `|\{` + bare + `\})`
 	return []cli.Option{
 		{Name: "token-file", Value: "FILE", File: true, Usage: "the identity that the token in FILE states; - is standard input"},
 		{Name: "claims", Value: "FILE", File: true, Usage: "the identity of a token's claims, as JSON in FILE"},

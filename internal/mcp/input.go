@@ -48,7 +48,7 @@ func (i *identity) given() bool {
 }
 
 var (
-	uuid = pattern.New(`^(?i)\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$`)
+	uuid = pattern.New(`^(?i)(\{[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 	slug = pattern.New(`^[0-9A-Za-z._-]+$`)
 )
 
