@@ -118,7 +118,7 @@ func together(all []place, one place) []place {
 	return set
 }
 
-// faults are what any server can do instead of taking a record, but for those that need a server of another kind.
+// faults are what any server can do instead of taking a record, except those that need a server of another kind.
 func faults(elsewhere string) map[string]cloud.Fault {
 	return map[string]cloud.Fault{
 		"is slow":         cloud.Hang,

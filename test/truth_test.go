@@ -128,7 +128,7 @@ func awsProfiles(tr *truth) {
 		tr.saw(ex[1].awsInput(), map[string]string{"request/name": "other"}), map[string]string{"unmapped/target": "aws other"})
 }
 
-// chain lets a role into the next one, but for the last of them if it is closed, and is the variable that names the way.
+// chain lets each role into the next one, except the last role if it is closed, and is the variable that names the way.
 func (tr *truth) chain(closed bool, roles ...string) string {
 	before := cloud.RoleARN
 	for i, arn := range roles {

@@ -33,7 +33,7 @@ func (e Entry) over(now time.Time) bool {
 	return !e.Until.IsZero() && !now.Before(e.Until.AddDate(0, 0, 1))
 }
 
-// Read reads a list, which has one entry a finding: {id, until, why}. A list of nothing but comments is empty. A name that an entry
+// Read reads a list, which has one entry a finding: {id, until, why}. A list with comments only is empty. A name that an entry
 // does not have is an error, so that a misspelt one is not taken for a missing one.
 func Read(data []byte) ([]Entry, error) {
 	if onlyComments(data) {

@@ -40,13 +40,13 @@ func auditOptions() []cli.Option {
 func auditUsage(program string) string {
 	return "Usage: " + program + ` audit [FLAG…] [FILE…]
 
-Judges bitbucket-pipelines.yml, offline: which identity each step has, which cloud it asks with it, as whom, and what is
+Judges bitbucket-pipelines.yml, offline: which identity each step has, which role of which cloud it asks for, and what is
 wrong with that. Without a file it is bitbucket-pipelines.yml of the working directory; - is standard input. Flags:
 
 ` + cli.Describe(auditOptions()) + `
 A comment on the line of a finding, or on the line above, accepts it: # bitbucket-oidc: ignore[RULE] reason
 Exit status: 0 nothing of severity error; 1 otherwise; 2 a file cannot be read, or the command line is wrong. It sends
-nothing but what --insights publishes, and needs no token. Variables: BITBUCKET_WORKSPACE, BITBUCKET_REPO_OWNER_UUID, BITBUCKET_REPO_UUID,
+only what --insights publishes, and needs no token. Variables: BITBUCKET_WORKSPACE, BITBUCKET_REPO_OWNER_UUID, BITBUCKET_REPO_UUID,
 NO_COLOR, TIMEOUT, DEBUG.
 `
 }

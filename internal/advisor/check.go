@@ -48,7 +48,7 @@ Without a flag that says otherwise the identity is the one of BITBUCKET_STEP_OID
 
 ` + cli.Describe(checkOptions()) + `
 Exit status: 0 every verdict is allow and there is no error among the findings; 1 otherwise; 2 a file cannot be read or
-its kind told, or the command line is wrong. It sends nothing but what --insights publishes. Variables: BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
+its kind told, or the command line is wrong. It sends only what --insights publishes. Variables: BITBUCKET_STEP_OIDC_TOKEN, TIMEOUT, DEBUG.
 `
 }
 

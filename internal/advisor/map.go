@@ -44,7 +44,7 @@ func mapUsage(program string) string {
 The access map says in names that people know who may become what.
 
   check   report every mistake of the map
-  render  print the policies that let in exactly whom the map names
+  render  print the policies that let in exactly the steps that the map names
   init    print a first map, from what the clouds' tools print of what is deployed
 
 Flags:

@@ -211,7 +211,7 @@ func (u Universe) Member(m Member) Identity {
 	return id
 }
 
-// unknown are the claims that a step may have, or has, and of which nothing but the step's own token shows the value: those that Bitbucket
+// unknown are the claims that a step may have, or has, with values that only the step's own token shows: those that Bitbucket
 // lists or that were seen in tokens, and those of the universe. An issuer, for example, is the same in every step of a workspace.
 func (u Universe) unknown(m Member) []string {
 	all := []string{"iat", "exp", "compliant", "accountUuid", "pipelineRunUuid"}

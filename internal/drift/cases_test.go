@@ -23,7 +23,7 @@ func TestPlaces(t *testing.T) {
 	}{
 		{rule: "drift-wider", title: "every step of the repository", line: "  - {who: [shop/production]", related: "roles.json:20:15"},
 		{rule: "drift-unlisted", title: "a role that somebody made by hand", line: "grants:", related: "roles.json:45:15"},
-		{rule: "drift-unread", title: "an account of which no file has the roles", line: "read: {aws:"},
+		{rule: "drift-unread", title: "an account without its roles in any file", line: "read: {aws:"},
 		{rule: "drift-provider", title: "an account without the provider", line: "  - {who: [shop/production]"},
 		{rule: "drift-expired", title: "a grant until June", line: "  - {who: [shop/production]", related: "roles.json:7:35"},
 	} {

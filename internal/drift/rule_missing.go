@@ -11,7 +11,7 @@ import (
 func missingRule() finding.Rule {
 	return finding.Rule{
 		Name: "drift-missing", Severity: finding.Error,
-		Finds: "somebody who is refused, whatever is not known, although the map grants the target",
+		Finds: "somebody who is certainly refused, although the map grants the target",
 		Why:   "The login of such a step fails. A deployment environment that is deleted and created again has a new UUID.",
 		Fix:   "Replace the deployed policy with the rendered one.",
 	}

@@ -11,7 +11,7 @@ import (
 func widerRule() finding.Rule {
 	return finding.Rule{
 		Name: "drift-wider", Severity: finding.Error,
-		Finds: "somebody who gets in and to whom the map does not grant the target",
+		Finds: "somebody who gets in, although the map does not grant the target",
 		Why:   "A witness shows one such token: `check --claims` lets it in as well. An expired grant grants nothing.",
 		Fix:   "Replace the deployed policy with the rendered one, or add the grant to the map by pull request.",
 	}

@@ -45,7 +45,7 @@ func documents(t *testing.T, e setup.Explanation) []trust.File {
 	return files
 }
 
-// What explain prints lets in exactly whom it was printed for, also where only the subject tells who that is.
+// What explain prints lets in exactly the identity that it was printed for, also if only the subject has it.
 func TestExplainPassesJudge(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -78,7 +78,7 @@ func (a *audited) keep(n int) {
 
 func (s server) addAuditPipeline() {
 	add(s, "audit_pipeline", "Which identity each step has, and what is wrong with that",
-		"Judges bitbucket-pipelines.yml: which steps have an identity token, with which subject, which cloud each asks and as whom, and what is wrong with that.",
+		"Judges bitbucket-pipelines.yml: which steps have an identity token, with which subject, which role of which cloud each asks for, and what is wrong with that.",
 		s.auditPipeline)
 }
 

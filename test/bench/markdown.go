@@ -77,7 +77,7 @@ authorities and a few pages; `+"`make image`"+` prints what all of it comes to.
   guardrails and records *add* is the median of the differences of one round.
 - *Memory* is the median peak of the resident set, in runs of their own: of several processes, the largest one's.%s
 - *Requests* are counted by the clouds. They are the fakes that the tests use: they check signature, audience and trust, answer
-  at once or after %d ms, by plain HTTP but for the rounds over TLS, and share this machine's cores with what they answer.
+  at once or after %d ms, by plain HTTP except in the rounds over TLS, and share this machine's cores with what they answer.
 - Over TLS, both read the public certificate authorities and the server's own from one file. What judges runs on one core
   (GOMAXPROCS=1) and reads one JSON value a line.
 - The program is built with the Dockerfile's flags. It is run from a warm page cache; pulling and starting an image is not in

@@ -94,7 +94,7 @@ type demo struct {
 	requestID string // of what AWS handed out under the guardrail
 }
 
-// login is the main job: both clouds, nothing but variables.
+// login is the main job: both clouds, with variables only.
 func (d *demo) login(ctx context.Context) error {
 	variables := []string{
 		"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN,

@@ -50,7 +50,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestDocker: the docker command, and the library of its newer versions, with nothing but env.sh, sign in to a registry.
+// TestDocker: the docker command, and the library of its newer versions, with env.sh only, sign in to a registry.
 func TestDocker(t *testing.T) {
 	t.Parallel()
 	for _, r := range []reader{

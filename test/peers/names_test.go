@@ -101,7 +101,7 @@ func nodeNames(*testing.T) (names, error) {
 	return found, found.below(modules, ".js", data...)
 }
 
-// below reads the files of a folder that end so, but for what lies in other folders.
+// below reads the files of a folder with this ending, without those in other folders.
 func (n names) below(dir, end string, without ...string) error {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

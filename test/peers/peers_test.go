@@ -178,7 +178,7 @@ func (p place) tryLogin(t *testing.T, l login) (out, env string, err error) {
 	return out, filepath.Join(build, ".bitbucket-oidc", "env.sh"), err
 }
 
-// read makes the call of a reader that knows nothing but what env.sh says.
+// read makes the call of a reader that knows only what env.sh says.
 func (p place) read(t *testing.T, r reader, l login, env string) {
 	t.Helper()
 	command := slices.Concat(r.program, r.args(p))

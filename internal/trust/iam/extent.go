@@ -94,7 +94,7 @@ func (a *policyReach) represented(c trust.Cell, known []string, readings []readi
 	return e, true
 }
 
-// whole reports whether a pattern holds nothing but whole UUIDs in braces, colons and stars.
+// whole reports whether a pattern consists of whole UUIDs in braces, colons and stars.
 func whole(p pattern) bool {
 	text := make([]rune, len(p))
 	for i, r := range p {

@@ -73,7 +73,7 @@ func (c judgedCondition) requiresKey() bool {
 	return c.null && c.set == single && has("false") && !has("true")
 }
 
-// matchesEverything reports whether a value is nothing but stars.
+// matchesEverything reports whether a value consists of stars only.
 func matchesEverything(value string) bool { return value != "" && strings.Trim(value, "*") == "" }
 
 // denier is the path of a Deny statement, also of a resource control policy, that denies every token with another value of a claim:

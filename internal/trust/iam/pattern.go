@@ -16,7 +16,7 @@ const (
 	one                   // ?: exactly one character
 )
 
-// literal is a pattern that matches nothing but the text.
+// literal is a pattern that matches only the text.
 func literal(text string) pattern { return pattern(text) }
 
 // wildcards reads a text in which * and ? are wildcards.

@@ -26,7 +26,7 @@ func (p pattern) canBeSubjectOf(repository string) bool {
 }
 
 // matchesAnyRepository reports whether the pattern matches subjects of every repository, perhaps only of some environments or steps. It tries
-// UUIDs with different digits at every place, but for the digits that make them UUIDs of version 4. A pattern with a whole UUID is for
+// UUIDs with different digits at every place, except the digits that make them UUIDs of version 4. A pattern with a whole UUID is for
 // one repository or for its environment.
 func (p pattern) matchesAnyRepository() bool {
 	if len(bitbucket.UUIDs(p.text())) > 0 {
