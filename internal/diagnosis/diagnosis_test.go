@@ -231,6 +231,17 @@ func TestRead(t *testing.T) {
 			means: "guard test takes one file of guardrails", causes: 1, unexplained: 1, grounds: Quoted, condition: "see bitbucket-oidc guard",
 		},
 		{
+			name: "the access map",
+			text: "✖ guard map: The access map does not grant this. aws default (arn:aws:iam::123456789012:role/other): " +
+				"no grant of the map names arn:aws:iam::123456789012:role/other\nhint: add a grant to access.yaml by pull request, or sign in to what it grants",
+			service: "guard", code: "map", means: "a guardrail refused the login", causes: 1, inNone: "guard test",
+			condition: "no grant of the map names", paste: `- become: ["arn:aws:iam::123456789012:role/other"]`,
+		},
+		{
+			name: "a guardrail with text to paste", text: "✖ guard pinned: Pin it.\nhint: name the digest:\n  image: a@sha256:1",
+			service: "guard", code: "pinned", means: "a guardrail refused the login", causes: 1, condition: "the rule says: Pin it.", paste: "image: a@sha256:1",
+		},
+		{
 			name: "two that share their hints", text: "✖ guard one: No.\n✖ guard two: No.\nhint: Merge first.",
 			service: "guard", code: "one", means: "a guardrail refused the login", causes: 2, condition: "the rule says: No.",
 		},

@@ -77,11 +77,24 @@ func (f failure) guarded() (Cause, bool) {
 	if m == nil {
 		return Cause{}, false
 	}
-	return Cause{
-		Service: "guard", Code: m[1], Means: "a guardrail refused the login", Condition: "the rule says: " + m[2],
-		Advice: append(slices.Clone(f.hints), "`bitbucket-oidc guard test FILE` shows whether somebody else holds the rule as well"),
-	}, true
+	c := Cause{Service: "guard", Code: m[1], Means: "a guardrail refused the login", Condition: "the rule says: " + m[2]}
+	if fix := (Cause{Advice: slices.Clone(f.hints)}); len(f.hints) > 0 {
+		fix.choose()
+		c.Paste, c.Advice = fix.Paste, slices.Insert(fix.Advice, 0, fix.Condition)
+	}
+	if c.Code == "map" {
+		if target := granted.FindStringSubmatch(m[2]); target != nil {
+			c.Paste = "- become: [\"" + target[1] + "\"]\n  who: [REPOSITORY/ENVIRONMENT]\n  why: REASON"
+		}
+		return c, true
+	}
+	c.Advice = append(c.Advice, "`bitbucket-oidc guard test FILE` shows whether somebody else holds the rule as well")
+	return c, true
 }
+
+// granted is a target that the access map gives to nobody, or not to this step.
+var granted = pattern.New(`(?:no grant of the map names|the map does not grant) ` +
+	`(arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+|[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com)`)
 
 // quoted is a failure in its own words.
 func (f failure) quoted() Cause {
