@@ -185,6 +185,42 @@ func TestGapsOfThePeriod(t *testing.T) {
 	}
 }
 
+// Other programs write the class too. What does not say whose it is, counts.
+func TestWhoseRecords(t *testing.T) {
+	tests := []struct {
+		name, metadata string
+		ours           bool
+	}{
+		{"by the product's id", `"product":{"uid":"bitbucket-oidc","name":"Sign-in"}`, true},
+		{"by the product's name", `"product":{"uid":"7f1c","name":"bitbucket-oidc"}`, true},
+		{"by the log's name", `"log_name":"bitbucket-oidc.audit","product":{"name":"Pipelines"}`, true},
+		{"of nobody", `"version":"1.6.0"`, true},
+		{"of another product", `"product":{"uid":"okta","name":"Okta"}`, false},
+		{"of another log", `"log_name":"auth.log"`, false},
+		{"of another product without an id", `"product":{"name":"Okta"}`, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, summary := pack(t, Config{}, `{"class_uid":3002,"activity_id":1,"time":1793700000000,"status_id":1,"metadata":{"uid":"a",`+tt.metadata+`}}`)
+			if got := summary.Rows == 1; got != tt.ours {
+				t.Errorf("ours: %t, want %t", got, tt.ours)
+			}
+		})
+	}
+}
+
+// A logout counts its records by itself, though nothing but the activity says that it is one.
+func TestGapsOfLogout(t *testing.T) {
+	var lines []string
+	for _, r := range [][2]int{{1, 1}, {1, 3}, {2, 1}, {2, 2}} {
+		lines = append(lines, fmt.Sprintf(`{"class_uid":3002,"activity_id":%d,"time":1793700000000,"status_id":1,`+
+			`"metadata":{"uid":"%d-%d","correlation_uid":"s","sequence":%d}}`, r[0], r[0], r[1], r[1]))
+	}
+	if _, summary := pack(t, Config{}, lines...); summary.Gaps != 1 {
+		t.Errorf("%d gaps, want 1", summary.Gaps)
+	}
+}
+
 // Records of one moment are in the order of their numbers.
 func TestOrderOfAMoment(t *testing.T) {
 	var lines []string

@@ -210,7 +210,7 @@ func (w *worker) entry(data []byte) entry {
 	sum = sha256.Sum256(w.text)
 	e.drawn = binary.BigEndian.Uint64(sum[:])
 	w.text = w.text[:0]
-	for _, part := range []string{l.Metadata.Correlation, l.Metadata.Product.Feature.Name, l.Unmapped["command.uid"]} {
+	for _, part := range []string{l.Metadata.Correlation, l.command(), l.Unmapped["command.uid"]} {
 		w.text = append(append(w.text, part...), '\n')
 	}
 	sum = sha256.Sum256(w.text)

@@ -35,7 +35,9 @@ type line struct {
 		Correlation string `json:"correlation_uid"`
 		Sequence    int    `json:"sequence"`
 		Tenant      string `json:"tenant_uid"`
+		LogName     string `json:"log_name"`
 		Product     struct {
+			Name    string `json:"name"`
 			UID     string `json:"uid"`
 			Version string `json:"version"`
 			Feature struct {
@@ -108,8 +110,22 @@ func (l *line) parse(data []byte) bool {
 	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > mostOpen {
 		read = func() error { return json.Unmarshal(data, l) } // which bounds how deep values lie in one another
 	}
-	ours := func(product string) bool { return product == "" || product == "bitbucket-oidc" } // others write the class too
-	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0 && ours(l.Metadata.Product.UID)
+	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0 && l.ours()
+}
+
+// ours reports whether a record is this program's, as far as it says whose it is: others write the class too.
+func (l *line) ours() bool {
+	m := &l.Metadata
+	const name = "bitbucket-oidc"
+	return m.Product.UID == name || m.Product.Name == name || m.LogName == name+".audit" || m.Product.UID == "" && m.Product.Name == "" && m.LogName == ""
+}
+
+// command is the name of the command that wrote a record.
+func (l *line) command() string {
+	if name := l.Metadata.Product.Feature.Name; name != "" || l.ActivityID != 2 {
+		return name
+	}
+	return "logout" // which counts its records by itself
 }
 
 // columns are those of population.csv, samples.csv and, after the exception, exceptions.csv.
