@@ -65,7 +65,7 @@ func (c *comparison) target(t access.Target) {
 	i, found := c.deployed[t.Name]
 	switch {
 	case !found && (c.wasRead(t) || slices.Contains(c.state.Gone, t.Name)):
-		c.absent(t, granted, "does not exist"+c.namesake(t))
+		c.absent(t, granted, c.gone(t))
 	case !found:
 		c.targetUnread(t)
 	case len(c.state.Targets[i].Cells) == 0:

@@ -26,13 +26,16 @@ func (c *comparison) absent(t access.Target, granted []access.Who, why string) {
 	c.add(d)
 }
 
-// namesake tells of a role of the same account with the name of a target that does not exist: IAM compares names of roles without their
-// paths and their case, so that no other role can have the name.
-func (c *comparison) namesake(t access.Target) string {
+// gone is what is known of a target that was not seen where it would be. A search for policies does not return those that name nobody. IAM
+// compares names of roles without their paths and their case, so that no other role can have a role's name.
+func (c *comparison) gone(t access.Target) string {
+	if t.Kind == access.ServiceAccount {
+		return "does not exist, or trusts nobody"
+	}
 	for _, is := range c.state.Targets {
 		if r, ok := access.ParseTarget(is.Target); ok && t.Kind == access.AWSRole && r.Account == t.Account && strings.EqualFold(r.Role, t.Role) {
-			return ", and " + is.Target + " has its name"
+			return "does not exist, and " + is.Target + " has its name"
 		}
 	}
-	return ""
+	return "does not exist"
 }

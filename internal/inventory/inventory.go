@@ -262,7 +262,7 @@ func (x *inventory) roles() {
 		}); ok && t.source == "" {
 			d.Locate = l.Locate
 		}
-		if l, partial := t.Document.(interface{ Trusts(bitbucket.Universe) bool }); (!partial || l.Trusts(x.u)) && x.issues(d.Target) {
+		if x.trusted(t.Document) && x.issues(d.Target) {
 			d.Cells = ofWorkspace(r.Reach(x.ctx, x.of(d.Target)), x.u)
 			d.Deciding = func(id bitbucket.Identity) string {
 				return deciding(r.Judge(id, trust.Options{Now: x.u.Now, Duration: time.Hour}))
@@ -270,6 +270,17 @@ func (x *inventory) roles() {
 		}
 		x.add(d)
 	}
+}
+
+// trusted reports whether a document trusts the workspace at all.
+func (x *inventory) trusted(d trust.Document) bool {
+	switch d := d.(type) {
+	case *iam.Role:
+		return d.Federates(x.u)
+	case *wif.Policy:
+		return d.Federates()
+	}
+	return true
 }
 
 // of is the workspace whose steps ask for the audiences that the map's grants of one target have, and are on the branches of these grants.

@@ -67,6 +67,9 @@ func TestRead(t *testing.T) {
 			[]string{deploy + " 1h0m0s: shop/production", "aws:123456789012 1 of 2, file a.json"}},
 		{"one role is not", toDeploy, map[string]string{"a.json": `{"Role": ` + role(deploy, ari, ofShop) + `}`},
 			[]string{deploy + " 1h0m0s: shop/production"}},
+		{"one role, of another workspace", toDeploy,
+			map[string]string{"a.json": `{"Role": ` + strings.ReplaceAll(role(deploy, ari, ofShop), "/acme/", "/other/") + `}`},
+			[]string{deploy + " 1h0m0s: nobody of the workspace"}},
 		{"a page is missing", toDeploy,
 			map[string]string{"a.json": strings.TrimSuffix(roles(role(deploy, ari, ofShop)), "}") + `, "IsTruncated": true, "Marker": "x"}`},
 			[]string{deploy + " 1h0m0s: shop/production", "aws:123456789012 1 of 1, file a.json, a page of it is missing: follow every page"}},
@@ -75,7 +78,7 @@ func TestRead(t *testing.T) {
 			[]string{deploy + " 1h0m0s: shop/production", "aws:123456789012 1 of 2, file a.json, file b.json"}},
 		{"names of roles are enough to know that they are no others", toDeploy,
 			map[string]string{"a.json": strings.ReplaceAll(none, "ec2", "deploy") + "\n" + none + "\n"},
-			[]string{deploy + ": nobody", "aws:123456789012 0 of 2, file a.json"}},
+			[]string{deploy + ": nobody of the workspace", "aws:123456789012 0 of 2, file a.json"}},
 
 		{"two documents that agree", toDeploy, map[string]string{"a.json": roles(role(deploy, ari, ofShop)), "b.json": roles(role(deploy, ari, ofShop))},
 			[]string{deploy + " 1h0m0s: shop/production", "aws:123456789012 1 of 1, file a.json, file b.json"}},
@@ -114,6 +117,7 @@ func TestRead(t *testing.T) {
 			[]string{account + ": shop/none, shop/production, shop/any other environment", "gcp:" + provider + " 0 of 0, file provider.json"}},
 		{"a policy of nobody knows what", toAccount, map[string]string{"policy.json": policy, "provider.json": poolProvider("")},
 			[]string{"gcp:" + provider + " 0 of 0, file provider.json"}},
+		{"a policy without members", toAccount, map[string]string{account + "=policy.json": `{"etag": "x"}`}, []string{account + ": nobody of the workspace"}},
 		{"a disabled provider", toAccount, map[string]string{account + "=policy.json": policy, "provider.json": poolProvider(`, "disabled": true`)},
 			[]string{account + ": nobody", "gcp:" + provider + " 0 of 0, file provider.json", provider + ": The provider is disabled."}},
 		{"a policy without its provider", toAccount, map[string]string{account + "=policy.json": policy},
@@ -124,7 +128,7 @@ func TestRead(t *testing.T) {
 			[]string{mount + "/role/deploy 30m0s: shop/none, shop/production, shop/any other environment", "vault:" + mount + " 1 of 1, file role.json, in part"}},
 		{"a mount of another issuer", toVault,
 			map[string]string{mount + "/role/deploy=role.json": vaultRole, mount + "=config.json": `{"data": {"bound_issuer": "https://other.example"}}`},
-			[]string{mount + "/role/deploy 30m0s: nobody", "vault:" + mount + " 0 of 1, file config.json, file role.json, in part",
+			[]string{mount + "/role/deploy 30m0s: nobody of the workspace", "vault:" + mount + " 0 of 1, file config.json, file role.json, in part",
 				mount + `: The mount trusts the issuer "https://other.example", and the workspace's is "https://` + issuer + `".`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -169,7 +173,10 @@ func told(s drift.State) (lines []string) {
 				who = append(who, c.Who+" (not usually)")
 			}
 		}
-		if len(who) == 0 {
+		switch {
+		case len(d.Cells) == 0:
+			who = []string{"nobody of the workspace"}
+		case len(who) == 0:
 			who = []string{"nobody"}
 		}
 		lines = append(lines, line+": "+strings.Join(who, ", "))

@@ -140,7 +140,7 @@ func (g googleReader) project(ctx context.Context, project string) Reading {
 	several(ctx, len(emails), policiesAtOnce, func(i int) {
 		var policy json.RawMessage
 		address := g.iam() + "/v1/projects/-/serviceAccounts/" + url.PathEscape(emails[i]) + ":getIamPolicy?options.requestedPolicyVersion=3"
-		errs[i] = g.get(ctx, http.MethodPost, address, "reading the policy of a service account", &policy)
+		errs[i] = g.get(ctx, http.MethodPost, address, "reading the policy of the "+named("service account", emails[i]), &policy)
 		if errs[i] == nil && !strings.Contains(emails[i], "@") {
 			errs[i] = errors.New("listing the service accounts: one has no address")
 		}

@@ -91,6 +91,17 @@ func several(ctx context.Context, n, atOnce int, work func(i int)) {
 	all.Wait()
 }
 
+// properName matches the name of a role or of a service account, as it can be shown.
+var properName = pattern.New(`^[\w.@-]{1,128}$`)
+
+// named is what a thing is called in an error: its kind, and its name where that is one.
+func named(kind, text string) string {
+	if !properName.MatchString(text) {
+		return kind
+	}
+	return kind + " " + text
+}
+
 // word matches a code of a server's that can be shown.
 var word = pattern.New(`^[A-Za-z][A-Za-z0-9._]{0,63}$`)
 

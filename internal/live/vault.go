@@ -73,7 +73,7 @@ func (c Config) mount(ctx context.Context, m Mount) Reading {
 	several(ctx, len(documents), rolesOfVaultAtOnce, func(i int) {
 		name := names.Data.Keys[i]
 		var role json.RawMessage
-		errs[i] = a.get(ctx, http.MethodGet, m.URL+"/role/"+url.PathEscape(name), "reading a role", &role)
+		errs[i] = a.get(ctx, http.MethodGet, m.URL+"/role/"+url.PathEscape(name), "reading the "+named("role", name), &role)
 		documents[i] = Document{Target: m.target(name), Data: line(role)}
 	})
 	c.progress("%s: %d roles", r.Source, len(documents))

@@ -24,6 +24,9 @@ func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
 // Trusts reports whether the role is worth a result. A role of a list is worth one only if it trusts the universe's workspace.
 func (r *Role) Trusts(u bitbucket.Universe) bool { return !r.listed || r.role.trusts(u) }
 
+// Federates reports whether the role's policy names a provider of the universe's workspace.
+func (r *Role) Federates(u bitbucket.Universe) bool { return r.role.trusts(u) }
+
 // Target is the role's ARN, or empty.
 func (r *Role) Target() string { return r.role.arn }
 

@@ -58,6 +58,13 @@ func (p *Policy) granting() []member {
 	return all
 }
 
+// Federates reports whether the policy can let in anybody who comes through a pool.
+func (p *Policy) Federates() bool {
+	return slices.ContainsFunc(p.granting(), func(m member) bool {
+		return strings.Contains(m.text, "/workloadIdentityPools/") || m.text == "allUsers" || m.text == "allAuthenticatedUsers"
+	})
+}
+
 // requestVariables are what a binding's condition can read. All of them are unknown.
 func requestVariables() []string {
 	return []string{"request", "resource", "destination", "origin", "api", "principal"}
