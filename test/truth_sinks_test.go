@@ -145,7 +145,7 @@ func (tr *truth) unserved() map[string]string {
 	return map[string]string{"is down": gone.URL, "has a certificate of its own": unknown.URL}
 }
 
-// TestSinks: in every set of places, all get the record of a login.
+// TestSinks: in every set of places, all get the record of a login, and it is the same one.
 func TestSinks(t *testing.T) {
 	tr := newTruth(t, builtPipe(t), map[string]bool{})
 	for _, set := range sets(places(tr)) {
@@ -159,10 +159,19 @@ func TestSinks(t *testing.T) {
 		}
 		t.Run(strings.Join(names, ", "), func(t *testing.T) {
 			tr.t = t
-			taken := strings.Count(string(tr.world.Sink.Records()), "\n")
+			before := len(tr.world.Sink.Records())
 			tr.login(0, append(placed(set), "RECORD_REQUIRED=true")...)
-			if got := strings.Count(string(tr.world.Sink.Records()), "\n") - taken; got != servers {
-				t.Errorf("%d records came, and %d servers were named", got, servers)
+			came := slices.Collect(bytes.Lines(tr.world.Sink.Records()[before:]))
+			if len(came) != servers {
+				t.Errorf("%d records came, and %d servers were named", len(came), servers)
+			}
+			if servers < len(set) {
+				came = append(came, tr.read("records.jsonl"))
+			}
+			for _, record := range came[1:] {
+				if first := flat(came[0]); !maps.Equal(flat(record), first) {
+					t.Errorf("one place has %s, and another one %s", came[0], record)
+				}
 			}
 			tr.leaves(servers < len(set), true)
 		})

@@ -85,6 +85,15 @@ func (tr *truth) write(name, text string) {
 	}
 }
 
+func (tr *truth) read(name string) []byte {
+	tr.t.Helper()
+	data, err := os.ReadFile(filepath.Join(tr.clone, name))
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return data
+}
+
 // records are those of a run, flat: the path of each value, and the value as JSON. What guardrails would see is read as well, its times
 // in milliseconds, and without what is empty.
 func (tr *truth) records(command string, status int, variables ...string) []map[string]string {
