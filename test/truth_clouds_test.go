@@ -325,18 +325,19 @@ func oktaBoth(tr *truth) {
 	ex := tr.last("Issue_token")
 	parts := strings.Split(ex.path, "/")
 	who := "workload connection " + parts[5] + " of team " + parts[3]
+	resource := map[string]string{"request/resource": server.URL + "/" + parts[3] + "/" + parts[5]}
 	token, err := oidc.Parse(ex.answered["token"])
 	if err != nil {
 		tr.t.Fatal(err)
 	}
 	until := fmt.Sprint(token.Claims.Expires.UnixMilli())
 	tr.check(got[0], tr.always("login"), success, newLogon, ex.at(), event("okta.login.granted", 1, "okta default: handed out "+who), as("okta", who, until),
-		tr.decided(ex, ex), tr.saw(asks("okta", who), held(who, until)))
+		tr.decided(ex, ex), tr.saw(asks("okta", who), resource, held(who, until)))
 
 	tr.others.Okta.Configure(func(c *cloud.OktaConfig) { c.Claims = map[string]string{"repositoryUuid": "{another}"} })
 	got = tr.records("login", 1, variables...)
 	ex = tr.last("Issue_token")
-	tr.check(got[0], tr.always("login"), notAuthorized, ex.at(), as("okta", who, ""), tr.decided(ex, ex), tr.saw(asks("okta", who)),
+	tr.check(got[0], tr.always("login"), notAuthorized, ex.at(), as("okta", who, ""), tr.decided(ex, ex), tr.saw(asks("okta", who), resource),
 		tr.refused("okta", 1, fmt.Sprint(ex.status), "asking "+who+": status "+fmt.Sprint(ex.status)+": Okta does not accept the step's token"))
 }
 

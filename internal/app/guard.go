@@ -187,7 +187,7 @@ func requestOf(t federation.Target) guard.Request {
 		Backend: t.Backend, Name: t.Name, Target: t.Identity, Account: t.Account, Project: t.Project, Duration: t.Lifetime,
 		Resource: t.Resource, Policies: []string{}, Chain: append([]string{}, t.Via...), Audience: t.Audience, Scopes: append([]string{}, t.Scopes...),
 	}
-	if t.Resource != "" {
+	if t.Backend == "vault" {
 		r.Target = path.Base(t.Identity) // the role's name; the server and the mount are in the resource
 	}
 	for _, p := range t.Policies {

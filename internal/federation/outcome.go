@@ -41,7 +41,7 @@ type Target struct {
 	Narrowed bool
 	Policies []string
 
-	Resource string   // Identity as a URL, where the target lives on a server of its own, such as that of a Vault role
+	Resource string   // Identity as a URL, where the target lives on a server of its own, such as that of a Vault role or of Okta's connection
 	Audience string   // of what is asked for, where the request names one
 	Scopes   []string // asked for
 }

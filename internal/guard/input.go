@@ -48,7 +48,7 @@ type Request struct {
 	Audience string        `json:"audience" cel:"audience"`
 	Scopes   []string      `json:"scopes" cel:"scopes"`
 
-	// Resource is the target in the words of an access map, where they differ: the URL of a Vault role.
+	// Resource is the target in the words of an access map, where they differ: the URL of a Vault role or of an Okta connection.
 	Resource string `json:"resource,omitempty" cel:"-"`
 }
 

@@ -72,7 +72,10 @@ func (b *Backend) principal() string {
 
 // Targets implements [federation.Backend].
 func (b *Backend) Targets() []federation.Target {
-	return []federation.Target{{Backend: b.Name(), Name: name, Identity: b.principal(), Endpoint: wire.Host(b.OrgURL)}}
+	return []federation.Target{{
+		Backend: b.Name(), Name: name, Identity: b.principal(), Endpoint: wire.Host(b.OrgURL),
+		Resource: b.OrgURL + "/" + url.PathEscape(b.Team) + "/" + url.PathEscape(b.Connection), // as access maps name it
+	}}
 }
 
 // Exchange implements [federation.Backend].

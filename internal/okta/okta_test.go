@@ -120,3 +120,11 @@ func TestExpires(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetOfMaps: an access map names a connection by its address.
+func TestTargetOfMaps(t *testing.T) {
+	b := New(Config{OrgURL: "https://acme.pam.okta.com", Team: "acme", Connection: "pipelines"})
+	if got, want := b.Targets()[0].Resource, "https://acme.pam.okta.com/acme/pipelines"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

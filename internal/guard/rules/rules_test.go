@@ -135,7 +135,7 @@ repositories:
 grants:
   - {who: [shop/production], become: ["arn:aws:iam::123456789012:role/a"], session: 1h, branches: ["release/*"]}
   - {who: ["shop/*"], become: ["arn:aws:iam::123456789012:role/b"], until: 2026-01-31}
-  - {who: [shop/none], become: ["https://vault.example.com/v1/auth/jwt/role/c"]}
+  - {who: [shop/none], become: ["https://vault.example.com/v1/auth/jwt/role/c", "https://acme.pam.okta.com/acme/pipelines"]}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +148,7 @@ grants:
 	foreign.WorkspaceUUID, plain.DeploymentEnvironmentUUID = "{00000000-0000-4000-8000-000000000000}", ""
 	const a, b = "arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/b"
 	vault := guard.Request{Target: "c", Resource: "https://vault.example.com/v1/auth/jwt/role/c"}
+	okta := guard.Request{Target: "workload connection pipelines of team acme", Resource: "https://acme.pam.okta.com/acme/pipelines"}
 	tests := []struct {
 		name   string
 		claims guard.Claims
@@ -160,6 +161,8 @@ grants:
 		{"another workspace", foreign, guard.Request{Target: a}, "another one"},
 		{"expired", production, guard.Request{Target: b}, "ended on 2026-01-31"},
 		{"a target by its URL", plain, vault, ""},
+		{"Okta's connection", plain, okta, ""},
+		{"another environment of it", production, okta, "does not grant"},
 		{"not named", plain, guard.Request{Target: "arn:aws:iam::123456789012:role/d"}, "no grant of the map names"},
 	}
 	for _, tt := range tests {
