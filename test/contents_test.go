@@ -16,7 +16,7 @@ var writeContents = flag.String(
 	"the file to write the page about the image's contents to, instead of comparing it with docs/evidence/contents.md",
 )
 
-// TestContents holds docs/evidence/contents.md to what the program is compiled from. test/image/run holds the image to it.
+// TestContents compares docs/evidence/contents.md with what the programs are compiled from. test/image/run compares it with the image.
 func TestContents(t *testing.T) {
 	modules := map[string]string{} // by platform
 	for _, platform := range []string{"amd64", "arm64"} {

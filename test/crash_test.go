@@ -16,8 +16,8 @@ import (
 	"bitbucket-oidc/test/program"
 )
 
-// TestCrash: the build directory is not where a crash leaves the memory, and its trace shows no secret, though the machine
-// allows cores of any size and Go is told to tell all.
+// TestCrash: a crash does not leave the memory in the build directory, and its trace shows no secret, although the machine
+// allows cores of any size and Go is told to print everything.
 func TestCrash(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("where other systems leave cores is theirs to say")
@@ -41,7 +41,7 @@ func TestCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer world.Close()
-			// Whoever asks for a second thing has the first: AWS's keys, and Google's federated token.
+			// A program that asks for its second credential has the first one: AWS's keys, and Google's federated token.
 			world.STS.Inject(cloud.Pass, cloud.Hang)
 			world.IAMCredentials.Inject(cloud.Hang)
 

@@ -24,7 +24,7 @@ import (
 	"bitbucket-oidc/internal/vault"
 )
 
-// Users read the README and docs, Bitbucket reads pipe.yml. These tests hold them to the code.
+// Users read the README and docs, Bitbucket reads pipe.yml. These tests compare both with the code.
 
 const checkout = ".."
 
@@ -37,7 +37,7 @@ func docPage(t *testing.T, name string) string {
 	return string(data)
 }
 
-// pages are all that a reader of the repository or of the image can open.
+// pages are the pages that a reader of the repository or of the image can open.
 func pages(t *testing.T) []string {
 	t.Helper()
 	all := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}

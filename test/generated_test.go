@@ -24,7 +24,7 @@ import (
 // The tables of variables are written from the program's own list. `make docs` runs these tests with -generate.
 var generate = flag.Bool("generate", false, "rewrite what is generated in the pages")
 
-// generated holds the part of a page between two lines to what it should be, or rewrites it.
+// generated compares the part of a page between two lines with what it should be, or rewrites it.
 func generated(t *testing.T, page, begins, ends, want string) {
 	t.Helper()
 	text := docPage(t, page)

@@ -192,8 +192,8 @@ func goList(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// strangers are what a program must not link, by way of no package: each entry is a package or the beginning of its path. The
-// process that holds the token has no expression language, no parser of foreign documents and no page writer in it.
+// strangers are what a program must not link, directly or through other packages: each entry is a package or the beginning of its
+// path. The process that holds the token has no expression language, no parser of foreign documents and no page writer in it.
 func strangers() map[string][]string {
 	return map[string][]string{
 		"./pipe": {
@@ -224,7 +224,7 @@ func TestProgramsLinkNoStrangers(t *testing.T) {
 	}
 }
 
-// TestProgramsHaveTheirCommands holds the list that both programs print to what each of them has.
+// TestProgramsHaveTheirCommands compares the list that both programs print with the commands that each of them has.
 func TestProgramsHaveTheirCommands(t *testing.T) {
 	has := map[string][]string{}
 	for program, commands := range map[string][]cli.Command{cli.Pipe: app.Commands(nil), cli.Advisor: advisor.Commands()} {
@@ -244,8 +244,8 @@ func TestProgramsHaveTheirCommands(t *testing.T) {
 	}
 }
 
-// reach is what each package takes of what lies outside of the program: its process, its environment, files, standard
-// streams. A package without a row works on what it is handed.
+// reach is what each package uses outside of the program: its process, its environment, files, standard streams. A package
+// without a row works only on what it is handed.
 func reach() map[string][]string {
 	return map[string][]string{
 		"pipe":                {"os.Args", "os.Exit", "os.Stderr", "os.Stdout"},

@@ -20,8 +20,8 @@ import (
 	"bitbucket-oidc/test/program"
 )
 
-// Bitbucket kills a step without a word: at its max-time, when someone stops it, when the host goes. Whatever the moment,
-// the files are those of one login, or there are none.
+// Bitbucket kills a step without a warning: at its max-time, when somebody stops it, when the host goes away. At any moment the
+// files are those of one login, or there are none.
 
 const (
 	killBudget = 1500 * time.Millisecond // for each kind of kill

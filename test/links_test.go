@@ -41,7 +41,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestLinksLeadToEveryPage: a page that no link leads to is read by nobody.
+// TestLinksLeadToEveryPage: nobody reads a page that no link leads to.
 func TestLinksLeadToEveryPage(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
 	seen, todo := map[string]bool{"README.md": true}, []string{"README.md"}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestPatterns compiles each expression that a program compiles only when it is first used, and finds those that every start compiles.
+// TestPatterns compiles each expression that a program compiles at its first use, and finds expressions that every start compiles.
 func TestPatterns(t *testing.T) {
 	files := sources(t)
 	constants := map[string]ast.Expr{} // by folder and name

@@ -18,7 +18,7 @@ import (
 	"bitbucket-oidc/test/cloud"
 )
 
-// verbs are the ways to print that tell more than the program ever does.
+// verbs are ways to print that show more than the program ever does.
 var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%x"}
 
 // reading is what the program holds of its variables.
@@ -122,7 +122,7 @@ func checkOutcomes(t *testing.T, b federation.Backend, grant federation.Grant) {
 	}
 }
 
-// TestErrorsPrintNoSecret: a server that repeats all that it was told finds nobody who passes it on, in no depth of an error.
+// TestErrorsPrintNoSecret: a server may repeat everything that it was told; no error contains it, at any depth.
 func TestErrorsPrintNoSecret(t *testing.T) {
 	cfg, backends, world, others := configured(t)
 	servers := []*cloud.Server{world.STS, world.GoogleSTS}
@@ -202,7 +202,7 @@ func fall(_ reading, token string, grants []federation.Grant) int {
 	return none[len(token)+len(grants)]
 }
 
-// TestPanicPrintsNoSecret: the trace of a panic shows none, though Go tells all.
+// TestPanicPrintsNoSecret: the trace of a panic shows no secret, although Go prints everything.
 func TestPanicPrintsNoSecret(t *testing.T) {
 	if way := os.Getenv("PANIC"); way != "" {
 		cfg, backends, world, others := configured(t)

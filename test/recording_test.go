@@ -18,7 +18,7 @@ import (
 	"bitbucket-oidc/test/program"
 )
 
-// A recording is all that the program showed in one story, in each of its runs: see [bitbucket-oidc/test/recorder].
+// A recording is everything that the programs showed in one story, in all runs: see [bitbucket-oidc/test/recorder].
 type recording struct {
 	listener net.Listener
 	runs     sync.WaitGroup
@@ -50,7 +50,7 @@ func startRecording() (*recording, error) {
 	return r, nil
 }
 
-// listen takes down one run. An end without a goodbye is that of a program that was killed.
+// listen records one run. A connection without a proper end is that of a program that was killed.
 func (r *recording) listen(run *bufio.Reader) {
 	line, _ := run.ReadString('\n')
 	output, _ := io.ReadAll(run)
@@ -96,7 +96,7 @@ func buildRecorder(t *testing.T) string {
 	return dir
 }
 
-// TestRecording sees that the recorder does not change what it records, and that no way of showing a secret escapes it.
+// TestRecording checks that the recorder does not change what it records, and that it sees every way to show a secret.
 func TestRecording(t *testing.T) {
 	dir := buildRecorder(t)
 	secret := cloud.Secret{Kind: cloud.StepToken, Value: "eyJhbGciOi.eyJzdWIi.c2lnbmF0dXJl"}

@@ -20,7 +20,7 @@ import (
 	"bitbucket-oidc/internal/vault"
 )
 
-// refusalsFile is what the program that links no backend knows of their tables.
+// refusalsFile has the tables of the backends for the program that does not link the backends.
 const refusalsFile = "internal/diagnosis/refusals.json"
 
 func TestStaleRefusals(t *testing.T) {

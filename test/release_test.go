@@ -176,7 +176,7 @@ func TestReleaseRefuses(t *testing.T) {
 	}
 }
 
-// What lies in the repository today is not pinned: whoever releases has to look the digests up. The check must say so.
+// The files in the repository have no digests yet: the person who releases looks them up. The check must say so.
 func TestReleaseOfTodayNamesWhatIsNotPinned(t *testing.T) {
 	dir := releaseCheckout(t)
 	for _, name := range []string{".ci/images", "bitbucket-pipelines.yml"} {

@@ -236,7 +236,7 @@ func cmdService(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// setService reads the options that every service has, and hands its own ones over.
+// setService reads the options that every service has, and passes on the service's own ones.
 func setService(ts *testscript.TestScript, args []string, rule *cloud.TokenRule, ttl *time.Duration, own map[string]func(value string)) {
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")

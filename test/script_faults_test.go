@@ -28,7 +28,7 @@ type fault struct {
 	met  atomic.Bool
 }
 
-// unmet is an error if no request met one of the faults: the story would be another than it says.
+// unmet is an error if no request met one of the faults: the story would not be what it says.
 func unmet(faults []*fault) error {
 	var errs []error
 	for _, f := range faults {
@@ -194,7 +194,7 @@ func cmdRecords(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitLimit is far over what a program needs to send a request.
+// awaitLimit is far more than a program needs to send a request.
 const awaitLimit = 20 * time.Second
 
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {

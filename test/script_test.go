@@ -49,7 +49,7 @@
 //	                           place of the audiences it wants (aud= for none), claim=NAME=VALUE instead of the claims,
 //	                           lifetime=15m. vault: role=, mount=, namespace=, subject=. okta: inactive. oauth: grant=,
 //	                           client=ID:SECRET, type=URI (of subject tokens), parameter=NAME=VALUE
-//	session FILE PROFILE TEXT… fail unless the keys of that profile are of one session of which all of this is true. It
+//	session FILE PROFILE TEXT… fail unless the keys of that profile are of one session with all of these texts. A session
 //	                           reads: PRINCIPAL source=IDENTITY policy=JSON policies=ARN,… tag:KEY=VALUE…
 //	docker FILE HOST=USER…     fail unless Docker's config.json logs in to exactly these hosts, with passwords that the clouds
 //	                           handed out: ECR to AWS, each for the region in its host, Google to oauth2accesstoken

@@ -19,7 +19,7 @@ const (
 	widestRow       = 160 // characters of a line of a test
 )
 
-// TestNothingIsTooLong holds the code to these sizes.
+// TestNothingIsTooLong finds code beyond these sizes.
 func TestNothingIsTooLong(t *testing.T) {
 	for _, root := range []string{"../pipe", "../internal", "."} {
 		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestVariablesAreInTheTable: a name that the code reads and the table lacks would be unset for ever, and in no document; one that the
-// table has and nothing reads is a promise that nobody keeps.
+// TestVariablesAreInTheTable: a name that the code reads and the table lacks would never be set, and is in no document. A name that
+// the table has and nothing reads would do nothing.
 func TestVariablesAreInTheTable(t *testing.T) {
 	known, named := map[string]bool{}, map[string]bool{}
 	for _, v := range variables() {

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// oneProgram is the last commit at which one program had every command, without inlining. How long it took to start is what the target
-// of a start goes by.
+// oneProgram is the last commit at which one program had every command, without inlining. The target for a start is relative to the
+// time that this program took to start.
 const oneProgram = "1bf6491"
 
 // buildBefore builds pipe as it was at that commit, by the Dockerfile of that commit, and returns its path, or why there is none.

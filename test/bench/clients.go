@@ -134,7 +134,7 @@ func (s *step) nodeModules(ctx context.Context) (modules, version, missing strin
 	return filepath.Join(dir, "node_modules"), version, ""
 }
 
-// find is the path of a program. Where PATH has a shim of pyenv, the program behind it is meant: the shim's own time says
+// find is the path of a program. If PATH has a shim of pyenv, it is the program behind the shim: the time of the shim says
 // nothing about the client.
 func (s *step) find(ctx context.Context, program string) (string, error) {
 	path, err := exec.LookPath(program)
@@ -148,7 +148,7 @@ func (s *step) find(ctx context.Context, program string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// firstLine is how a program calls itself.
+// firstLine is the name and version that a program prints.
 func (s *step) firstLine(ctx context.Context, command ...string) string {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(s.environment(s.dir), nowhere()...)

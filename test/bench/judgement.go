@@ -11,7 +11,7 @@ import (
 	"bitbucket-oidc/test/cloud"
 )
 
-// An estate is what an organisation has: an access map, roles of which every twentieth trusts Bitbucket, and checkouts.
+// An estate is what an organisation has: an access map, roles, and checkouts. Every twentieth role trusts Bitbucket.
 const (
 	estateRepositories = 200
 	estateEnvironments = 3 // of each repository

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A machine is what the numbers are of.
+// A machine is the computer on which the numbers were measured.
 type machine struct {
 	cpu    string
 	cores  int
@@ -19,7 +19,7 @@ type machine struct {
 	date   time.Time
 }
 
-// describeMachine reads what Linux says of itself. Elsewhere the system's name has to do.
+// describeMachine reads what Linux says about itself. Elsewhere it is only the name of the system.
 func describeMachine() machine {
 	m := machine{
 		cpu:    cmp.Or(procField("/proc/cpuinfo", "model name"), runtime.GOARCH),

@@ -1,8 +1,8 @@
-// Command bench measures what a login costs beside what would be run in its place: whole processes, in turn and in random
-// order, against clouds on loopback. It prints a page, and with -write leaves it and its plot in a folder.
+// Command bench compares the cost of a login with the cost of other clients: whole processes, in turn and in random order,
+// against clouds on loopback. It prints a page, and with -write leaves the page and its plot in a folder.
 //
-// A target that is missed is reported, and is no failure. What the machine lacks is named. What is there and cannot be
-// measured is a failure.
+// A missed target is reported and is not a failure. A client that the machine lacks is named. A client that is there and cannot
+// be measured is a failure.
 package main
 
 import (
@@ -69,7 +69,7 @@ func run(out io.Writer, args []string) error {
 	)
 }
 
-// measure builds the programs, starts the clouds, lets everything run, and sums it up.
+// measure builds the programs, starts the clouds, runs all subjects, and summarises the results.
 func measure(ctx context.Context, schedule plan) (report, error) {
 	here := describeMachine() // before the load of this very run
 	dir, err := os.MkdirTemp("", "bitbucket-oidc-bench-")

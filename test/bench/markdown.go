@@ -10,7 +10,7 @@ import (
 
 const plotName = "performance.svg"
 
-// A report is all that a page says.
+// A report is everything that a page says.
 type report struct {
 	plan      plan
 	machine   machine

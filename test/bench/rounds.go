@@ -16,7 +16,7 @@ import (
 
 const processLimit = 2 * time.Minute // the slowest client takes a few seconds
 
-// A plan is how often to measure what.
+// A plan says how often to measure each subject.
 type plan struct {
 	seed       uint64
 	warmUps    int // rounds that do not count
@@ -95,7 +95,7 @@ func (s *step) runAll(ctx context.Context, p plan, subjects []subject, gnuTime s
 	return results, nil
 }
 
-// fresh runs a subject in a folder of its own. What a process finds there from the one before would be a second login.
+// fresh runs a subject in a folder of its own: files of an earlier process would make it a second login.
 func (s *step) fresh(ctx context.Context, subject subject, wrapper ...string) (sample, error) {
 	dir, err := os.MkdirTemp(s.dir, "build-")
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *step) fresh(ctx context.Context, subject subject, wrapper ...string) (s
 	return s.start(ctx, subject, dir, wrapper...)
 }
 
-// start runs a subject once and sees that it did what it is measured for.
+// start runs a subject once and checks that it did what it is measured for.
 func (s *step) start(ctx context.Context, subject subject, dir string, wrapper ...string) (sample, error) {
 	fail := func(err error) (sample, error) {
 		return sample{}, fmt.Errorf("%s: %s: %w", subject.group, subject.label, err)
@@ -114,7 +114,7 @@ func (s *step) start(ctx context.Context, subject subject, dir string, wrapper .
 	if err != nil {
 		return fail(err)
 	}
-	// A file takes what is printed without a thread of ours that reads along.
+	// With a file, no thread of this process has to read what is printed.
 	output, err := os.CreateTemp(s.dir, "output-")
 	if err != nil {
 		return fail(err)
@@ -148,10 +148,9 @@ func (s *step) start(ctx context.Context, subject subject, dir string, wrapper .
 
 // peak is the most memory that a subject had resident, in a run of its own.
 //
-// What wait4 says of a child that this process started is no less than what this process had itself: until exec the child
-// runs in the parent's memory, and the kernel keeps that as its peak. GNU time is small, and forks before it runs the
-// command. Its own start would count as wall time, which is why no sample above is taken through it. Of several processes,
-// as in a script, the peak is the largest one's.
+// The peak that wait4 reports for a child is at least the memory of this process: until exec the child runs in the parent's
+// memory, and the kernel counts that. GNU time is small, and forks before it runs the command. Its own start would count as wall
+// time, so the samples above are taken without it. If there are several processes, as in a script, the peak is that of the largest.
 func (s *step) peak(ctx context.Context, subject subject, gnuTime string) (int64, error) {
 	file := filepath.Join(s.dir, "peak")
 	if _, err := s.fresh(ctx, subject, gnuTime, "-f", "%M", "-o", file); err != nil {

@@ -91,7 +91,7 @@ func (s *step) mask(text string) string {
 	return text
 }
 
-// environment is all that a process is given: what a step has, whatever the variables of whoever runs the bench.
+// environment is the whole environment of a process: what a step has, and nothing from the shell that runs the bench.
 func (s *step) environment(fresh string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -248,7 +248,7 @@ func numberedRole(i int) string {
 // quietCurl begins a configuration: an answer of 400 and more is a failure, as it is for the pipe.
 const quietCurl = "silent\nshow-error\nfail\n"
 
-// curlAWS is the one request of a login. Token and answer stay in files that only their owner reads.
+// curlAWS is the one request of a login. The token and the answer stay in files that only their owner can read.
 func (s *step) curlAWS(fresh string) ([]string, []string, error) {
 	config := filepath.Join(fresh, "curl.conf")
 	err := os.WriteFile(config, []byte(quietCurl+curlOptions(

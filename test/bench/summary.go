@@ -20,7 +20,7 @@ type row struct {
 	against  string
 }
 
-// A spread is what matters of many values.
+// A spread summarises many values.
 type spread struct{ least, quarter, median, threeQuarters, ninety float64 }
 
 func spreadOf(values []float64) spread {

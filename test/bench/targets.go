@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A target is a promise of the project, and what came of it.
+// A target is a promise of the project, with what was measured.
 type target struct {
 	key    string
 	words  string

@@ -20,7 +20,7 @@ const (
 	defaultSession = time.Hour        // what a role allows unless told, and what a call asks for unless told
 	chainedSession = time.Hour        // most that a session may ask for that was itself made by AssumeRole*
 
-	// defaultPackedLimit is ours: AWS says no more than that packed sizes have one.
+	// defaultPackedLimit is our choice: AWS only says that there is a limit.
 	defaultPackedLimit = 4096
 )
 
@@ -85,7 +85,7 @@ type AWS struct {
 	secrets  []Secret
 }
 
-// A Session is what an access key stands for.
+// A Session belongs to an access key.
 type Session struct {
 	AccessKeyID string
 	Role        string // ARN
@@ -127,7 +127,7 @@ func (a *AWS) SetRole(role Role) {
 	})
 }
 
-// Session is what an access key stands for, if it was handed out here.
+// Session is the session of an access key, if the key was handed out here.
 func (a *AWS) Session(accessKeyID string) (Session, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -17,13 +17,13 @@ const (
 	ecrLifetime = 12 * time.Hour
 )
 
-// A RegistryLogin is what Docker's password for ECR stands for.
+// A RegistryLogin belongs to a password of Docker for ECR.
 type RegistryLogin struct {
 	Principal string // who asked for it
 	Region    string // where it holds
 }
 
-// RegistryLogin is what a password stands for, if it was handed out here.
+// RegistryLogin is the login with a password, if the password was handed out here.
 func (a *AWS) RegistryLogin(password string) (RegistryLogin, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

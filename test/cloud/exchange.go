@@ -184,8 +184,8 @@ func (g *GCP) provider(audience string) (WorkloadProvider, *oauthError) {
 		"doesn't exist.")
 }
 
-// identify is what Google checks of a token before its mapping. The rest of the token's life bounds what it is traded
-// for. [IAM, Workload identity federation with other providers]
+// identify makes the checks that Google makes before the mapping. The credential lasts at most for the rest of the token's life.
+// [IAM, Workload identity federation with other providers]
 func (g *GCP) identify(token string, provider WorkloadProvider) (identity assertion, rest time.Duration, failure *oauthError) {
 	refuse := func(format string, args ...any) (assertion, time.Duration, *oauthError) {
 		return assertion{}, 0, refuseExchange("invalid_grant", format, args...)
@@ -237,8 +237,8 @@ func validScope(scope string) bool {
 	return strings.HasPrefix(scope, "https://") || slices.Contains([]string{"openid", "email", "profile"}, scope)
 }
 
-// introspect tells about a token, [RFC 7662]. gcloud asks it who it is after direct federation. Real Google wants the
-// client's own id and password with it; any are good here.
+// introspect describes a token, [RFC 7662]. After direct federation gcloud asks it for its identity. Real Google requires the
+// client's own id and password; any are accepted here.
 func (g *GCP) introspect(body []byte) any {
 	form, err := url.ParseQuery(string(body))
 	token, ok := g.tokens[form.Get("token")]

@@ -84,7 +84,7 @@ func Truncate(w http.ResponseWriter, r *http.Request, fake http.Handler) {
 	panic(http.ErrAbortHandler)
 }
 
-// HTML is a captive portal: success, and not a word of what was asked for.
+// HTML is a captive portal: success, and nothing of what was asked for.
 func HTML(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, "<!DOCTYPE html><title>Sign in to the network</title><p>Please sign in.")
@@ -142,7 +142,7 @@ func EchoBehind(status int) Fault {
 	}
 }
 
-// said is all that a request said.
+// said is everything that a request said.
 func said(r *http.Request) []byte {
 	body, _ := io.ReadAll(r.Body)
 	headers, _ := json.Marshal(r.Header)

@@ -79,7 +79,7 @@ func ServeGateway(hosts map[string]http.Handler) (*Gateway, error) {
 	return g, nil
 }
 
-// Close ends the servers, and with the fakes' ends of them the tunnels.
+// Close ends the servers, and so the tunnels.
 func (g *Gateway) Close() {
 	for _, s := range g.servers {
 		_ = s.Close()

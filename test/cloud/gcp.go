@@ -48,8 +48,8 @@ type WorkloadProvider struct {
 	State  ProviderState
 	Issuer *Issuer
 
-	// AllowedAudiences are those of which a token needs one. Without any, it needs the provider's own name, with or
-	// without `https:`. [IAM REST Reference, projects.locations.workloadIdentityPools.providers, Oidc]
+	// AllowedAudiences: a token needs one of them. If there are none, it needs the provider's own name, with or without
+	// `https:`. [IAM REST Reference, projects.locations.workloadIdentityPools.providers, Oidc]
 	AllowedAudiences []string
 
 	// Mapping makes the attributes: google.subject, and attribute.NAME under the name alone.
@@ -58,7 +58,7 @@ type WorkloadProvider struct {
 	// Condition is the attribute condition, nil if there is none.
 	Condition func(claims map[string]any) bool
 
-	// Shown and ShownCondition are what whoever reads the provider sees of Mapping and Condition.
+	// Shown and ShownCondition are Mapping and Condition as a reader of the provider sees them.
 	Shown          map[string]string
 	ShownCondition string
 }
@@ -85,7 +85,7 @@ type GCP struct {
 	signing func() (*signingKey, error) // Google's own, made when the first ID token is
 }
 
-// A googleToken is what an access token stands for.
+// A googleToken belongs to an access token.
 type googleToken struct {
 	principal string   // principal://… or serviceAccount:…
 	sets      []string // principalSet://… that the principal is in
@@ -121,7 +121,7 @@ func (g *GCP) Secrets() []Secret {
 	return slices.Clone(g.secrets)
 }
 
-// Caller is the principal that an access token stands for, or empty.
+// Caller is the principal of an access token, or empty.
 func (g *GCP) Caller(accessToken string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -94,7 +94,7 @@ func (g *GCP) accountsOf(project string) []any {
 	return all
 }
 
-// policy is a service account's. Conditions are only shown to who asks for version 3.
+// policy is the policy of a service account. Conditions are shown only to a caller who asks for version 3.
 func (g *GCP) policy(email string, query url.Values) (any, *googleError) {
 	if query.Get("options.requestedPolicyVersion") != "3" {
 		return nil, invalidArgument()

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Frames of HTTP/2 (RFC 9113, sections 4.1 and 6): nine bytes of header, of which three are the payload's length, and the payload.
+// Frames of HTTP/2 (RFC 9113, sections 4.1 and 6): nine bytes of header, which begin with the length of the payload in three bytes,
+// and the payload.
 const (
 	frameHeader       = 9
 	frameHeaders      = 0x1

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Why a token is no good, before anyone looks at what it says.
+// Why a token is refused before anybody looks at its claims.
 var (
 	errNotJWT       = errors.New("not a signed JWT")
 	errAlgorithm    = errors.New("algorithm is not RS256")

@@ -46,7 +46,7 @@ func (s Secret) In(text string) bool {
 	return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
-// CheckText fails if one of the secrets stands in text, such as what a program printed.
+// CheckText fails if text, such as the output of a program, contains one of the secrets.
 func CheckText(text string, secrets []Secret) error {
 	for _, s := range secrets {
 		if s.In(text) {

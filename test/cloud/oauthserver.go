@@ -36,7 +36,7 @@ type OAuthConfig struct {
 	Targets           []string // what audience and resource may name
 	Scopes            []string
 
-	// Parameters are the server's own, such as connector_id, each of which it wants with this value.
+	// Parameters are those of the server itself, such as connector_id. It requires each with this value.
 	Parameters map[string]string
 
 	TTL time.Duration

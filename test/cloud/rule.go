@@ -16,7 +16,7 @@ import (
 // A TokenRule is what a service wants of a token besides its signature.
 type TokenRule struct {
 	Issuer    *Issuer
-	Audiences []string          // of which the token needs one
+	Audiences []string          // the token needs one of them
 	Claims    map[string]string // that it must have, with just these values
 
 	Now func() time.Time // nil: time.Now

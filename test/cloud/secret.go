@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A Secret is a value that a fake handed out. What kind it is decides which file may hold it.
+// A Secret is a value that a fake handed out. Its kind decides which file may hold it.
 type Secret struct {
 	Kind  SecretKind
 	Value string

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The tokens of services that differ in the form of request and answer alone.
+// The tokens of services that differ only in the form of request and answer.
 const (
 	JFrogToken      SecretKind = "JFrog token"
 	CloudsmithToken SecretKind = "Cloudsmith token"

@@ -125,7 +125,7 @@ func (v *Vault) login(w http.ResponseWriter, r *http.Request, body []byte) {
 	})
 }
 
-// refusal is what the JWT authentication finds wrong with a token, as Vault writes it; empty if nothing.
+// refusal is why the JWT authentication refuses a token, as Vault writes it; empty if it does not.
 func (v *Vault) refusal(token string) string {
 	identity, err := v.config.identify(token)
 	claim := claimError{}

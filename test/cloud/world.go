@@ -100,7 +100,7 @@ func (w *World) Close() {
 	}
 }
 
-// Secrets are all that anyone in this world handed out.
+// Secrets are everything that the fakes of this world handed out.
 func (w *World) Secrets() []Secret {
 	return append(append(append(w.Issuer.Secrets(), w.AWS.Secrets()...), w.GCP.Secrets()...), w.Sink.Secrets()...)
 }

@@ -1,5 +1,4 @@
-// Package herd starts many real logins at once against an STS that throttles. What becomes of a larger herd is simulated
-// in internal/transport.
+// Package herd starts many real logins at once against an STS that throttles. Larger herds are simulated in internal/transport.
 package herd
 
 import (

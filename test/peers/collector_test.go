@@ -86,7 +86,7 @@ type exported struct {
 	}
 }
 
-// compareRecords holds what the collector passed on against the lines of the file.
+// compareRecords compares what the collector passed on with the lines of the file.
 func compareRecords(t *testing.T, how string, request []byte, sent [][]byte) {
 	t.Helper()
 	var data exported

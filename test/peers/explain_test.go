@@ -20,12 +20,12 @@ import (
 	"bitbucket-oidc/test/cloud"
 )
 
-// identity are the flags that name whom explain and check are about.
+// identity are the flags that name the identity of explain and check.
 func identity() []string {
 	return []string{"--workspace", cloud.Workspace, "--workspace-uuid", cloud.WorkspaceUUID, "--repository-uuid", cloud.RepositoryUUID}
 }
 
-// TestSARIF holds check's SARIF to the schema.
+// TestSARIF compares check's SARIF with the schema.
 func TestSARIF(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// A library is what readers are made of, where its sources lie on this machine, and a variable that it is known to look at: a
-// search that does not find it has gone blind.
+// A library is a part of readers: where its sources are on this machine, and a variable that it is known to look at. A search that
+// does not find this variable does not work.
 type library struct {
 	name  string
 	names func(*testing.T) (names, error)

@@ -94,7 +94,7 @@ type reader struct {
 // A refusal is how a reader says that it cannot use what a login wrote, and what it means by that.
 type refusal struct{ says, means string }
 
-// A login is one way to write the files.
+// A login is one configuration with which the files are written.
 type login struct {
 	name      string
 	variables []string // NAME=value, for the pipe
@@ -253,7 +253,7 @@ func (p place) environment(home string) []string {
 	}
 }
 
-// run is a command with an environment of its own. When its time is up, it ends with all that it started.
+// run is a command with an environment of its own. When its time is up, it ends with every process that it started.
 func run(t *testing.T, dir string, variables []string, command ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readerLimit)

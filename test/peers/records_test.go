@@ -62,7 +62,7 @@ func TestCloudEvents(t *testing.T) {
 	}
 }
 
-// TestOSCAL holds the assessment results of a package against the schema of OSCAL.
+// TestOSCAL compares the assessment results of a package with the schema of OSCAL.
 func TestOSCAL(t *testing.T) {
 	t.Parallel()
 	verdicts.ran("go-oscal")

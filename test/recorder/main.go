@@ -1,6 +1,6 @@
-// Command recorder stands for a program in the stories: it starts the real one, which has the same name in the folder real beside
-// it, and tells the address in $RECORDER all that can be seen of it from outside: its command line, quoted, in a first line, and
-// then what it prints.
+// Command recorder replaces a program in the stories: it starts the real one, which has the same name in the folder real beside
+// it, and sends everything that can be seen of it from outside to the address in $RECORDER: first its command line, quoted, on one
+// line, and then what it prints.
 package main
 
 import (
