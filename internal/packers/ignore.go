@@ -2,41 +2,84 @@ package packers
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Where a pattern without a slash looks.
-const (
-	atTheTop = false // Docker
-	anywhere = true  // as in a .gitignore
-)
+// A dialect is how a tool reads the lines of its ignore file.
+type dialect struct {
+	anywhere bool // a pattern without a slash fits in every folder
+	whole    bool // a pattern fits paths one by one: only one that ends in / or /** fits what a folder holds
+	within   bool // a line with ! lets in what lies in a folder that is kept out
+}
 
 // ignores reports whether the lines of an ignore file keep the directory output out. A comment does not count. A line that begins with
-// ! lets in again what the lines before it kept out.
-func ignores(lines []string, output string, deep bool) bool {
+// ! lets in again what the lines before it kept out. White space at the beginning is part of a pattern, as in a .gitignore.
+func (d dialect) ignores(lines []string, output string) bool {
 	out := false
 	for _, line := range lines {
-		line = strings.TrimSpace(line)
+		line = strings.TrimRight(line, " \t\r\n")
 		pattern, back := strings.CutPrefix(line, "!")
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
-		case names(pattern, output, deep):
+		case d.whole && !back && !holds(pattern):
+		case names(pattern, output, d.anywhere):
 			out = !back
-		case back && below(pattern, output):
+		case back && (below(pattern, output) || d.within && d.finds(pattern)):
 			out = false
 		}
 	}
 	return out
 }
 
-// names reports whether a pattern fits the directory or a directory above it: then it fits everything in the directory.
-func names(pattern, output string, deep bool) bool {
-	pattern = strings.TrimPrefix(pattern, "./")
-	rooted := strings.HasPrefix(pattern, "/")
-	pattern = strings.TrimLeft(pattern, "/")
+// holds reports whether a pattern fits what the folders hold that it names.
+func holds(pattern string) bool {
+	return pattern == "*" || pattern == "**" || strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/**")
+}
+
+// finds reports whether a pattern that looks in every folder ends in a name of login's own files, or of its folders.
+func (d dialect) finds(pattern string) bool {
+	pattern = strings.TrimSuffix(strings.TrimSuffix(pattern, "/**"), "/")
+	last := path.Base(pattern)
+	return (strings.HasPrefix(pattern, "**/") || d.anywhere && last == pattern) && slices.ContainsFunc([]string{
+		".gen-0123456789abcdef", "aws", "credentials", "web-identity-token", "gcp", "credentials.json", "subject-token", "access-token", "id-token",
+		"docker", "config.json", "vault", "okta", "oauth", "jfrog", "cloudsmith", "databricks", "pulumi", "token",
+	}, func(name string) bool { return fits(last, name) })
+}
+
+// trimmed are lines without the white space at their ends.
+func trimmed(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return lines
+}
+
+// cleaned are the lines of a .dockerignore as Docker reads them, where ./DIRECTORY/ and DIRECTORY are the same (moby/patternmatcher,
+// ignorefile).
+func cleaned(text string) []string {
+	lines := trimmed(strings.TrimPrefix(text, "\ufeff"))
+	for i, line := range lines {
+		if pattern, back := strings.CutPrefix(line, "!"); back {
+			lines[i] = "!" + path.Clean(strings.TrimSpace(pattern))
+		} else if line != "" {
+			lines[i] = path.Clean(line)
+		}
+	}
+	return lines
+}
+
+// names reports whether a pattern fits the directory or a directory above it: then it fits everything in the directory. A pattern that
+// is not clean fits nothing.
+func names(pattern, output string, anywhere bool) bool {
+	pattern, rooted := strings.CutPrefix(pattern, "/")
+	if strings.HasPrefix(pattern, "./") || strings.HasPrefix(pattern, "/") || strings.Contains(pattern, "//") {
+		return false
+	}
 	for shorter := pattern; ; pattern = shorter {
 		for _, suffix := range []string{"/", "/**", "/*"} {
 			shorter = strings.TrimSuffix(shorter, suffix)
@@ -46,14 +89,14 @@ func names(pattern, output string, deep bool) bool {
 		}
 	}
 	if rest, any := strings.CutPrefix(pattern, "**/"); any {
-		pattern, rooted, deep = rest, false, true
+		pattern, rooted, anywhere = rest, false, true
 	}
 	if pattern == "*" || pattern == "**" {
 		return true
 	}
-	deep = deep && !rooted && !strings.Contains(pattern, "/")
+	anywhere = anywhere && !rooted && !strings.Contains(pattern, "/")
 	for at := output; at != "."; at = path.Dir(at) {
-		if fits(pattern, at) || deep && fits(pattern, path.Base(at)) {
+		if fits(pattern, at) || anywhere && fits(pattern, path.Base(at)) {
 			return true
 		}
 	}
@@ -67,7 +110,7 @@ func fits(pattern, name string) bool {
 
 // below reports whether a pattern begins with the directory, as !DIRECTORY/file does.
 func below(pattern, output string) bool {
-	return strings.HasPrefix(strings.TrimLeft(strings.TrimPrefix(pattern, "./"), "/"), escaped(output)+"/")
+	return strings.HasPrefix(strings.TrimLeft(strings.TrimPrefix(pattern, "./"), "/"), escaped(output)+"/") // too much is better than too little
 }
 
 // escaped is a path as a pattern that fits this path only.
@@ -94,11 +137,15 @@ func (f folder) serverless() (Leak, bool) {
 	out := false
 	for _, pattern := range patterns(text) {
 		pattern, exclusion := strings.CutPrefix(strings.TrimSpace(pattern), "!")
+		if strings.HasPrefix(pattern, "/") {
+			continue // no file that is packed begins so
+		}
+		pattern = strings.TrimPrefix(pattern, "./")
 		whole := pattern == "**" || strings.HasSuffix(pattern, "/**") || strings.HasSuffix(pattern, "**/*")
 		switch {
-		case exclusion && whole && names(pattern, f.output, atTheTop):
+		case exclusion && whole && names(pattern, f.output, false):
 			out = true
-		case !exclusion && (names(pattern, f.output, atTheTop) || below(pattern, f.output)):
+		case !exclusion && (names(pattern, f.output, false) || below(pattern, f.output) || dialect{}.finds(pattern)):
 			out = false
 		}
 	}

@@ -108,7 +108,7 @@ func (f folder) gcloud() (Leak, bool) {
 		}
 		lines = append(lines, line)
 	}
-	return leak, !ignores(lines, f.output, anywhere)
+	return leak, !dialect{anywhere: true}.ignores(lines, f.output)
 }
 
 // docker sends the build's context, which is usually the folder, whichever of its Dockerfiles is built. Each Dockerfile can have an
@@ -123,7 +123,7 @@ func (f folder) docker() (Leak, bool) {
 			leak.Ignore = own
 		}
 		text, _ := f.read(leak.Ignore)
-		if !ignores(strings.Split(text, "\n"), f.output, atTheTop) {
+		if !(dialect{within: true}).ignores(cleaned(text), f.output) {
 			return leak, true
 		}
 	}
@@ -159,7 +159,7 @@ func (f folder) terraform() (Leak, bool) {
 	}
 	leak := Leak{Tool: "terraform", Because: because, Ignore: ".terraformignore", Line: escaped(f.output) + "/"}
 	text, _ := f.read(leak.Ignore)
-	return leak, !ignores(strings.Split(text, "\n"), f.output, anywhere)
+	return leak, !dialect{anywhere: true, whole: true, within: true}.ignores(trimmed(text), f.output)
 }
 
 // runsRemotely reports whether a file of Terraform's has a `cloud` block or a backend "remote".

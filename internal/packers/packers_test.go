@@ -71,6 +71,18 @@ func TestFind(t *testing.T) {
 			files: files{"Dockerfile": "", ".dockerignore": dir, "Dockerfile.dockerignore": "x"},
 			want:  "docker build Dockerfile.dockerignore",
 		},
+		{
+			name:  "Docker with a kind of file let in again everywhere",
+			files: files{"Dockerfile": "", ".dockerignore": "*\n!**/*.json\n"}, want: "docker build .dockerignore",
+		},
+		{name: "Docker with another kind", files: files{"Dockerfile": "", ".dockerignore": "*\n!**/*.go\n!src/**/*.json\n"}},
+		{name: "Docker cleans its lines", files: files{"Dockerfile": "", ".dockerignore": "\ufeff  ./.bitbucket-oidc// \r\n"}},
+		{name: "Docker with two slashes in front", files: files{"Dockerfile": "", ".dockerignore": "//.bitbucket-oidc"}},
+		{
+			name:  "gcloud does not clean them",
+			files: files{"app.yaml": "", ".gcloudignore": "./.bitbucket-oidc\n .bitbucket-oidc\n.bitbucket-oidc//\n//.bitbucket-oidc\n"},
+			want:  "gcloud .gcloudignore",
+		},
 		{name: "Terraform that runs here", files: files{"main.tf": "terraform {\n backend \"s3\" {}\n}"}},
 		{name: "a cloud block", files: files{"versions.tf": remote}, want: "terraform .terraformignore"},
 		{
@@ -83,6 +95,15 @@ func TestFind(t *testing.T) {
 		},
 		{name: "a block in a comment", files: files{"b.tf": "terraform {\n  # cloud {\n  // cloud {\n /* cloud { */\n}"}},
 		{name: "a line for Terraform", files: files{"b.tf": remote, ".terraformignore": dir + "/**"}},
+		{
+			name: "a line that fits the folder and not what it holds", files: files{"b.tf": remote, ".terraformignore": dir},
+			want: "terraform .terraformignore",
+		},
+		{name: "Terraform with a glob", files: files{"b.tf": remote, ".terraformignore": "  .*/\n!.env\n"}},
+		{
+			name: "Terraform with a kind of file let in again", files: files{"b.tf": remote, ".terraformignore": dir + "/\n!*.json\n"},
+			want: "terraform .terraformignore",
+		},
 		{name: "Serverless", files: files{"serverless.yml": "service: a\n"}, want: "serverless serverless.yml"},
 		{name: "patterns", files: files{"serverless.yml": "package:\n  patterns: ['!.bitbucket-oidc/**']\n"}},
 		{
@@ -97,6 +118,14 @@ func TestFind(t *testing.T) {
 		{
 			name:  "a pattern for the folder alone",
 			files: files{"serverless.yml": "package:\n  patterns: ['!.bitbucket-oidc']\n"}, want: "serverless serverless.yml",
+		},
+		{
+			name:  "a pattern that begins with a slash",
+			files: files{"serverless.yml": "package:\n  patterns: ['!/.bitbucket-oidc/**']\n"}, want: "serverless serverless.yml",
+		},
+		{
+			name:  "a kind of file everywhere",
+			files: files{"serverless.yml": "package:\n  patterns: ['!.bitbucket-oidc/**', '**/*.json']\n"}, want: "serverless serverless.yml",
 		},
 		{
 			name:  "a commented pattern",
