@@ -54,7 +54,12 @@ func lineOf(data []byte, line int) (string, bool) {
 func marked(source string, f finding.Finding, width int) (shown string, from, to int) {
 	runes := []rune(source)
 	begin, end := span(runes, f)
-	before, inside, after := onLine(runes[:begin]), onLine(runes[begin:end]), onLine(runes[end:])
+	const most = 1000 // characters on each side of a cut: nobody sees more, and a file can be one long line
+	cut := runes[begin:end]
+	if len(cut) > 2*most {
+		cut = slices.Concat(cut[:most], cut[len(cut)-most:])
+	}
+	before, inside, after := onLine(runes[max(0, begin-most):begin]), onLine(cut), onLine(runes[end:min(end+most, len(runes))])
 	const some = 20 // columns before the range that say what it is in
 	if columns(before)+columns(inside)+columns(after) > width {
 		before = strings.TrimLeft(before, " ")

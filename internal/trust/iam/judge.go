@@ -256,6 +256,8 @@ func (c judgedCondition) wants() string {
 		return none + "nothing"
 	case 1:
 		return none + fmt.Sprintf("%.300q", c.values[0])
+	case 2:
+		return none + fmt.Sprintf("%.300q or %.300q", c.values[0], c.values[1])
 	}
 	return none + fmt.Sprintf("%.300q or %d other values", c.values[0], len(c.values)-1)
 }
