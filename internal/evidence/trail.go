@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -86,36 +88,62 @@ type logged struct {
 var errNoTrail = errors.New("not the JSON of CloudTrail") // another file would make every login an exception
 
 // readTrail reads log files as CloudTrail puts them into a bucket, the answer of lookup-events, and events one after the other or in a
-// list.
+// list. Files are read side by side: a year has many.
 func readTrail(ctx context.Context, files []file, stdin io.Reader) (*trail, error) {
-	t := &trail{by: map[string][]int{}, seen: map[string]bool{}}
-	for _, f := range files {
-		in, err := open(f, stdin)
-		if err != nil {
-			return nil, err
-		}
-		err = t.readFile(ctx, in)
-		closeErr := in.close()
-		if err := errors.Join(err, closeErr); err != nil {
-			return nil, unreadable(f.name, err)
-		}
-		t.sources = append(t.sources, in.source)
+	read := make([]struct {
+		source source
+		events []event
+		err    error
+	}, len(files))
+	var reading sync.WaitGroup
+	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, f := range files {
+		turns <- struct{}{}
+		reading.Go(func() {
+			r := &read[i]
+			r.source, r.events, r.err = readEvents(ctx, f, stdin)
+			<-turns
+		})
 	}
-	return t, nil
+	reading.Wait()
+	t := &trail{by: map[string][]int{}, seen: map[string]bool{}}
+	var errs []error
+	for _, r := range read {
+		t.sources = append(t.sources, r.source)
+		errs = append(errs, r.err)
+		for _, e := range r.events {
+			t.add(e)
+		}
+	}
+	return t, errors.Join(errs...)
 }
 
-func (t *trail) readFile(ctx context.Context, in *input) error {
+// readEvents reads the events of one file that are about exchanges.
+func readEvents(ctx context.Context, f file, stdin io.Reader) (source, []event, error) {
+	in, err := open(f, stdin)
+	if err != nil {
+		return source{}, nil, err
+	}
+	events, err := in.events(ctx)
+	if err := errors.Join(err, in.close()); err != nil {
+		return source{}, nil, unreadable(f.name, err)
+	}
+	return in.source, events, nil
+}
+
+func (in *input) events(ctx context.Context) ([]event, error) {
+	var all []event
 	found := false
 	for dec := json.NewDecoder(in); ; {
 		var value json.RawMessage
 		err := dec.Decode(&value)
 		switch {
 		case errors.Is(err, io.EOF) && found:
-			return nil
+			return all, nil
 		case err != nil:
-			return errNoTrail
+			return nil, errNoTrail
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		found = true
 		list := []carrier{{}}
@@ -125,19 +153,21 @@ func (t *trail) readFile(ctx context.Context, in *input) error {
 			err = json.Unmarshal(value, &list[0])
 		}
 		if err != nil {
-			return errNoTrail
+			return nil, errNoTrail
 		}
 		for _, c := range list {
 			events, err := c.unload()
 			if err != nil {
-				return err
+				return nil, err
 			}
 			in.source.Lines += len(events)
 			for _, e := range events {
 				if !e.Time.IsZero() {
 					in.source.saw(e.Time.UnixMilli())
 				}
-				t.add(e)
+				if e.exchanges() {
+					all = append(all, e)
+				}
 			}
 		}
 	}
@@ -169,10 +199,13 @@ func (c carrier) unload() ([]event, error) {
 	return events, nil
 }
 
+// exchanges reports whether an event is about credentials for a role.
+func (e event) exchanges() bool {
+	sts := e.Source == "" || strings.HasPrefix(e.Source, "sts.amazonaws.com")
+	return sts && (e.Name == "AssumeRoleWithWebIdentity" || e.Name == "AssumeRole")
+}
+
 func (t *trail) add(e event) {
-	if e.Source != "" && !strings.HasPrefix(e.Source, "sts.amazonaws.com") || e.Name != "AssumeRoleWithWebIdentity" && e.Name != "AssumeRole" {
-		return
-	}
 	if id := cmp.Or(e.ID, e.RequestID); id != "" {
 		if t.seen[id] {
 			return
