@@ -26,10 +26,12 @@ type Repository struct {
 	Now            time.Time
 }
 
-// known reports whether an identity can be put together.
+// known reports whether an identity can be put together: what is no UUID, such as a variable that nothing replaced, says nothing.
 func (r Repository) known() bool {
-	return r.Workspace != "" && r.WorkspaceUUID != "" && r.RepositoryUUID != ""
+	return r.Workspace != "" && isUUID(r.WorkspaceUUID) && isUUID(r.RepositoryUUID)
 }
+
+func isUUID(s string) bool { return bitbucket.IsUUID(strings.Trim(s, "{}")) }
 
 // A member is one identity that a step can have.
 type member struct {

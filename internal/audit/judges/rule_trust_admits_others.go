@@ -57,7 +57,7 @@ func admittedBy(key string, others []ruling, asked []*audit.Step) audit.Judgemen
 	for _, r := range others {
 		same := slices.ContainsFunc(asked, func(s *audit.Step) bool { return strings.EqualFold(*s.Subject, *r.step.Subject) })
 		unreviewed := r.step.PullRequest && reviewed
-		if same && !unreviewed {
+		if same && !unreviewed || slices.Contains(j.Steps, r.step) { // a document may be given twice
 			continue
 		}
 		if unreviewed {
