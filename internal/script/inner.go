@@ -14,6 +14,19 @@ var (
 	some     = pattern.New(`[A-Za-z]`)
 )
 
+// piped is the script that a shell reads from a here-document, or nil.
+func piped(c Command) *Word {
+	at := 0
+	if len(c.Words) > 0 && wrappers.MatchString(c.Name()) {
+		at = slices.IndexFunc(c.Words, func(w Word) bool { return shells.MatchString(base(w.Text)) })
+	}
+	if c.Here == nil || at < 0 || at >= len(c.Words) || !shells.MatchString(base(c.Words[at].Text)) ||
+		slices.ContainsFunc(c.Words[at+1:], func(w Word) bool { return !strings.HasPrefix(w.Text, "-") || programs.MatchString(w.Text) }) {
+		return nil
+	}
+	return c.Here
+}
+
 // inner is the index of the word that a command runs as a script of its own, or -1: sh -c SCRIPT, and eval SCRIPT.
 func inner(c Command) int {
 	at := 0
@@ -46,7 +59,7 @@ func inner(c Command) int {
 // unfold puts the commands of scripts inside commands behind the commands that run them. The outer command keeps an empty word
 // for the script. Its output is that of the commands inside.
 func unfold(all []Command, depth int) []Command {
-	if depth > maxDepth || !slices.ContainsFunc(all, func(c Command) bool { return inner(c) >= 0 }) {
+	if depth > maxDepth || !slices.ContainsFunc(all, func(c Command) bool { return inner(c) >= 0 || piped(c) != nil }) {
 		return all
 	}
 	var unfolded []Command
@@ -56,13 +69,18 @@ func unfold(all []Command, depth int) []Command {
 		moved[i] = len(unfolded)
 		own = append(own, len(unfolded))
 		at := inner(c)
-		if at < 0 {
+		var text Word
+		switch document := piped(c); {
+		case at >= 0:
+			text = c.Words[at]
+			c.Words = slices.Clone(c.Words)
+			c.Words[at].Text = ""
+		case document != nil:
+			text, c.Here = *document, nil
+		default:
 			unfolded = append(unfolded, c)
 			continue
 		}
-		text := c.Words[at]
-		c.Words = slices.Clone(c.Words)
-		c.Words[at].Text = ""
 		unfolded = append(unfolded, c)
 		begin := len(unfolded)
 		for _, one := range parse(text.Text, depth+1) {

@@ -96,71 +96,6 @@ type here struct {
 	tabs    bool
 }
 
-// list reads commands up to the character that ends the list, or the end of the text.
-func (r *reader) list(end byte) {
-	backticks := r.backticks
-	r.backticks = end == '`'
-	least := r.depth
-	defer func() { r.backticks = backticks }()
-	current, feeder := -1, -1 // the command that is being read, and the one that feeds it
-	begin := func() int {
-		if current < 0 {
-			r.all = append(r.all, Command{Line: r.line, Outer: r.outer, Output: r.usual(), Depth: r.depth})
-			current = len(r.all) - 1
-			if feeder >= 0 {
-				r.all[feeder].Output, r.all[feeder].Next = Piped, current
-			}
-			feeder = -1
-		}
-		return current
-	}
-	for r.at < len(r.text) {
-		c := r.text[r.at]
-		switch {
-		case c == end:
-			r.at++
-			return
-		case c == '\n':
-			r.newline()
-			current = -1
-		case c == ' ' || c == '\t' || c == '\r':
-			r.at++
-		case c == '\\' && r.follows("\\\n", "\\\r\n"):
-			r.at += 1 + strings.IndexByte(r.text[r.at:], '\n')
-			r.line++
-		case c == '#':
-			r.at += strings.IndexByte(r.text[r.at:]+"\n", '\n')
-		case c == ';' || c == '(' || c == ')':
-			r.at++
-			current = -1
-			r.depth += strings.Count(string(c), "(") - strings.Count(string(c), ")")
-			r.depth = max(r.depth, least) // the patterns of case have one parenthesis
-		case r.follows("&>"):
-			r.redirect(begin())
-		case c == '&' || r.follows("||"):
-			r.at++
-			if r.at < len(r.text) && r.text[r.at] == c {
-				r.at++
-			}
-			current = -1
-		case c == '|':
-			r.at++
-			if r.at < len(r.text) && r.text[r.at] == '&' {
-				r.at++
-			}
-			if current >= 0 && r.all[current].Output != File {
-				feeder = current
-			}
-			current = -1
-		case r.redirection():
-			r.redirect(begin())
-		default:
-			word := r.word(begin())
-			r.take(begin(), word)
-		}
-	}
-}
-
 // usual is where output goes unless the command says otherwise.
 func (r *reader) usual() Output {
 	if r.outer >= 0 {
@@ -177,7 +112,7 @@ func (r *reader) follows(any ...string) bool {
 func (r *reader) take(command int, w Word) {
 	c := &r.all[command]
 	if len(c.Words) == 0 {
-		if slices.Contains([]string{"if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "time", "fi", "done"}, w.Text) {
+		if slices.Contains([]string{"if", "then", "else", "elif", "while", "until", "do", "!", "{", "}", "time", "fi", "done", "esac"}, w.Text) {
 			return
 		}
 		if assigns(w.Text) {
@@ -202,6 +137,7 @@ func (r *reader) newline() {
 	r.line++
 	for _, h := range r.waiting {
 		var body strings.Builder
+		first := r.line
 		for r.at < len(r.text) {
 			line, _, more := strings.Cut(r.text[r.at:], "\n")
 			r.at += len(line)
@@ -215,7 +151,7 @@ func (r *reader) newline() {
 			}
 			body.WriteString(line + "\n")
 		}
-		w := Word{Text: body.String()}
+		w := Word{Text: body.String(), line: first, last: max(first, r.line-1)}
 		if !h.raw {
 			w.Vars = variables(w.Text)
 		}
