@@ -26,6 +26,9 @@ func (s *step) follow() {
 		if strings.Contains(text, "create-cred-config") {
 			s.write(i, flag(c.Words, "--output-file"), false)
 		}
+		if c.Is(cmdlets()...) && s.uses(*c) {
+			s.write(i, cmdletFile(*c), true)
+		}
 		s.moves(i)
 		if obtains.MatchString(text) {
 			s.session = true
@@ -122,8 +125,13 @@ func (s *step) tells(i int) bool {
 	switch c.Name() {
 	case "echo", "printf", "Write-Host", "Write-Output":
 		return s.uses(c)
+	case "":
+		return false
 	case "printenv":
 		return c.Text() == "printenv "+tokenVariable
+	}
+	if strings.HasPrefix(c.Words[0].Text, "$env:") && len(c.Words) == 1 { // PowerShell prints a value that nothing takes
+		return s.uses(c)
 	}
 	if slices.Contains(readers(), c.Name()) && !readsPart.MatchString(c.Text()) {
 		return c.Here != nil && s.holdsToken(c.Here.Vars) || slices.ContainsFunc(c.Words[1:], func(w script.Word) bool { return s.isFile(c, w.Text, true) })

@@ -22,10 +22,26 @@ func (s *step) outputFile(i int) string {
 			i = s.next(i)
 			if n := s.commands[i]; n.Name() == "tee" && len(n.Words) > 1 {
 				return n.Words[len(n.Words)-1].Text
+			} else if n.Is(cmdlets()...) {
+				return cmdletFile(n)
 			}
 		default:
 			return ""
 		}
+	}
+	return ""
+}
+
+// cmdlets are those of PowerShell that write to a file.
+func cmdlets() []string { return []string{"Set-Content", "Add-Content", "Out-File"} }
+
+// cmdletFile is the file that a cmdlet writes to.
+func cmdletFile(c command) string {
+	if file := flag(c.Words, "-Path", "-FilePath", "-LiteralPath"); file != "" {
+		return file
+	}
+	if len(c.Words) > 1 && !strings.HasPrefix(c.Words[1].Text, "-") {
+		return c.Words[1].Text
 	}
 	return ""
 }

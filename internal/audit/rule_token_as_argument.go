@@ -43,6 +43,6 @@ func (r *run) tokenAsArgument() {
 func builtIn(name string) bool {
 	return slices.Contains([]string{
 		"echo", "printf", "export", "declare", "local", "readonly", "typeset", "test", "[", "[[", "read", "set", "eval", ":", "return", "case", "for", "if", "unset",
-		"Write-Host", "Write-Output", "",
+		"Write-Host", "Write-Output", "Set-Content", "Add-Content", "Set-Item", "",
 	}, name)
 }

@@ -145,7 +145,7 @@ func (s *step) usesCLI() bool {
 func (s *step) client(c command) {
 	text, name := c.Text(), c.Name()
 	switch {
-	case c.Is("echo", "printf"):
+	case c.Is("echo", "printf"), c.Is(cmdlets()...):
 	case strings.Contains(text, "sts assume-role-with-web-identity"):
 		s.ask("aws", "assume-role-cli", flag(c.Words, "--role-arn"), c.at)
 	case strings.Contains(text, "sts assume-role"):

@@ -9,8 +9,14 @@ import (
 
 // opaques finds what may sign in without the file showing it.
 func (s *step) opaques() {
+	functions := map[string]bool{}
 	for _, c := range s.commands {
-		if how, what := hidden(c.Command); how != "" {
+		if c.Name() == "function" && len(c.Words) > 1 {
+			functions[c.Words[1].Text] = true
+		}
+	}
+	for _, c := range s.commands {
+		if how, what := hidden(c.Command); how != "" && !functions[c.Name()] {
 			s.opaque = append(s.opaque, opaque{how, what, c.at})
 		}
 	}
