@@ -31,7 +31,10 @@ func TestParse(t *testing.T) {
 		{"A=($(b $C)); D=(\n  e # f\n  $G\n); h=(", "0 [] assign=A=$() | 0 [b $C] $C captured in 0 | 0 [] assign=D=e $G | 3 [] assign=h="},
 		{"{ a; b; } > f; (c; d) | e", "0 [a] file=f | 0 [b] file=f | 0 [c] piped | 0 [d] piped | 0 [e]"},
 		{"for i in 1 2; do\n a\ndone > f\nif b; then c; fi | d", "0 [for i in 1 2] file=f | 1 [a] file=f | 3 [b] piped | 3 [c] piped | 3 [d]"},
-		{"case $A in\n a|b) c;;\n *) d\nesac; $(case x in y) e;; esac)", "0 [case $A in] $A | 1 [c] | 2 [d] | 3 [$()] | 3 [case x in y] captured in 7 | 3 [e] captured in 7"},
+		{
+			"case $A in\n a|b) c;;\n *) d\nesac; $(case x in y) e;; esac)",
+			"0 [case $A in] $A | 1 [c] | 2 [d] | 3 [$()] | 3 [case x in y] captured in 7 | 3 [e] captured in 7",
+		},
 		{"f() { a; }\nfunction g {\n b\n}\nf", "0 [function f] | 0 [a] | 1 [function g] | 2 [b] | 4 [f]"},
 		{"sudo bash -e <<'E' > f\na\necho $B\nE\nc", "0 [sudo bash -e] file=f | 1 [a] file=f | 2 [echo $B] $B file=f | 4 [c]"},
 		{"bash -ec 'a; echo $T' > f; c", "0 [bash -ec ] file=f | 0 [a] file=f | 0 [echo $T] $T file=f | 0 [c]"},
