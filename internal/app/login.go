@@ -12,6 +12,7 @@ import (
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/clock"
+	"bitbucket-oidc/internal/config"
 	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/guard"
 	"bitbucket-oidc/internal/handoff"
@@ -30,10 +31,7 @@ const leeway = 5 * time.Minute
 func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	a.NoFiles()
 	v := a.Vars
-	output := handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")}
-	if owner := v.Owner(); owner != nil {
-		output.Owner = &handoff.Owner{UID: owner.UID, GID: owner.GID}
-	}
+	output := outputOf(v)
 	token := v.Token()
 	set := backends.Load(v, token)
 	for _, w := range v.Warnings() {
@@ -60,6 +58,21 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	if err := dir.Write(ctx, token, grants); err != nil {
 		return c.Fail(err, cli.Failed)
 	}
+	tell(c, v, dir, token.Claims, grants)
+	return cli.Done
+}
+
+// outputOf says where the files go, and who owns them.
+func outputOf(v *config.Vars) handoff.Config {
+	output := handoff.Config{CloneDir: v.CloneDir(), OutputDir: v.Text("OUTPUT_DIR")}
+	if owner := v.Owner(); owner != nil {
+		output.Owner = &handoff.Owner{UID: owner.UID, GID: owner.GID}
+	}
+	return output
+}
+
+// tell prints what the step has now, what may go wrong with it later, and how to use it.
+func tell(c *cli.Console, v *config.Vars, dir *handoff.Dir, claims oidc.Claims, grants []federation.Grant) {
 	for backend, got := range each(grants) {
 		c.Print(visible.Text(success(backend, got)))
 	}
@@ -73,10 +86,9 @@ func login(ctx context.Context, c *cli.Console, a *cli.Arguments, ask Ask) int {
 	}
 	warnOfClock(c, grants)
 	warnOfPackers(c, dir)
-	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Running{Deployment: token.Claims.Environment() != "", Name: v.Environment})
-	warnOfDrift(c, grants, token.Claims, maxTime)
+	maxTime, _ := pipelines.MaxTime(cmp.Or(v.CloneDir(), "."), pipelines.Running{Deployment: claims.Environment() != "", Name: v.Environment})
+	warnOfDrift(c, grants, claims, maxTime)
 	c.Lines("sign later commands of this step in with: . " + shell.Word(dir.Path("env.sh")))
-	return cli.Done
 }
 
 // trade asks for every credential and notes the outcome. With an error there are no grants. What was handed out is valid all the same,
