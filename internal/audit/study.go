@@ -108,48 +108,21 @@ func (r *run) study() bool {
 	commands := 0
 	scripts := map[parsedScript][]script.Command{}
 	for i := range r.parsed.Steps {
-		src := &r.parsed.Steps[i]
-		s := &step{src: src, token: []string{tokenVariable}}
-		s.Step = Step{
-			Path: src.Path, Line: src.Line, Kind: src.Kind, Pattern: src.Pattern, Name: src.Name, Start: "automatic", Token: src.Token,
-			Branches: append([]string{}, src.Branches...), Clouds: []Cloud{}, Verdicts: []Verdict{}, Environment: ptr(src.Environment),
-			Deploys: src.Deploys, PullRequest: src.PullRequest,
-		}
-		if src.Manual {
-			s.Start = "manual"
-		}
-		if src.Token {
-			s.OIDCLine, s.Audiences = src.OIDC.Line, append([]string{"workspace"}, src.OIDC.Audiences...)
-			s.Subject = ptr(subject(src))
-		}
-		for n, item := range src.Script {
+		s := newStep(&r.parsed.Steps[i])
+		for n, item := range s.src.Script {
 			if item.Pipe != nil {
 				s.pipes = append(s.pipes, readPipe(item.Pipe))
 				continue
 			}
 			id := parsedScript{item.Text, item.Place}
-			parsed, ok := scripts[id]
-			if !ok {
-				parsed = script.Parse(item.Text)
-				scripts[id] = parsed
+			if _, ok := scripts[id]; !ok {
+				scripts[id] = script.Parse(item.Text)
 			}
-			base := len(s.commands)
-			if commands += len(parsed); commands > maxCommands {
+			if commands += len(scripts[id]); commands > maxCommands {
 				r.steps = nil
 				return false
 			}
-			from := item.Line
-			for _, c := range parsed {
-				at := place{Line: item.LineOf(c.Line), Column: item.Column}
-				if at.Line != item.Line {
-					at.Column = r.indent(at.Line)
-				}
-				if item.Spans {
-					at = r.locate(c, max(from, at.Line), item.Last, at)
-					from = at.Line
-				}
-				s.commands = append(s.commands, command{Command: c, at: at, after: item.After, text: c.Text(), item: n, base: base})
-			}
+			s.commands = append(s.commands, r.commands(item, n, scripts[id], len(s.commands))...)
 		}
 		s.assign()
 		s.folders()
@@ -164,6 +137,42 @@ func (r *run) study() bool {
 		s.guess(r.options.OurPipes)
 	}
 	return true
+}
+
+// newStep is a step as the file has it, before its scripts are read.
+func newStep(src *pipelines.Step) *step {
+	s := &step{src: src, token: []string{tokenVariable}}
+	s.Step = Step{
+		Path: src.Path, Line: src.Line, Kind: src.Kind, Pattern: src.Pattern, Name: src.Name, Start: "automatic", Token: src.Token,
+		Branches: append([]string{}, src.Branches...), Clouds: []Cloud{}, Verdicts: []Verdict{}, Environment: ptr(src.Environment),
+		Deploys: src.Deploys, PullRequest: src.PullRequest,
+	}
+	if src.Manual {
+		s.Start = "manual"
+	}
+	if src.Token {
+		s.OIDCLine, s.Audiences = src.OIDC.Line, append([]string{"workspace"}, src.OIDC.Audiences...)
+		s.Subject = ptr(subject(src))
+	}
+	return s
+}
+
+// commands are the commands of entry number n of a script, with their places. base is how many commands the step has before them.
+func (r *run) commands(item pipelines.Item, n int, parsed []script.Command, base int) []command {
+	var all []command
+	from := item.Line
+	for _, c := range parsed {
+		at := place{Line: item.LineOf(c.Line), Column: item.Column}
+		if at.Line != item.Line {
+			at.Column = r.indent(at.Line)
+		}
+		if item.Spans {
+			at = r.locate(c, max(from, at.Line), item.Last, at)
+			from = at.Line
+		}
+		all = append(all, command{Command: c, at: at, after: item.After, text: c.Text(), item: n, base: base})
+	}
+	return all
 }
 
 func subject(s *pipelines.Step) string {
