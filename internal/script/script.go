@@ -217,24 +217,12 @@ func (r *reader) word(command int) Word {
 		case array && !quoted:
 			r.array(command, &w, &text)
 		case c == '\'' && !quoted:
-			end := strings.IndexByte(r.text[r.at+1:]+"'", '\'')
-			inner := r.text[r.at+1 : min(r.at+1+end, len(r.text))]
-			text.WriteString(inner)
-			r.line += strings.Count(inner, "\n")
-			r.at = min(r.at+2+end, len(r.text))
+			text.WriteString(r.literal())
 		case c == '"':
 			quoted = !quoted
 			r.at++
 		case c == '\\' && r.at+1 < len(r.text):
-			if r.text[r.at+1] == '\n' {
-				r.line++
-			} else {
-				if quoted && strings.IndexByte("$`\"\\", r.text[r.at+1]) < 0 {
-					text.WriteByte('\\')
-				}
-				text.WriteByte(r.text[r.at+1])
-			}
-			r.at += 2
+			text.WriteString(r.escaped(quoted))
 		case r.follows("$(("):
 			text.WriteString("$(")
 			r.at += 2
@@ -266,6 +254,30 @@ func (r *reader) word(command int) Word {
 		w.Vars = append(w.Vars, windows(w.Text)...)
 	}
 	return w
+}
+
+// literal reads a text in single quotes.
+func (r *reader) literal() string {
+	end := strings.IndexByte(r.text[r.at+1:]+"'", '\'')
+	inner := r.text[r.at+1 : min(r.at+1+end, len(r.text))]
+	r.line += strings.Count(inner, "\n")
+	r.at = min(r.at+2+end, len(r.text))
+	return inner
+}
+
+// escaped reads a backslash and the character behind it. Inside double quotes a backslash escapes only some characters, and stays
+// in front of the others.
+func (r *reader) escaped(quoted bool) string {
+	escape := r.text[r.at : r.at+2]
+	r.at += 2
+	switch {
+	case escape[1] == '\n':
+		r.line++
+		return ""
+	case quoted && strings.IndexByte("$`\"\\", escape[1]) < 0:
+		return escape
+	}
+	return escape[1:]
 }
 
 // substitute reads the commands of a substitution.
