@@ -101,7 +101,7 @@ func (o *OTLP) export(b batch) *logs.LogsData {
 		run = address + "/pipelines/results/" + f.Step.BuildNumber
 	}
 	attributes := map[string]string{ // names of OpenTelemetry's semantic conventions
-		"service.name":                cmp.Or(o.ServiceName, programName),
+		"service.name":                programName,
 		"service.version":             f.Version,
 		"vcs.provider.name":           "bitbucket",
 		"vcs.owner.name":              owner,
@@ -116,6 +116,7 @@ func (o *OTLP) export(b batch) *logs.LogsData {
 		"deployment.environment.name": f.Step.Environment,
 	}
 	maps.Copy(attributes, o.Attributes)
+	attributes["service.name"] = cmp.Or(o.ServiceName, attributes["service.name"]) // the variable of its own wins
 	var records []*logs.LogRecord
 	for _, e := range b.events {
 		records = append(records, logRecord(e))

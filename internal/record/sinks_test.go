@@ -189,6 +189,27 @@ func TestOTLP(t *testing.T) {
 	}
 }
 
+// TestServiceName: OTEL_SERVICE_NAME wins over the attribute in OTEL_RESOURCE_ATTRIBUTES, which wins over the program's name.
+// (OpenTelemetry specification, "General SDK Configuration".)
+func TestServiceName(t *testing.T) {
+	attribute := map[string]string{"service.name": "of the attributes"}
+	for want, o := range map[string]OTLP{
+		programName:         {},
+		"of the attributes": {Attributes: attribute},
+		"of the variable":   {Attributes: attribute, ServiceName: "of the variable"},
+	} {
+		var got string
+		for _, pair := range o.export(batch{facts: facts(t)}).ResourceLogs[0].Resource.Attributes {
+			if pair.Key == "service.name" {
+				got = pair.Value.GetStringValue()
+			}
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestWebhook(t *testing.T) {
 	tests := map[string]struct {
 		format, answer string
