@@ -3,7 +3,9 @@ package advisor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -45,7 +47,8 @@ The access map says in names that people know who may become what.
 
   check   report every mistake of the map
   render  print the policies that let in exactly the steps that the map names
-  init    print a first map, from what the clouds' tools print of what is deployed
+  init    print a first map, from what the clouds' tools print of what is deployed; with --map FILE also write it there,
+          where no file is yet
 
 Flags:
 
@@ -157,6 +160,11 @@ func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []stri
 		return c.Fail(unknownKinds(err), cli.Misused)
 	}
 	text, left := drift.FirstMap(u, state, now)
+	if a.Given("map") {
+		if err := writeMap(ctx, c, a.Text("map"), text); err != nil {
+			return c.Fail(err, cli.Misused)
+		}
+	}
 	c.Lines(strings.TrimRight(text, "\n"))
 	for _, l := range left {
 		c.Warn(l)
@@ -165,4 +173,19 @@ func initMap(ctx context.Context, c *cli.Console, a *cli.Arguments, names []stri
 		c.Warn(name + ": it does not say whose policy it is, and the map has nothing of it: give it as --target NAME=FILE")
 	}
 	return cli.Done
+}
+
+// writeMap writes a first map. It does not replace one: somebody may have reviewed it.
+func writeMap(ctx context.Context, c *cli.Console, name, text string) error {
+	if name == "-" {
+		return nil // it is printed
+	}
+	switch _, err := cli.ReadFile(ctx, name); {
+	case err == nil || errors.Is(err, cli.ErrEmpty):
+		c.Warn(name + ": it is there already, and was left as it is")
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return cli.WriteFile(ctx, "map", name, text)
 }

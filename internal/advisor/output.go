@@ -154,7 +154,7 @@ func (o output) put(ctx context.Context, c *cli.Console, r *report.Report) int {
 	printed := false
 	for _, w := range o.writes {
 		if w.file != "" {
-			errs = append(errs, cli.WriteFile(ctx, w.file, w.format.Write(r, false)+"\n"))
+			errs = append(errs, cli.WriteFile(ctx, "output", w.file, w.format.Write(r, false)+"\n"))
 			continue
 		}
 		printed = true

@@ -42,9 +42,9 @@ func ReadLines(ctx context.Context, name string, cut func(line []byte) []byte) (
 	return data, unreadable(name, err)
 }
 
-// WriteFile writes a file that the command line names, and replaces what it holds. A command that reads the file while it is written
+// WriteFile writes a file that a flag names, and replaces what it holds. A command that reads the file while it is written
 // may see a part of it. ctx bounds the wait for a pipe that nobody reads from.
-func WriteFile(ctx context.Context, name, text string) error {
+func WriteFile(ctx context.Context, flag, name, text string) error {
 	_, err := Await(ctx, func() (int, error) {
 		f, err := nowait.Create(name)
 		if err != nil {
@@ -56,14 +56,14 @@ func WriteFile(ctx context.Context, name, text string) error {
 	if errors.Is(err, ErrUnfinished) {
 		err = errors.New(Ended(ctx, "writing it did not finish within TIMEOUT"))
 	}
-	return unwritable(name, err)
+	return unwritable(flag, name, err)
 }
 
-func unwritable(name string, err error) error {
+func unwritable(flag, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return hint.With(fmt.Errorf("--output %s: %w", visible.Text(name), reason(err)), "give a file in a folder that exists and that this user may write to")
+	return hint.With(fmt.Errorf("--%s %s: %w", flag, visible.Text(name), reason(err)), "give a file in a folder that exists and that this user may write to")
 }
 
 func readAll(name string, cut func([]byte) []byte) ([]byte, error) {
