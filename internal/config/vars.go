@@ -71,8 +71,16 @@ func (v *Vars) Group() *Vars {
 // Failed reports whether a problem was added since the group began.
 func (v *Vars) Failed() bool { return len(*v.problems) > v.from }
 
-// Err joins the problems, or is nil.
-func (v *Vars) Err() error { return errors.Join((*v.problems)[v.from:]...) }
+// Err joins the problems, or is nil. What several items of a list, or several readers of a variable, have in common is one problem.
+func (v *Vars) Err() error {
+	var problems []error
+	for _, p := range (*v.problems)[v.from:] {
+		if !slices.ContainsFunc(problems, func(other error) bool { return other.Error() == p.Error() }) {
+			problems = append(problems, p)
+		}
+	}
+	return errors.Join(problems...)
+}
 
 // Add adds a problem, unless err is nil.
 func (v *Vars) Add(err error) {
