@@ -10,18 +10,28 @@ import (
 var (
 	shells   = pattern.New(`^(?:ba|da|z|k|a)?sh$`)
 	wrappers = pattern.New(`^(?:sudo|exec|command|time|nice|nohup|env|timeout)$`)
-	programs = pattern.New(`^-[a-z]*c[a-z]*$`)
+	programs = pattern.New(`^-[a-z]*c[a-z]*$`) // options behind which the script is
 	some     = pattern.New(`[A-Za-z]`)
 )
 
-// piped is the script that a shell reads from a here-document, or nil.
-func piped(c Command) *Word {
-	at := 0
-	if len(c.Words) > 0 && wrappers.MatchString(c.Name()) {
-		at = slices.IndexFunc(c.Words, func(w Word) bool { return shells.MatchString(base(w.Text)) })
+// shell is the index of the word that names the shell which a command runs, or -1.
+func shell(c Command) int {
+	for i, w := range c.Words {
+		if shells.MatchString(base(w.Text)) {
+			return i
+		}
+		if !wrappers.MatchString(c.Name()) {
+			break
+		}
 	}
-	if c.Here == nil || at < 0 || at >= len(c.Words) || !shells.MatchString(base(c.Words[at].Text)) ||
-		slices.ContainsFunc(c.Words[at+1:], func(w Word) bool { return !strings.HasPrefix(w.Text, "-") || programs.MatchString(w.Text) }) {
+	return -1
+}
+
+// document is the script that a shell reads from a here-document, or nil.
+func document(c Command) *Word {
+	at := shell(c)
+	other := func(w Word) bool { return !strings.HasPrefix(w.Text, "-") || programs.MatchString(w.Text) }
+	if c.Here == nil || at < 0 || slices.ContainsFunc(c.Words[at+1:], other) {
 		return nil
 	}
 	return c.Here
@@ -29,23 +39,11 @@ func piped(c Command) *Word {
 
 // inner is the index of the word that a command runs as a script of its own, or -1: sh -c SCRIPT, and eval SCRIPT.
 func inner(c Command) int {
-	at := 0
-	if len(c.Words) > 0 && wrappers.MatchString(c.Name()) {
-		at = slices.IndexFunc(c.Words, func(w Word) bool { return shells.MatchString(base(w.Text)) })
+	if c.Name() == "eval" && len(c.Words) == 2 && some.MatchString(c.Words[1].Text) {
+		return 1
 	}
-	if at < 0 || at >= len(c.Words) {
-		return -1
-	}
-	if c.Words[at].Text == "eval" {
-		if len(c.Words) == 2 && some.MatchString(c.Words[1].Text) {
-			return 1
-		}
-		return -1
-	}
-	if !shells.MatchString(base(c.Words[at].Text)) {
-		return -1
-	}
-	for i := at + 1; i+1 < len(c.Words) && strings.HasPrefix(c.Words[i].Text, "-"); i++ {
+	at := shell(c)
+	for i := at + 1; at >= 0 && i+1 < len(c.Words) && strings.HasPrefix(c.Words[i].Text, "-"); i++ {
 		switch text := c.Words[i].Text; {
 		case programs.MatchString(text) && some.MatchString(c.Words[i+1].Text):
 			return i + 1
@@ -59,25 +57,21 @@ func inner(c Command) int {
 // unfold puts the commands of scripts inside commands behind the commands that run them. The outer command keeps an empty word
 // for the script. Its output is that of the commands inside.
 func unfold(all []Command, depth int) []Command {
-	if depth > maxDepth || !slices.ContainsFunc(all, func(c Command) bool { return inner(c) >= 0 || piped(c) != nil }) {
+	if depth > maxDepth || !slices.ContainsFunc(all, func(c Command) bool { return inner(c) >= 0 || document(c) != nil }) {
 		return all
 	}
 	var unfolded []Command
-	moved := make([]int, len(all))
-	own := []int{} // indices of the commands of all
+	moved := make([]int, len(all)) // where the commands of all are now
 	for i, c := range all {
 		moved[i] = len(unfolded)
-		own = append(own, len(unfolded))
-		at := inner(c)
 		var text Word
-		switch document := piped(c); {
-		case at >= 0:
+		if at := inner(c); at >= 0 {
 			text = c.Words[at]
 			c.Words = slices.Clone(c.Words)
 			c.Words[at].Text = ""
-		case document != nil:
-			text, c.Here = *document, nil
-		default:
+		} else if here := document(c); here != nil {
+			text, c.Here = *here, nil
+		} else {
 			unfolded = append(unfolded, c)
 			continue
 		}
@@ -105,7 +99,7 @@ func unfold(all []Command, depth int) []Command {
 			c.Next = moved[c.Next]
 		}
 	}
-	for _, i := range own {
+	for _, i := range moved {
 		fix(&unfolded[i])
 	}
 	for i := range unfolded {
@@ -118,30 +112,3 @@ func unfold(all []Command, depth int) []Command {
 }
 
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
-
-// array reads the values of NAME=(…) into the word, with spaces between them.
-func (r *reader) array(command int, w *Word, text *strings.Builder) {
-	r.inArray = true
-	defer func() { r.inArray = false }()
-	r.at++
-	separator := ""
-	for r.at < len(r.text) {
-		switch c := r.text[r.at]; {
-		case c == ')':
-			r.at++
-			return
-		case c == '\n':
-			r.at++
-			r.line++
-		case strings.IndexByte(" \t\r;&|<>(", c) >= 0 && !r.follows("<(", ">("), c == '`' && r.backticks:
-			r.at++
-		case c == '#':
-			r.at += strings.IndexByte(r.text[r.at:]+"\n", '\n')
-		default:
-			value := r.word(command)
-			text.WriteString(separator + value.Text)
-			w.Vars = append(w.Vars, value.Vars...)
-			separator = " "
-		}
-	}
-}

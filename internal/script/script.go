@@ -296,3 +296,30 @@ func (r *reader) substitute(command int, end byte) {
 	r.list(end)
 	r.outer, r.depth = outer, deep
 }
+
+// array reads the values of NAME=(…) into the word, with spaces between them.
+func (r *reader) array(command int, w *Word, text *strings.Builder) {
+	r.inArray = true
+	defer func() { r.inArray = false }()
+	r.at++
+	separator := ""
+	for r.at < len(r.text) {
+		switch c := r.text[r.at]; {
+		case c == ')':
+			r.at++
+			return
+		case c == '\n':
+			r.at++
+			r.line++
+		case strings.IndexByte(" \t\r;&|<>(", c) >= 0 && !r.follows("<(", ">("), c == '`' && r.backticks:
+			r.at++
+		case c == '#':
+			r.at += strings.IndexByte(r.text[r.at:]+"\n", '\n')
+		default:
+			value := r.word(command)
+			text.WriteString(separator + value.Text)
+			w.Vars = append(w.Vars, value.Vars...)
+			separator = " "
+		}
+	}
+}
