@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"bitbucket-oidc/internal/finding"
 )
@@ -21,7 +22,7 @@ func (r *run) audienceLimit() {
 		if o == nil {
 			continue
 		}
-		if o.Empty || len(o.Audiences) > 10 || slices.ContainsFunc(o.Audiences, func(a string) bool { return len(a) > 150 }) {
+		if o.Empty || len(o.Audiences) > 10 || slices.ContainsFunc(o.Audiences, func(a string) bool { return utf8.RuneCountInString(a) > 150 }) {
 			r.report(report{rule: audienceLimit(), at: o.ListAt, about: "audiences", steps: []*step{s}, message: "Bitbucket takes at most 10 audiences of 1 to 150 characters."})
 		}
 	}

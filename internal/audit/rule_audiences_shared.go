@@ -25,10 +25,14 @@ func (r *run) audiencesShared() {
 		for _, c := range s.Clouds {
 			clouds[c.Cloud] = true
 		}
+		different := map[string]bool{}
+		for _, a := range o.Audiences {
+			different[a] = true
+		}
 		p := report{rule: audiencesShared(), at: o.ListAt, about: "audiences", steps: []*step{s}}
 		switch {
-		case len(o.Audiences) > 1:
-			p.message = fmt.Sprintf("One token goes to %d services besides the workspace's own audience.", len(o.Audiences))
+		case len(different) > 1:
+			p.message = fmt.Sprintf("One token goes to %d services besides the workspace's own audience.", len(different))
 		case clouds["aws"]:
 			p.message = "The step signs in to AWS with a token that another service gets as well."
 		case len(clouds) > 1:

@@ -28,16 +28,20 @@ func (r *run) pipeCredentialsLost() {
 			slices.ContainsFunc(s.Clouds, func(c Cloud) bool { return c.How != "atlassian-pipe" && c.How != "other-pipe" || c.Cloud == "conjur" }) {
 			continue
 		}
-		cloud, line := s.Clouds[0].Cloud, s.Clouds[0].Line
-		names, known := clients[cloud]
+		first := s.Clouds[0]
+		by := slices.IndexFunc(s.pipes, func(p pipe) bool { return p.place == place{Line: first.Line, Column: first.column} })
+		names, known := clients[first.Cloud]
+		if !known || by < 0 {
+			continue
+		}
 		i := slices.IndexFunc(s.commands, func(c command) bool {
-			return c.at.Line > line && slices.Contains(names, c.Name()) && !strings.Contains(c.Text(), "--version")
+			return c.item > s.pipes[by].item && slices.Contains(names, unwrapped(c.Command).Name()) && !strings.Contains(c.Text(), "--version")
 		})
-		if !known || i < 0 {
+		if i < 0 {
 			continue
 		}
 		c := s.commands[i]
 		r.report(report{rule: pipeCredentialsLost(), at: c.at, about: c.Text(), steps: []*step{s},
-			message: fmt.Sprintf("%s has no credentials: the credentials of the pipe were lost with its container.", c.Name())})
+			message: fmt.Sprintf("%s has no credentials: the credentials of the pipe were lost with its container.", unwrapped(c.Command).Name())})
 	}
 }

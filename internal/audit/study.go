@@ -61,6 +61,7 @@ type pipe struct {
 	place
 	owner, name, version string
 	docker               bool
+	item                 int // index of the entry of the script
 }
 
 type place = pipelines.Place
@@ -111,7 +112,7 @@ func (r *run) study() bool {
 		s := newStep(&r.parsed.Steps[i])
 		for n, item := range s.src.Script {
 			if item.Pipe != nil {
-				s.pipes = append(s.pipes, readPipe(item.Pipe))
+				s.pipes = append(s.pipes, readPipe(item.Pipe, n))
 				continue
 			}
 			id := parsedScript{item.Text, item.Place}
@@ -215,8 +216,8 @@ func (r *run) indent(line int) int {
 	return 1 + len(text) - len(strings.TrimLeft(text, " \t"))
 }
 
-func readPipe(p *pipelines.Pipe) pipe {
-	q := pipe{Pipe: p, place: p.Place}
+func readPipe(p *pipelines.Pipe, item int) pipe {
+	q := pipe{Pipe: p, place: p.Place, item: item}
 	name := p.Name
 	if rest, ok := strings.CutPrefix(name, "docker://"); ok {
 		q.docker, name = true, rest
