@@ -36,7 +36,7 @@ command line is wrong. Variables: TIMEOUT, which bounds each answer; DEBUG.
 
 func runMCP(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.NoFiles()
-	config := mcp.Config{Version: c.Version, Limit: a.Vars.Timeout()}
+	config := mcp.Config{Version: c.Version, Limit: a.Limit}
 	if a.Given("root") {
 		root, err := nowait.Folder(a.Text("root"))
 		if err != nil {
@@ -56,6 +56,8 @@ func runMCP(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	switch err := mcp.Serve(ctx, config, in, out); {
 	case ctx.Err() != nil:
 		return c.Fail(errors.New("mcp: "+cli.Ended(ctx, "TIMEOUT ran out")), cli.Failed)
+	case c.Unprinted():
+		return cli.Failed
 	case err != nil:
 		return c.Fail(hint.With(fmt.Errorf("mcp: %w", err), "a client speaks the Model Context Protocol on standard input, one JSON message a line"), cli.Failed)
 	}

@@ -31,6 +31,7 @@ type Option struct {
 type Arguments struct {
 	Files []string // the arguments that are not flags
 	Vars  *config.Vars
+	Limit time.Duration // TIMEOUT, for a command that serves
 
 	program, command string
 	values           map[string][]string

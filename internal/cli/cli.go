@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"bitbucket-oidc/internal/bounded"
 	"bitbucket-oidc/internal/config"
@@ -76,7 +77,8 @@ func (p Program) Main(ctx context.Context, s Start) int {
 	vars := config.Take(p.Variables)
 	asked := choose(s.Args, vars)
 	command, own := p.command(asked)
-	run := bounded.Command{Name: p.Name, Timeout: vars.Timeout()}
+	asked.limit = vars.Timeout()
+	run := bounded.Command{Name: p.Name, Timeout: asked.limit}
 	if own && command.Serves {
 		run.Timeout = 0
 	}
@@ -95,14 +97,15 @@ func (p Program) Main(ctx context.Context, s Start) int {
 			}
 			return c.Fail(errors.Join(p.handOver(asked), vars.Err()), Misused)
 		}
-		return p.run(ctx, c, command, asked.args, vars)
+		return p.run(ctx, c, command, asked, vars)
 	}
 	return bounded.Run(ctx, run, s.Stderr)
 }
 
 // run reads a command's arguments and runs the command.
-func (p Program) run(ctx context.Context, c *Console, command Command, args []string, vars *config.Vars) int {
-	a, err := parseArguments(p.Name, command, args, vars)
+func (p Program) run(ctx context.Context, c *Console, command Command, asked choice, vars *config.Vars) int {
+	a, err := parseArguments(p.Name, command, asked.args, vars)
+	a.Limit = asked.limit
 	if errors.Is(err, flag.ErrHelp) {
 		return c.answer(strings.TrimSuffix(command.Usage(p.Name), "\n"))
 	}
@@ -139,7 +142,8 @@ type choice struct {
 	version, help bool
 	name, from    string // of the command; where the name comes from, for messages
 	args          []string
-	unread        bool // something is wrong with ARGUMENTS
+	unread        bool          // something is wrong with ARGUMENTS
+	limit         time.Duration // TIMEOUT
 }
 
 // choose takes the command from the command line, or else from the variables.

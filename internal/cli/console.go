@@ -81,12 +81,31 @@ func (c *Console) Print(text string) { c.line(c.out, text) }
 func (c *Console) Lines(text string) { c.Print(visible.Lines(text)) }
 
 // Streams are standard input and output, for a command that speaks a protocol on them: it must not print anything else there.
-func (c *Console) Streams() (io.ReadCloser, io.WriteCloser) { return os.Stdin, unclosed{c.out} }
+func (c *Console) Streams() (io.ReadCloser, io.WriteCloser) { return os.Stdin, stream{c} }
 
-// unclosed leaves standard output open: the process ends it.
-type unclosed struct{ io.Writer }
+// Unprinted reports whether standard output did not take something. The exit status will say so.
+func (c *Console) Unprinted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unprinted != nil
+}
 
-func (unclosed) Close() error { return nil }
+// A stream is standard output. Closing leaves it open: the process ends it.
+type stream struct{ c *Console }
+
+// Write implements [io.Writer].
+func (s stream) Write(data []byte) (int, error) {
+	n, err := s.c.out.Write(data) // without the lock: it waits as long as the reader does
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if err != nil && s.c.unprinted == nil {
+		s.c.unprinted = err
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (stream) Close() error { return nil }
 
 // Warn prints a warning.
 func (c *Console) Warn(text string) { c.line(c.err, "warning: "+visible.Text(text)) }
