@@ -152,7 +152,7 @@ func (r Rendering) Vault() string {
 // A row is an argument of a block of Terraform, with its value as an expression.
 type row struct{ name, value string }
 
-// labels are those of the resources of a configuration, each with its kind.
+// labels are the labels of a configuration's resources, each with its kind.
 type labels map[[2]string]bool
 
 // resource is a block of Terraform, with a nested block where nested is not empty. Its label is the short one, or, where another

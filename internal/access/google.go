@@ -38,7 +38,7 @@ type gcpBinding struct {
 
 const workloadIdentityUser = "roles/iam.workloadIdentityUser"
 
-// iamPolicy is the policy of a service account. A member matches one attribute, hence the one that joins repository and environment.
+// iamPolicy is the policy of a service account. A member matches one attribute, so one attribute joins repository and environment.
 func (m *Map) iamPolicy(grants []Grant) (any, error) {
 	var members []string
 	for _, g := range grants {

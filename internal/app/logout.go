@@ -24,7 +24,7 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	a.Add(err)
 	found := err == nil && !place.Failed()
 	recs := recordLogout(c, a, dir)
-	// Nothing else that is wrong keeps the credentials where they are: it is reported when they are gone.
+	// Other mistakes do not keep the credentials where they are: they are reported after the removal.
 	if !found || len(a.Files) > 0 {
 		return c.Fail(a.Err(), cli.Misused)
 	}

@@ -104,7 +104,7 @@ func (s *step) holdsToken(vars []string) bool {
 	return slices.ContainsFunc(vars, func(v string) bool { return slices.Contains(s.token, v) })
 }
 
-// holds reports of a word whether it takes the token.
+// holds returns a function that reports whether a word takes the token.
 func holds(s *step) func(script.Word) bool {
 	return func(w script.Word) bool { return s.holdsToken(w.Vars) }
 }
@@ -146,7 +146,7 @@ func readers() []string {
 
 var readsPart = pattern.New(`^(?:head|tail) .*-c|^sed .*-\w*i|^base64 .*-(?:d|D|-decode)\b`)
 
-// tellsKeys reports whether the command's output is what a variable holds of credentials.
+// tellsKeys reports whether the command's output is the value of a variable with credentials.
 func (s *step) tellsKeys(i int) bool {
 	c := s.commands[i]
 	holds := func(w script.Word) bool {

@@ -38,7 +38,7 @@ func (r *run) tokenInClone() {
 	}
 }
 
-// lastly is the index of the last command of which something is true, or -1.
+// lastly is the index of the last command for which something is true, or -1.
 func lastly(all []command, is func(command) bool) int {
 	for i := len(all) - 1; i >= 0; i-- {
 		if is(all[i]) {

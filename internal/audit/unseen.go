@@ -56,8 +56,8 @@ func hidden(c script.Command) (how, what string) {
 	return "", ""
 }
 
-// interpreted is what an interpreter runs where the file does not show what that does: a script, a module of the repository, or a
-// program on the command line that is in another language than the shell's and signs in.
+// interpreted is what an interpreter runs, if the file does not show what it does: a script, a module of the repository, or a program
+// on the command line in a language other than the shell's that signs in.
 func interpreted(c script.Command, argument string) (how, what string) {
 	text, name := c.Text(), c.Name()
 	if m := module.FindStringSubmatch(text); m != nil {

@@ -76,7 +76,7 @@ func (s *step) isFile(c command, name string, token bool) bool {
 	return name != "" && slices.ContainsFunc(s.files, func(f written) bool { return f.token == token && f.path == name })
 }
 
-// file is where the name of a file leads that a command has: below the clone directory, if the text shows that.
+// file is the path of a file that a command names: below the clone directory, if the text shows that.
 func (s *step) file(c command, name string) string {
 	name = s.resolve(name)
 	for _, root := range []string{"${BITBUCKET_CLONE_DIR}", "$BITBUCKET_CLONE_DIR", "/opt/atlassian/pipelines/agent/build"} {

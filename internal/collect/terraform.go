@@ -52,7 +52,7 @@ func (t *taker) terraform(f *document.File, n *document.Node, _ bool) (bool, err
 	return true, nil
 }
 
-// deleted notes a role that the plan deletes, also to make another one in its place.
+// deleted notes a role that the plan deletes, also if the plan replaces the role.
 func (p *plan) deleted(c *document.Node) {
 	change := c.Get("change")
 	arn := text(change.Get("before").Get("arn"))

@@ -223,7 +223,7 @@ func (v *Vars) collector(name, url string) string {
 	return url
 }
 
-// base is where a collector of this base URL takes logs. Whoever gives that address itself means it.
+// base is the address for logs at a collector with this base URL. If the URL is already that address, it stays.
 func (v *Vars) base(name, url string) string {
 	url = v.collector(name, url)
 	if strings.Contains(url, "?") {

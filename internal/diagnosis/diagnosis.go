@@ -24,7 +24,7 @@ type Cause struct {
 	Grounds   Grounds
 }
 
-// Grounds are what a cause rests on.
+// Grounds say how a cause was found.
 type Grounds int
 
 const (
@@ -150,7 +150,7 @@ func (r reader) cause(table string, row Row, about failure) Cause {
 // circumstance is what a table cannot know about a login.
 var circumstance = pattern.New(` \(now [0-9hms]+\)`)
 
-// ofNoAccount is what a table says where the account is not known.
+// ofNoAccount is the text of a table for an account that is not known.
 const ofNoAccount = ", with the role's own account for ACCOUNT_ID"
 
 // theTokenSays begins the hint that states the token's claims.

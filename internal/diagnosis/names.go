@@ -6,7 +6,7 @@ import "bitbucket-oidc/internal/pattern"
 const placeholders = `WORKSPACE|WORKSPACE_UUID|REPOSITORY_UUID|ENVIRONMENT_UUID|STEP_UUID|ACCOUNT_ID|ROLE_NAME|FIRST_ROLE_NAME|` +
 	`PROJECT_NUMBER|POOL|PROVIDER|SERVICE_ACCOUNT|MOUNT|ORGANIZATION|BRANCH_NAME|PIPELINE_UUID`
 
-// names are what a text names, by the placeholders that stand for it.
+// names are the names in a text, by their placeholders.
 type names map[string]string
 
 const role = `arn:aws[a-z-]*:iam::(\d{12}):role/(?:[A-Za-z0-9+=,.@_/-]*/)?([A-Za-z0-9+=,.@_-]{1,64})`
@@ -24,7 +24,7 @@ var (
 // chainAccount stands for the account of a chain's first role, where the placeholder is that of the last role's account as well.
 const chainAccount = "ACCOUNT_ID:role/FIRST_ROLE_NAME"
 
-// namesIn are the names in a text. Only names of a form that cannot be anything else, in a shell or in a policy, are taken.
+// namesIn finds the names in a text. It takes only names of a form that cannot be anything else in a shell or in a policy.
 func namesIn(text string) names {
 	n := names{}
 	take := func(p *pattern.Pattern, placeholders ...string) {
@@ -50,7 +50,7 @@ func namesIn(text string) names {
 // word is what may be a placeholder: a variable's name that ends like one is a longer word.
 var word = pattern.New(chainAccount + `|[A-Z][A-Z0-9_]*`)
 
-// fill puts the names in the place of their placeholders.
+// fill replaces the placeholders by the names.
 func (n names) fill(advice string) string {
 	return word.ReplaceAllStringFunc(advice, func(w string) string {
 		if name, ok := n[w]; ok {

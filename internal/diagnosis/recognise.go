@@ -25,7 +25,7 @@ func (r reader) recognised() (Cause, bool) {
 	return Cause{}, false
 }
 
-// A clue is how a text shows which service it is of. The first that is in it counts.
+// A clue is how a text shows which service it is about. The first clue in the text counts.
 type clue struct {
 	pattern *regexp.Regexp
 	table   string
@@ -59,7 +59,7 @@ func (r reader) services() []string {
 	return []string{"aws", "gcp", "oauth"}
 }
 
-// find is the first row that fits the text. strict wants the row's code there; without it a phrase is enough.
+// find is the first row that fits the text. If strict, the text must have the row's code; if not, a phrase is enough.
 func (r reader) find(t Table, strict bool) (Row, bool) {
 	for _, row := range t.Rows {
 		codes := []string{row.Code, row.Reason}

@@ -16,7 +16,7 @@ type failure struct {
 	hints []string // each with its further lines, which login prints with two spaces before them
 }
 
-// mostFailures is more than a login can have: so many roles it asks for at most, and each is reported once.
+// mostFailures is more than a login can have: each role is reported once.
 const mostFailures = 200
 
 // colours are what a log may have around a line.

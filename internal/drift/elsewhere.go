@@ -8,8 +8,8 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// elsewhere reports steps to which the map grants a target on some branches, and which get in on others. Only Vault can hold branches: of
-// other targets the note unenforceable says so.
+// elsewhere reports steps that get in on branches for which the map does not grant the target. Only Vault can enforce branches: the
+// note unenforceable says so of other targets.
 func (c *comparison) elsewhere(t access.Target, is Deployed, granted []access.Who) {
 	if t.Kind != access.VaultRole {
 		return

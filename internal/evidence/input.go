@@ -40,8 +40,8 @@ func (s *source) saw(millis int64) {
 // A file is an input by its name, and by what the package calls it.
 type file struct{ name, shown string }
 
-// named are the files of a list in one order, whichever the command line has: shells differ in the order of a*. The package names them
-// below the folder that they have in common, so that whoever has the files makes the same package, wherever they lie.
+// named are the files of a list in one order, because shells differ in the order of a*. The package names them below their common
+// folder: the same files in another place make the same package.
 func named(names []string) []file {
 	var all []file
 	for _, name := range names {
@@ -124,7 +124,7 @@ func openFile(name string) (*os.File, error) {
 	return f, nil
 }
 
-// openable reports every input that cannot be opened, before hours go into the others.
+// openable reports every input that cannot be opened, before the others are read for a long time.
 func openable(files []file, stdin io.Reader) error {
 	var errs []error
 	for _, f := range slices.Compact(files) {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A record is the same one in whatever it was delivered.
+// A record is the same in every form of delivery.
 func TestCarriers(t *testing.T) {
 	a, b := record("a", 1, 1, ""), record("b", 2, 1, "")
 	cloudEvent := func(data string) string {
@@ -86,7 +86,7 @@ func TestNamesOfFiles(t *testing.T) {
 	}
 }
 
-// The order in which files are named, and where they lie, make no difference, whichever of two copies that differ comes first.
+// The order and the place of the files make no difference, also if two copies of a record differ.
 func TestOrderOfFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{

@@ -115,7 +115,7 @@ func (p *population) within(i int32) bool {
 	return millis >= p.config.From.UnixMilli() && millis < p.config.end().UnixMilli()
 }
 
-// A loose record is one of AWS of which CloudTrail has no id.
+// A loose record is a record of AWS without an id that CloudTrail has.
 type loose struct {
 	i int32 // its entry
 	trace

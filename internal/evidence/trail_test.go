@@ -40,7 +40,7 @@ func judged(t *testing.T, trail string, records ...string) string {
 	return strings.Join(all, ", ")
 }
 
-// Whatever the events come in, the same ones are there, each once.
+// The same events are there, each once, in every form of a file.
 func TestTrailForms(t *testing.T) {
 	events := []string{exchange("1", "10:00:00", "a", ""), exchange("2", "11:00:00", "b", ""), `{"eventName":"ListRoles","eventSource":"iam.amazonaws.com"}`}
 	text := func(event string) string {

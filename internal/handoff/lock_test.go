@@ -27,7 +27,7 @@ func TestWriteStopped(t *testing.T) {
 	}
 }
 
-// TestLocked holds the lock for another login. Who waits for it gives up when its time is over, or when it is stopped.
+// TestLocked holds the lock of another login. A login that waits for it gives up when its time is over, or when it is stopped.
 func TestLocked(t *testing.T) {
 	clone := build(t)
 	put(t, clone, "out/mine", "x")

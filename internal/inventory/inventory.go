@@ -182,7 +182,7 @@ func (x *inventory) found(d collect.Document, name, how string) {
 	}
 }
 
-// missing notes the sources of which there are pages, and no last one. No page shows whether one between two others is missing.
+// missing notes the sources with pages and without a last page. No page shows whether a page between two others is missing.
 func (x *inventory) missing() {
 	for name, last := range x.pages {
 		if s := x.source(name, ""); !last && s.Why == "" {

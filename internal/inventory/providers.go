@@ -59,7 +59,7 @@ func (x *inventory) provider(p *iam.Provider) {
 	}
 }
 
-// only is a role of the one account of which the map has roles, if there is one.
+// only is a role of the one account with roles in the map, if there is exactly one.
 func (x *inventory) only() (access.Target, bool) {
 	var only access.Target
 	if x.m == nil {

@@ -94,7 +94,7 @@ func several(ctx context.Context, n, atOnce int, work func(i int)) {
 // properName matches the name of a role or of a service account, as it can be shown.
 var properName = pattern.New(`^[\w.@-]{1,128}$`)
 
-// named is what a thing is called in an error: its kind, and its name where that is one.
+// named is the name of a thing in an error: its kind, and its name if it can be shown.
 func named(kind, text string) string {
 	if !properName.MatchString(text) {
 		return kind

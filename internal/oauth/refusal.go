@@ -20,7 +20,7 @@ type request struct {
 // Refusals are the messages of the table, from the code on.
 func Refusals() []string { return refusals().Said() }
 
-// Meanings are the rows of the table by the service, for a step with these claims at an endpoint of which nothing is known.
+// Meanings are the rows of the table by the service, for a step with these claims and with placeholders for the endpoint.
 func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
 	all := map[string][]refusal.Meaning{}
 	for _, s := range []Service{{Name: Generic, Setup: trustTheToken}, JFrog("", "", "", nil), Cloudsmith("", "", nil), Databricks("", ""), Pulumi(organization)} {

@@ -250,7 +250,7 @@ func (e *Event) become(o federation.Outcome) {
 	}
 }
 
-// became is whom the step became, or would have become: the target, or what stands before it on the way.
+// became is who the step became, or would have become: the target, or what comes before it on the way.
 func became(o federation.Outcome) string {
 	t := o.Target
 	switch {

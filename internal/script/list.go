@@ -15,7 +15,7 @@ type list struct {
 	defines int         // the command in front of the last parenthesis, which the next one makes the name of a function
 }
 
-// A group is what has one output: ( … ), { … }, or if, case and the loops.
+// A group is commands with one output: ( … ), { … }, or if, case and the loops.
 type group struct {
 	begin int
 	word  string // that opens it
@@ -118,7 +118,7 @@ func (l *list) operator() {
 	l.current = -1
 }
 
-// redirect reads a redirection, which is one of all commands of the group that is closed in front of it.
+// redirect reads a redirection. Behind a group it is about all commands of the group.
 func (l *list) redirect() {
 	i := l.begin()
 	l.reader.redirect(i)
@@ -195,7 +195,7 @@ func (l *list) parenthesis() {
 	l.defines = -1
 }
 
-// pattern makes the last commands, which feed each other, none: they are alternatives of a pattern.
+// pattern drops the last commands, which feed each other: they are alternatives of a pattern and no commands.
 func (l *list) pattern() {
 	for i := l.current; i >= 0; i-- {
 		c := &l.all[i]

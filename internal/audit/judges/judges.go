@@ -26,7 +26,8 @@ type Repository struct {
 	Now            time.Time
 }
 
-// known reports whether an identity can be put together: what is no UUID, such as a variable that nothing replaced, says nothing.
+// known reports whether an identity can be put together. A value that is not a UUID, such as a variable that nothing replaced, counts
+// as missing.
 func (r Repository) known() bool {
 	return r.Workspace != "" && isUUID(r.WorkspaceUUID) && isUUID(r.RepositoryUUID)
 }

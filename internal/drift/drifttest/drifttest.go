@@ -27,8 +27,8 @@ func Map(t testing.TB, c findingtest.Case) *access.Map {
 	return m
 }
 
-// State is what is deployed as the documents of a case say, which are all of its files but the map. A file whose name has = in it is of a
-// target: NAME=FILE, as the flag --target has it.
+// State is what is deployed, by the documents of a case: all of its files except the map. A name with = in it is NAME=FILE, as for the
+// flag --target.
 func State(t testing.TB, c findingtest.Case) drift.State {
 	t.Helper()
 	m := Map(t, c)
@@ -47,7 +47,7 @@ func State(t testing.TB, c findingtest.Case) drift.State {
 	return state
 }
 
-// Compare is what the documents of a case differ in from its map.
+// Compare returns the differences between the documents of a case and its map.
 func Compare(t testing.TB, c findingtest.Case) []drift.Difference {
 	t.Helper()
 	return drift.Compare(Map(t, c), State(t, c), Now())

@@ -153,8 +153,8 @@ func (c *compiler) constants(v strictyaml.Value) {
 	}
 }
 
-// quoted reports numbers that are an account's or a project's: no text of an input is equal to a number, and a rule that compares them
-// would hold always or never.
+// quoted reports numbers of accounts and projects: no text of an input is equal to a number, so a rule that compares the two would
+// always hold or never.
 func quoted(v strictyaml.Value) {
 	switch v.Any().(type) {
 	case []any:

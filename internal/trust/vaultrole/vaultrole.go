@@ -175,7 +175,7 @@ func (v *judgement) claims() {
 		has, there := v.claim(name)
 		switch {
 		case !v.id.Knows(strings.TrimPrefix(name, "/")):
-			if !there || !v.globs() || !v.fits(want, has) { // else the pattern fits whatever is not known
+			if !there || !v.globs() || !v.fits(want, has) { // else the pattern fits every value that the claim can have
 				v.Undecide(fmt.Sprintf("Undecided: the role binds the claim %s, and its value is not known here.", name))
 			}
 		case !there:
