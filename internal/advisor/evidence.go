@@ -74,6 +74,9 @@ func runEvidence(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 		return c.Fail(err, cli.Misused)
 	}
 	c.Lines(fmt.Sprintf("✔ %s and %s in %s", report.Count(summary.Rows, "record"), report.Count(summary.Exceptions, "exception"), config.Out))
+	if summary.Rows == 0 {
+		c.Warn(fmt.Sprintf("no record lies in the period, and %d outside of it: nothing was examined", summary.Outside))
+	}
 	if summary.Malformed > 0 {
 		c.Warn(report.Count(summary.Malformed, "line") + " without a record: ipe.json says which")
 	}

@@ -36,7 +36,7 @@ func (c Config) end() time.Time { return c.To.AddDate(0, 0, 1) }
 
 // A Summary is what a package holds.
 type Summary struct {
-	Rows, Exceptions, Malformed, Gaps int
+	Rows, Exceptions, Malformed, Outside, Gaps int
 }
 
 // Write makes the package. An error leaves no package behind, or the one that was there as it was.
@@ -74,7 +74,7 @@ func Write(ctx context.Context, c Config) (Summary, error) {
 	if err := out.commit(); err != nil {
 		return Summary{}, err
 	}
-	return Summary{Rows: len(p.order), Exceptions: p.exceptions(), Malformed: p.malformed, Gaps: len(p.gaps)}, nil
+	return Summary{Rows: len(p.order), Exceptions: p.exceptions(), Malformed: p.malformed, Outside: p.outside, Gaps: len(p.gaps)}, nil
 }
 
 // unreadable is the error of an input.

@@ -98,7 +98,7 @@ func TestPackage(t *testing.T) {
 	if len(ipe.Gaps) != 1 || ipe.Gaps[0].Step != "{step 3}" || fmt.Sprint(ipe.Gaps[0].Missing) != "[2]" {
 		t.Errorf("gaps %v", ipe.Gaps)
 	}
-	if summary != (Summary{5, 2, 2, 1}) {
+	if summary != (Summary{Rows: 5, Exceptions: 2, Malformed: 2, Outside: 1, Gaps: 1}) {
 		t.Errorf("summary %+v", summary)
 	}
 	for row := range strings.Lines(got[manifest]) {
