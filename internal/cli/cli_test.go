@@ -19,22 +19,31 @@ func TestUnprinted(t *testing.T) {
 		name   string
 		args   []string
 		acts   bool
+		serves bool
 		status int
 		want   int
 	}{
-		{"done", []string{"audit"}, false, Done, Misused},
-		{"failed", []string{"audit"}, false, Failed, Misused},
-		{"acts", []string{"audit"}, true, Done, Done},
-		{"help", []string{"audit", "--help"}, true, Done, Misused},
-		{"version", []string{"--version"}, false, Done, Misused},
+		{"done", []string{"audit"}, false, false, Done, Misused},
+		{"failed", []string{"audit"}, false, false, Failed, Misused},
+		{"acts", []string{"audit"}, true, false, Done, Done},
+		{"serves", []string{"audit"}, false, true, Failed, Misused},
+		{"help", []string{"audit", "--help"}, true, false, Done, Misused},
+		{"version", []string{"--version"}, false, false, Done, Misused},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run := func(_ context.Context, console *Console, _ *Arguments) int {
-				console.Print("an answer")
+				if !c.serves {
+					console.Print("an answer")
+					return c.status
+				}
+				_, out := console.Streams()
+				if _, err := out.Write([]byte("an answer")); err == nil || !console.Unprinted() {
+					t.Errorf("%v", err)
+				}
 				return c.status
 			}
 			usage := func(string) string { return "Usage" }
-			p := Program{Name: "bitbucket-oidc", Commands: []Command{{Name: "audit", Usage: usage, Acts: c.acts, Run: run}}}
+			p := Program{Name: "bitbucket-oidc", Commands: []Command{{Name: "audit", Usage: usage, Acts: c.acts, Serves: c.serves, Run: run}}}
 			var stderr bytes.Buffer
 			if got := p.Main(t.Context(), Start{Args: c.args, Stdout: full{}, Stderr: &stderr}); got != c.want {
 				t.Errorf("exit status %d, want %d", got, c.want)
