@@ -3,12 +3,12 @@ package app
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"bitbucket-oidc/internal/backends"
 	"bitbucket-oidc/internal/cli"
 	"bitbucket-oidc/internal/config"
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/handoff"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/record"
@@ -31,8 +31,8 @@ func logout(ctx context.Context, c *cli.Console, a *cli.Arguments) int {
 	// The files go first: a credential that could not be revoked expires, and a file that stays does not.
 	removal, err := dir.Remove(ctx)
 	reportRemoval(c, dir, removal, err)
-	revoked, revokeErr := revoke(ctx, c, a, removal)
-	recs.LoggedOut(endings(removal.Credentials, revoked, errors.Join(err, revokeErr)))
+	said, revokeErr := revoke(ctx, c, a, removal)
+	recs.LoggedOut(endings(removal.Credentials, said, err))
 	_ = recs.deliver(ctx, nil, false) // RECORD_REQUIRED is for logins: a removal must not fail because of it
 	wrong := a.Err()
 	switch err := errors.Join(wrong, err, revokeErr); {
@@ -61,27 +61,34 @@ func recordLogout(c *cli.Console, a *cli.Arguments, dir *handoff.Dir) records {
 }
 
 // revoke ends the credentials of every backend that login has written and that can end them. Problems with its variables are added to
-// the arguments' problems.
-func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) (revoked []string, err error) {
+// the arguments' problems. said is what each of those backends answered: nil where it has revoked them.
+func revoke(ctx context.Context, c *cli.Console, a *cli.Arguments, removal handoff.Removal) (said map[string]error, err error) {
+	said = map[string]error{}
 	var errs []error
 	for _, name := range removal.Backends {
 		if backend := backends.LoadRevoker(a.Vars, name, c.Debug); backend != nil {
 			err := backend.Revoke(ctx, removal.Read)
-			if errs = append(errs, err); err == nil {
-				revoked = append(revoked, name)
+			said[name] = err
+			if !errors.Is(err, federation.ErrNotRevoked) {
+				errs = append(errs, err)
 			}
 		}
 	}
-	return revoked, errors.Join(errs...)
+	return said, errors.Join(errs...)
 }
 
-// endings are what logout did to each credential. A failure belongs to the credentials that were not revoked.
-func endings(held []handoff.Held, revoked []string, failure error) []record.Ending {
+// endings are what logout did to each credential: a failure to remove the files is every credential's, and one to revoke is its backend's.
+func endings(held []handoff.Held, said map[string]error, removal error) []record.Ending {
 	var all []record.Ending
 	for _, h := range held {
-		e := record.Ending{Backend: h.Backend, Name: h.Name, Principal: h.Principal, Expires: h.Expires, Revoked: slices.Contains(revoked, h.Backend)}
-		if !e.Revoked {
-			e.Err = failure
+		answer, asked := said[h.Backend]
+		e := record.Ending{Backend: h.Backend, Name: h.Name, Principal: h.Principal, Expires: h.Expires, Revoked: asked && answer == nil}
+		switch {
+		case e.Revoked:
+		case errors.Is(answer, federation.ErrNotRevoked):
+			e.Err = removal
+		default:
+			e.Err = errors.Join(removal, answer)
 		}
 		all = append(all, e)
 	}

@@ -33,10 +33,13 @@ type Backend interface {
 
 // A Revoker is a backend that can also end its credentials before they expire.
 type Revoker interface {
-	// Revoke ends the credentials in the files that read returns. If a file is not there, which is fs.ErrNotExist, there is nothing to
-	// revoke.
+	// Revoke ends the credentials in the files that read returns. ErrNotRevoked says that there is nothing to revoke: a file is not there,
+	// which is fs.ErrNotExist, or the credential has ended, or it is of a kind that ends by itself only.
 	Revoke(ctx context.Context, read func(file string) (secret.Text, error)) error
 }
+
+// ErrNotRevoked is the error of a credential that there is no way, and no need, to revoke. It is no failure.
+var ErrNotRevoked = errors.New("there is nothing to revoke")
 
 // A Grant is all that one backend obtained.
 type Grant struct {

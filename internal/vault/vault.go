@@ -135,7 +135,7 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 	token, err := read(tokenFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // nothing to revoke
+		return federation.ErrNotRevoked
 	case err != nil:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -157,10 +157,9 @@ func (b *Backend) Revoke(ctx context.Context, read func(file string) (secret.Tex
 		return nil
 	case answer.OK():
 		return wire.Unusable(doing, "no request_id", "VAULT_ADDR")
-	case strings.Contains(text, "invalid token"): // it is no token any more
-		return nil
-	case strings.Contains(text, "batch tokens"): // nothing revokes them; they end by themselves
-		return nil
+	case strings.Contains(text, "invalid token"), // it is no token any more
+		strings.Contains(text, "batch tokens"): // nothing revokes them
+		return federation.ErrNotRevoked
 	case answer.Status == http.StatusForbidden:
 		return hint.New(doing+": the token may not revoke itself", "attach Vault's policy 'default' to the role; without it the token stays valid until it expires")
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"bitbucket-oidc/internal/federation"
 	"bitbucket-oidc/internal/hint/hinttest"
 	"bitbucket-oidc/internal/oidc"
 	"bitbucket-oidc/internal/oidc/oidctest"
@@ -237,16 +238,17 @@ func TestRevoke(t *testing.T) {
 		name     string
 		status   int
 		body     string
-		says     string // empty for success
+		says     string // empty for success, nothing where there is nothing to revoke
 		requests int32
 	}{
+		{"a batch token", 400, failure("batch tokens cannot be revoked"), "nothing", 1},
 		{"done", 204, "", "", 1},
 		{"done, without a word", 200, "", "", 1},
 		{"done, with warnings", 200, `{"request_id": "6e0b", "warnings": ["canary"]}`, "", 1},
 		{"not Vault", 200, "<title>canary</title>", "cannot be used", 1},
-		{"no token any more", 403, failure("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), "", 1},
+		{"no token any more", 403, failure("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), "nothing", 1},
 		{"not allowed to", 403, failure("1 error occurred:\n\t* permission denied\n\n"), "the token may not revoke itself", 1},
-		{"batch token", 400, failure("canary"), "status 400", 1},
+		{"refused", 400, failure("canary"), "status 400", 1},
 		{"not there", 404, failure("canary"), "status 404", 1},
 		{"sealed", 503, failure("canary"), "status 503", 5},
 	} {
@@ -259,7 +261,11 @@ func TestRevoke(t *testing.T) {
 				}
 				return secret.New("hvs.canary"), nil
 			})
-			if c.says != "" {
+			if c.says == "nothing" {
+				if !errors.Is(err, federation.ErrNotRevoked) {
+					t.Errorf("%v, want %v", err, federation.ErrNotRevoked)
+				}
+			} else if c.says != "" {
 				hinttest.Check(t, err, "vault default: revoking the token: ", c.says)
 			} else if err != nil {
 				t.Error(err)
@@ -270,7 +276,7 @@ func TestRevoke(t *testing.T) {
 		})
 	}
 	b, requests := backend(t, 204, "")
-	for _, c := range []struct{ read, want error }{{fs.ErrNotExist, nil}, {io.ErrUnexpectedEOF, io.ErrUnexpectedEOF}} {
+	for _, c := range []struct{ read, want error }{{fs.ErrNotExist, federation.ErrNotRevoked}, {io.ErrUnexpectedEOF, io.ErrUnexpectedEOF}} {
 		err := b.Revoke(t.Context(), func(string) (secret.Text, error) { return secret.Text{}, c.read })
 		if !errors.Is(err, c.want) || requests.Load() != 0 {
 			t.Errorf("the file cannot be read, %v: %v, %d requests", c.read, err, requests.Load())
