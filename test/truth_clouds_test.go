@@ -309,6 +309,47 @@ func vaultGranted(tr *truth) {
 		map[string]string{"session/expiration_reason": "revoked", "session/expiration_time": until})
 }
 
+// vaultNotRevoked: what ended by itself was not revoked, and what could not be revoked is the failure of that credential alone.
+func vaultNotRevoked(tr *truth) {
+	server := tr.others.Servers["vault"]
+	variables := []string{"AWS_OIDC_ROLE_ARN=" + cloud.RoleARN, region, "VAULT_ADDR=" + server.URL, "VAULT_ROLE=" + cloud.VaultRole}
+	for _, c := range []struct {
+		name   string
+		addr   string // of Vault, for logout
+		status int
+		spoil  func() // before logout
+	}{
+		{name: "it has ended before", addr: server.URL, spoil: func() {
+			tr.others.Vault.Configure(func(c *cloud.VaultConfig) { c.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+		}},
+		{name: "nobody answers", addr: tr.unserved()["is down"], status: 1, spoil: func() {}},
+	} {
+		tr.others.Vault.Configure(func(c *cloud.VaultConfig) { c.Now = nil })
+		tr.records("login", 0, variables...)
+		ex, s := tr.last("Login"), tr.session(tr.last("AssumeRoleWithWebIdentity"))
+		until := tr.until(ex, ex.answered["auth/lease_duration"])
+		c.spoil()
+		got := tr.records("logout", c.status, "VAULT_ADDR="+c.addr)
+		if len(got) != 2 {
+			tr.t.Fatalf("%s: %d records of two credentials", c.name, len(got))
+		}
+		tr.check(got[0], tr.always("logout"), loggedOut(1, "aws default", s.Principal()), map[string]string{
+			"user/name": s.Name, "session/expiration_time": fmt.Sprint(s.Expires.UnixMilli()),
+		})
+		want := loggedOut(2, "vault default", ex.vaultRole())
+		if c.status != 0 {
+			sentence := "vault default: revoking the token: " + strings.TrimPrefix(c.addr, "http://") + ": connection refused (5 attempts)"
+			if !strings.Contains(tr.out, "✖ "+sentence+"\n") {
+				tr.t.Errorf("it is not said:\n%s", tr.out)
+			}
+			want = joined(want, ends("2", "Logoff", "2", "2", "27", "Error", "High"), event("logout", 2, sentence), map[string]string{
+				"status_code": "logout.failed", "status_detail": sentence, "session/expiration_reason": "",
+			})
+		}
+		tr.check(got[1], tr.always("logout"), want, map[string]string{"session/expiration_time": until})
+	}
+}
+
 func vaultRefused(tr *truth) {
 	server := tr.others.Servers["vault"]
 	got := tr.records("login", 1, "VAULT_ADDR="+server.URL, "VAULT_ROLE=nobody")

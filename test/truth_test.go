@@ -34,6 +34,7 @@ func TestTruth(t *testing.T) {
 		{"Google, the token refused", googleRefused},
 		{"Google, the service account refused", googleAccountRefused},
 		{"Vault granted and revoked", vaultGranted},
+		{"Vault not revoked, beside AWS", vaultNotRevoked},
 		{"Vault refused", vaultRefused},
 		{"Okta granted, and refused", oktaBoth},
 		{"OAuth granted, and refused", oauthBoth},
