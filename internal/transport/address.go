@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // CheckEndpoint returns why raw cannot be the base URL of a service, or returns nil. The reason does not quote raw.
@@ -34,6 +35,8 @@ func checkURL(raw string) (*url.URL, error) {
 	switch {
 	case err != nil, u.Host == "", u.Hostname() == "":
 		return nil, errors.New("not a URL")
+	case strings.ContainsFunc(raw, func(r rune) bool { return !unicode.IsPrint(r) }): // a host would look like another one
+		return nil, errors.New("a URL with characters that cannot be printed")
 	case u.Port() != "" && !isPort(u.Port()):
 		return nil, errors.New("a URL with a port that does not exist")
 	case u.User != nil:

@@ -240,6 +240,8 @@ func TestCheckEndpoint(t *testing.T) {
 		"https://sts.example.com/":      true,
 		"https://sts.example.com:8443":  true,
 		"https://sts.example.com:65536": false,
+		"https://a\u202eb.example.com":  false,
+		"https://sts.\u200bexample.com": false,
 		"https://sts.example.com:0":     false,
 		"http://127.0.0.1:8080":         true,
 		"http://127.9.9.9":              true,
