@@ -101,11 +101,12 @@ func (e *Environment) askForFields(tree *ast.AST) {
 // An Outcome is how an evaluation ended.
 type Outcome int
 
+// The outcomes.
 const (
-	Known   Outcome = iota
-	Unknown         // it depends on an unknown value, or takes more work than is done here
-	Absent          // it reads a key that is not there
-	Failed
+	Known   Outcome = iota // there is a value
+	Unknown                // it depends on an unknown value, or takes more work than is done here
+	Absent                 // it reads a key that is not there
+	Failed                 // it cannot be evaluated
 )
 
 // A Result is a value, or why there is none.

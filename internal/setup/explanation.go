@@ -163,6 +163,7 @@ func plain(id bitbucket.Identity) error {
 	return nil
 }
 
+// VaultRoleFor is the role of Vault that lets in exactly the identity with these claims.
 func VaultRoleFor(c oidc.Claims) VaultRole {
 	role := VaultRole{
 		RoleType: "jwt",

@@ -4,6 +4,7 @@ package trust
 // that is unknown counts only if no other value decides.
 type Truth int
 
+// The values, in their order.
 const (
 	No Truth = iota
 	Unknown

@@ -15,6 +15,7 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
+// The names of the step that most tests are about, and of what is around it.
 const (
 	Repository  = "{2e9e429c-7b8b-404f-8648-8c40c27c9ebd}"
 	Environment = "{9d6f4bc5-64a5-4a5a-a1a6-3a0f9d5a4a11}"
@@ -62,6 +63,7 @@ func Changed(t testing.TB, base map[string]any, changes string) string {
 	return string(data)
 }
 
+// Set is the member of a policy that matches identities in [Pool] by a selector, such as attribute.repository/VALUE.
 func Set(selector string) string {
 	return "principalSet://iam.googleapis.com/" + Pool + "/" + selector
 }
@@ -87,6 +89,7 @@ func RulesOf(t testing.TB, r trust.Result) string {
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// Options are a judgement on 22 November 2026 of sessions of an hour.
 func Options() trust.Options { return trust.Options{Now: now, Duration: time.Hour} }
 
 // Someone is an identity made at random: with and without a deployment environment, a branch, audiences.
