@@ -178,7 +178,7 @@ func (p *policyJudgement) decide() {
 		p.Deny("This policy does not let the identity in, although the project, the folder or the organisation may: no member with " +
 			setup.WorkloadIdentityUser + " or " + setup.TokenCreator + " is this identity" + p.nearest + ".")
 	case verdict == trust.Undecided:
-		p.Undecide("The provider is undecided: " + reason)
+		p.Undecide("The provider is undecided: " + strings.TrimPrefix(reason, "Undecided: "))
 	case p.granted == "":
 		p.Undecide("Undecided: " + p.unsure + ".")
 	}
