@@ -30,6 +30,7 @@ func Read(files []trust.File) (Documents, error) {
 	var all Documents
 	var pools []collect.Document
 	var controls []iam.Control
+	var mounts []*document.Node
 	var errs []error
 	for _, file := range files {
 		collected, err := collect.Files(collect.File{Name: file.Name, Data: file.Data, Target: file.Target})
@@ -42,6 +43,9 @@ func Read(files []trust.File) (Documents, error) {
 			documents = append(documents, some...)
 			if d.Kind == collect.Pool {
 				pools = append(pools, d)
+			}
+			if d.Kind == collect.Mount {
+				mounts = append(mounts, d.Root)
 			}
 			if d.Kind == collect.Control {
 				var c iam.Control
@@ -58,6 +62,7 @@ func Read(files []trust.File) (Documents, error) {
 	}
 	all.relate(pools)
 	all.under(controls)
+	errs = append(errs, all.inMounts(mounts))
 	return all, errors.Join(errs...)
 }
 
@@ -153,6 +158,18 @@ func (all Documents) under(controls []iam.Control) {
 			role.Under(controls)
 		}
 	}
+}
+
+// inMounts puts every role of Vault under the configurations of JWT auth methods.
+func (all Documents) inMounts(mounts []*document.Node) error {
+	for _, d := range all {
+		if role, ok := d.(*vaultrole.Role); ok {
+			if err := role.Under(mounts); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Judge judges each document that concerns the identity.

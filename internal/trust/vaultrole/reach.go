@@ -1,6 +1,7 @@
 package vaultrole
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -11,9 +12,9 @@ import (
 )
 
 // Reach finds who gets in through the role. The role does not say which issuer its mount trusts: it is taken to be the issuer of the
-// universe.
+// universe or, if it has none, of the mount in the same call.
 func (r *Role) Reach(ctx context.Context, u bitbucket.Universe) []trust.Cell {
-	if u.Issuer == "" {
+	if u.Issuer = cmp.Or(u.Issuer, r.issuer()); u.Issuer == "" {
 		u.Issuer = "https://api.bitbucket.org/2.0/workspaces/WORKSPACE/pipelines-config/identity/oidc"
 	}
 	return trust.Classes{

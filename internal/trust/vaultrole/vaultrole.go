@@ -48,7 +48,8 @@ func (l *list) DecodeNode(n *document.Node) error {
 // A Role is a role of Vault's JWT auth method. The issuer that Vault trusts is in the configuration of the method, not in the role.
 type Role struct {
 	trust.Source
-	role role
+	role   role
+	mounts []mount // that the role may be of
 }
 
 // Read reads a role, and reports whether a file is one.
@@ -109,6 +110,7 @@ func (r *Role) judge(id bitbucket.Identity, chosen bool) *judgement {
 	v := &judgement{Role: r, id: id, chosen: chosen}
 	v.kind()
 	v.addresses()
+	v.mount()
 	v.subject()
 	v.audience()
 	v.user()
