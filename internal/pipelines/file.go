@@ -102,8 +102,15 @@ func Parse(data []byte) (*File, error) {
 		return nil, notYAML(err, data)
 	}
 	w := &walk{nodes: maxNodes, seen: map[*yaml.Node]*Fields{}, source: strings.Split(string(data), "\n"), file: &File{}}
-	if dec.Decode(&second) == nil && len(second.Content) == 1 && second.Content[0].Tag != "!!null" {
+	err := dec.Decode(&second)
+	for err == nil && (len(second.Content) == 0 || second.Content[0].Tag == "!!null") {
+		second = yaml.Node{}
+		err = dec.Decode(&second)
+	}
+	if err == nil {
 		w.file.Second = placeOf(second.Content[0])
+	} else if err != io.EOF {
+		w.file.Second = separator(w.source, root.Content[0].Line)
 	}
 	w.run(root.Content[0])
 	var u *Unreadable
@@ -114,6 +121,16 @@ func Parse(data []byte) (*File, error) {
 		return nil, w.err
 	}
 	return w.file, nil
+}
+
+// separator is where the second document of a file begins, behind a line of the first one.
+func separator(lines []string, behind int) Place {
+	for i := behind; i < len(lines); i++ {
+		if strings.HasPrefix(lines[i], "---") || strings.HasPrefix(lines[i], "...") {
+			return Place{i + 1, 1}
+		}
+	}
+	return Place{}
 }
 
 // version matches a directive of a version that the library refuses and Bitbucket's reader takes (SnakeYAML: every 1.N).

@@ -254,6 +254,27 @@ pipelines:
 	}
 }
 
+// TestSecond finds where a second document begins.
+func TestSecond(t *testing.T) {
+	for _, c := range []struct {
+		name, rest string
+		line       int // 0 for none
+	}{
+		{"none", "", 0},
+		{"an end", "---\n", 0},
+		{"ends and comments", "---\n# nothing\n---\n...\n", 0},
+		{"another one", "---\npipelines: {}\n", 3},
+		{"the third one", "---\n---\npipelines: {}\n", 4},
+		{"behind an end", "...\nprose\n", 2},
+		{"not YAML", "---\na: [\n", 2},
+	} {
+		f, err := pipelines.Parse([]byte("pipelines: {default: [{step: {script: [x]}}]}\n" + c.rest))
+		if err != nil || f.Second.Line != c.line {
+			t.Errorf("%s: %v, line %d; want %d", c.name, err, f.Second.Line, c.line)
+		}
+	}
+}
+
 // TestBranches holds patterns to their alternatives.
 func TestBranches(t *testing.T) {
 	many := strings.Repeat("{a,b}", 40)
