@@ -18,6 +18,20 @@ type Item struct {
 	Agent bool
 }
 
+// On reports whether the item stands on a line of the file.
+func (i Item) On(line int) bool {
+	last := max(i.Line, i.Last)
+	if len(i.lines) > 0 {
+		last = max(last, i.lines[len(i.lines)-1])
+	}
+	if i.Pipe != nil {
+		for _, v := range i.Pipe.Variables {
+			last = max(last, v.Line)
+		}
+	}
+	return i.Line <= line && line <= last
+}
+
 // LineOf is the line of the file that has the line of Text with this index, from 0.
 func (i Item) LineOf(index int) int {
 	if index < len(i.lines) {

@@ -76,9 +76,10 @@ type Image struct {
 	OIDCRole string // that the runner assumes to pull the image
 	RoleAt   Place
 	Keys     Place // of a stored access key to pull it with, or zero
+	Password Glob  // to pull it with; its place is zero where there is none
 }
 
-// A Glob is a path, or a name, of what outlives the step.
+// A Glob is a text of the file, such as a path of what outlives the step.
 type Glob struct {
 	Place
 	Text string
@@ -178,6 +179,9 @@ func (w *walk) image(field Field) *Image {
 	i := &Image{Place: field.Place(), Name: text(fields.get("name").Value)}
 	if name := fields.get("name"); name.Key != nil {
 		i.Place = name.Place()
+	}
+	if password := fields.get("password"); password.Key != nil {
+		i.Password = Glob{password.Place(), text(password.Value)}
 	}
 	aws := w.fields(fields.get("aws").Value)
 	if role := aws.get("oidc-role"); role.Key != nil {
