@@ -28,6 +28,7 @@ func TestTruth(t *testing.T) {
 		{"a registry of AWS", awsRegistry},
 		{"denied by a guardrail", guardDenied},
 		{"denied by a guardrail on the credential", guardDeniedAfter},
+		{"denied by the access map, and not by the file", mapDenied},
 		{"Google, a service account and an ID token", googleAccount},
 		{"Google, through delegates", googleDelegates},
 		{"Google, direct", googleDirect},
@@ -101,9 +102,10 @@ func awsPlain(tr *truth) {
 
 func awsRefused(tr *truth) {
 	tr.world.AWS.SetRole(cloud.Role{ARN: cloud.RoleARN})
-	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region)
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, region, "GUARD_FILE=guard.yaml")
 	ex := tr.last("AssumeRoleWithWebIdentity")
 	tr.check(got[0], tr.always("login"), notAuthorized, ex.aws(), ex.at(), ex.byAWS("sts.amazonaws.com", "eu-west-1"), tr.decided(ex, ex), tr.saw(ex.awsInput()),
+		judgedBy("Allowed", "any-branch", "pass", "no-admin", "pass", "no-pull-request", "skip"), // which the cloud was not moved by
 		tr.refused("aws", 1, ex.answered["Code"],
 			"assuming "+ex.asked["RoleArn"]+": "+ex.answered["Code"]+": the role does not exist, or its trust policy does not let this step in"))
 }
@@ -246,12 +248,31 @@ func guardDeniedAfter(tr *truth) {
 	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "GUARD_FILE=guard.yaml", region, "AWS_SESSION_DURATION=3h")
 	ex := tr.last("AssumeRoleWithWebIdentity")
 	s := tr.session(ex)
-	rules := judgedBy("Allowed", "any-branch", "pass", "no-admin", "pass", "no-pull-request", "skip", "short", "fail")
+	rules := judgedBy("Denied", "any-branch", "pass", "no-admin", "pass", "no-pull-request", "skip", "short", "fail")
 	tr.check(got[0], tr.always("login"), success, newLogon, ex.aws(), event("aws.login.granted", 1, "aws default: handed out "+s.Principal()), ex.at(),
 		ex.byAWS("sts.amazonaws.com", "eu-west-1"), holds(s), tr.decided(ex, ex), rules, tr.saw(ex.awsInput(), credential(s)),
 		map[string]string{"unmapped/login.refused": "true"})
 	tr.check(got[1], tr.always("login"), ends("6", "Preauth", "2", "2", "2", "Blocked", "High"), onlyControl, ex.aws(), ex.at(), rules, tr.saw(ex.awsInput()),
-		tr.brokeRule(2, "short", "Short."), map[string]string{"authorizations/0/decision": "Denied"})
+		tr.brokeRule(2, "short", "Short."))
+}
+
+func mapDenied(tr *truth) {
+	text := "version: 1\nworkspace: {slug: acme, uuid: \"" + tr.step.WorkspaceUUID + "\"}\nrepositories: {shop: {uuid: \"" + tr.step.RepositoryUUID + "\"}}\n" +
+		"grants: [{who: [shop/none], become: [\"" + cloud.RoleARN + "\"]}]\n"
+	tr.write("access.yaml", text)
+	got := tr.records("login", 1, "AWS_OIDC_ROLE_ARN="+cloud.RoleARN, "GUARD_FILE=guard.yaml", "GUARD_MAP=access.yaml", region)
+	if n := len(tr.world.STS.Requests()); n != 0 {
+		tr.t.Errorf("%d requests", n)
+	}
+	would := said{server: tr.world.STS, asked: map[string]string{"RoleArn": cloud.RoleARN, "RoleSessionName": "bitbucket-shop-42", "DurationSeconds": "3600"}}
+	files := judgedBy("Allowed", "any-branch", "pass", "no-admin", "pass", "no-pull-request", "skip", "map", "fail")
+	for _, path := range []string{"policy/", "authorizations/1/policy/"} {
+		files[path+"name"], files[path+"uid"], files[path+"version"], files[path+"is_applied"] = "access.yaml", "sha256:"+digestOf(text), commit, "true"
+	}
+	files["authorizations/1/decision"] = "Denied"
+	tr.check(got[0], tr.always("login"), ends("6", "Preauth", "2", "2", "2", "Blocked", "High"), onlyControl, would.aws(), would.at(),
+		tr.saw(would.awsInput()), files,
+		tr.brokeRule(1, "map", "The access map does not grant this."), map[string]string{"firewall_rule/uid": files["policy/uid"]})
 }
 
 // brokeRule is a denial by a guardrail.

@@ -91,9 +91,17 @@ func (j *Journal) event(a activity, t federation.Target, at time.Time) Event {
 		if e.Policy == nil {
 			e.Policy = &policy
 		}
-		e.Authorizations = append(e.Authorizations, Authorization{Policy: policy})
+		e.Authorizations = append(e.Authorizations, Authorization{f.Guard.decision(file, t), policy})
 	}
 	return e
+}
+
+// decision is what a file of guardrails itself says of a target, whatever other files and the cloud say. One in audit mode refuses nothing.
+func (g Guard) decision(file GuardFile, t federation.Target) string {
+	if slices.ContainsFunc(g.Rules, func(v Verdict) bool { return v.Refuses && v.SHA256 == file.SHA256 && v.of(t) }) {
+		return "Denied"
+	}
+	return "Allowed"
 }
 
 // stepUUID is the token's, or else Bitbucket's variable.
@@ -201,9 +209,6 @@ func (e *Event) decide(d disposition, code, detail string) {
 		}
 	}
 	e.StatusCode, e.StatusDetail = code, detail
-	for i := range e.Authorizations {
-		e.Authorizations[i].Decision = e.Action
-	}
 }
 
 // took notes how long the exchange took.
