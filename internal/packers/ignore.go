@@ -136,7 +136,7 @@ func (f folder) serverless() (Leak, bool) {
 	text, _ := f.read(because)
 	out := false
 	for _, pattern := range patterns(text) {
-		pattern, exclusion := strings.CutPrefix(strings.TrimSpace(pattern), "!")
+		pattern, exclusion := strings.CutPrefix(pattern, "!")
 		if strings.HasPrefix(pattern, "/") {
 			continue // no file that is packed begins so
 		}
