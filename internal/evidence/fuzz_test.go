@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"testing"
@@ -15,12 +16,16 @@ func FuzzLine(f *testing.F) {
 		var want line
 		wrong := json.Unmarshal(data, &want) != nil || want.ClassUID != 3002 || want.Metadata.UID == "" || want.Time <= 0
 		var got line
-		is := got.parse(data)
+		is := got.read(data, bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['})) == nil && got.isRecord()
 		if !want.ours() {
 			wrong = true
 		}
 		if is == wrong {
 			t.Fatalf("%q: a record: %t, as the standard library has it: %t", data, is, !wrong)
+		}
+		var nested line
+		if nested.parse(data) {
+			_ = nested.row(nil)
 		}
 		if is {
 			_ = got.row(nil)

@@ -185,6 +185,20 @@ func TestGapsOfThePeriod(t *testing.T) {
 	}
 }
 
+// Collectors make objects of names with dots, and numbers of texts.
+func TestNestedRecord(t *testing.T) {
+	const flat = `"requested.duration":"900","guard.main-only":"fail","aws.chain":"","bitbucket.branch":"main"`
+	const nested = `"requested":{"duration":900},"guard":{"main-only":"fail"},"aws":null,"bitbucket":{"branch":"main"}`
+	one, _ := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{`+flat+`}`))
+	two, _ := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{`+nested+`}`))
+	if one["population.csv"] != two["population.csv"] || one["exceptions.csv"] != two["exceptions.csv"] {
+		t.Errorf("got\n%s, want\n%s", two["population.csv"], one["population.csv"])
+	}
+	if _, summary := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{"a":1}`)+"{}", record("b", 1, 1, `,"unmapped":[1]`)); summary.Malformed != 2 {
+		t.Errorf("%+v: neither is a record", summary)
+	}
+}
+
 // Other programs write the class too. What does not say whose it is, counts.
 func TestWhoseRecords(t *testing.T) {
 	tests := []struct {

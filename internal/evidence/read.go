@@ -174,8 +174,9 @@ func (w *worker) note(number int, data []byte, got *result, rows *csv.Writer) re
 // carried are the values that a line may carry records in: those of a list, and what the envelopes of CloudEvents and of Splunk's
 // collector hold, as this program sends them. Of another line it is the line.
 func carried(data []byte) [][]byte {
+	const mostCarried = maxLine / 100 // no record is as short as that
 	list := []json.RawMessage{data}
-	if data[0] == '[' && (json.Unmarshal(data, &list) != nil || len(list) == 0) {
+	if data[0] == '[' && (json.Unmarshal(data, &list) != nil || len(list) == 0 || len(list) > mostCarried) {
 		return [][]byte{data}
 	}
 	var all [][]byte

@@ -94,6 +94,9 @@ func TestDeepLine(t *testing.T) {
 	if l.parse([]byte(`{"class_uid":3002,"x":` + strings.Repeat("[", maxLine-100))) {
 		t.Error("it is a record")
 	}
+	if n := len(carried([]byte("[" + strings.Repeat("0,", maxLine/2-2) + "0]"))); n != 1 {
+		t.Errorf("a list of nothing has %d values", n)
+	}
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.Sys) - int64(before.Sys); grown > 32<<20 {
 		t.Errorf("it took %d MiB", grown>>20)

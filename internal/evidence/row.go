@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,20 +99,63 @@ var errMore = errors.New("more than one value")
 
 // parse reads a line, whose memory l's texts share, and reports whether it is a record.
 func (l *line) parse(data []byte) bool {
+	open := bytes.Count(data, []byte{'{'}) + bytes.Count(data, []byte{'['})
+	err := l.read(data, open)
+	if err != nil && open <= mostOpen {
+		err = l.readNested(data)
+	}
+	return err == nil && l.isRecord()
+}
+
+func (l *line) isRecord() bool {
+	return l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0 && l.ours()
+}
+
+func (l *line) read(data []byte, open int) error {
 	known := l.Unmapped
 	clear(known)
 	*l = line{Unmapped: known}
-	read := func() error {
-		rest, err := fast.Parse(data, l, fast.ZeroCopy)
-		if err == nil && len(rest) > 0 {
-			return errMore
-		}
+	if open > mostOpen {
+		return json.Unmarshal(data, l) // which bounds how deep values lie in one another
+	}
+	rest, err := fast.Parse(data, l, fast.ZeroCopy)
+	if err == nil && len(rest) > 0 {
+		return errMore
+	}
+	return err
+}
+
+// readNested reads a line that something on the way has given numbers and objects in unmapped, which this program writes as flat text.
+func (l *line) readNested(data []byte) error {
+	var nested struct {
+		line
+		Unmapped map[string]any `json:"unmapped"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&nested); err != nil {
 		return err
 	}
-	if bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) > mostOpen {
-		read = func() error { return json.Unmarshal(data, l) } // which bounds how deep values lie in one another
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errMore
 	}
-	return read() == nil && l.ClassUID == 3002 && l.Metadata.UID != "" && l.Time > 0 && l.ours()
+	*l = nested.line
+	l.Unmapped = map[string]string{}
+	flatten(l.Unmapped, "", nested.Unmapped)
+	return nil
+}
+
+// flatten joins the names of what lies in one another with dots.
+func flatten(all map[string]string, before string, members map[string]any) {
+	for name, value := range members {
+		switch v := value.(type) {
+		case map[string]any:
+			flatten(all, before+name+".", v)
+		case nil:
+		default:
+			all[before+name] = fmt.Sprint(v)
+		}
+	}
 }
 
 // ours reports whether a record is this program's, as far as it says whose it is: others write the class too.
