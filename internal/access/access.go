@@ -137,7 +137,10 @@ func Parse(name string, data []byte) (*Map, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	sum := sha256.Sum256(data)
-	p := parser{m: &Map{File: name, SHA256: hex.EncodeToString(sum[:]), places: map[string]Place{}}, uuids: map[string]string{}, sessions: map[string]session{}}
+	p := parser{
+		m:     &Map{File: name, SHA256: hex.EncodeToString(sum[:]), places: map[string]Place{}},
+		uuids: map[string]string{}, sessions: map[string]session{},
+	}
 	p.file(file.Root)
 	var errs []error
 	for _, problem := range file.Problems() {

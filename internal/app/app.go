@@ -22,7 +22,10 @@ func Main(ctx context.Context, s cli.Start, handOver func(program string, args [
 // Commands are what pipe has. The judgement of trust is not among them: the process that holds the token stays small.
 func Commands(ask Ask) []cli.Command {
 	return []cli.Command{
-		{Name: "login", Usage: loginUsage, Guarded: true, Acts: true, Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int { return login(ctx, c, a, ask) }},
+		{
+			Name: "login", Usage: loginUsage, Guarded: true, Acts: true,
+			Run: func(ctx context.Context, c *cli.Console, a *cli.Arguments) int { return login(ctx, c, a, ask) },
+		},
 		{Name: "logout", Usage: logoutUsage, Acts: true, Run: logout},
 		explain.Command(),
 		guardCommand(),

@@ -283,7 +283,10 @@ func (r *run) classes() []Class {
 		if !ok {
 			i = len(all)
 			index[name] = i
-			all = append(all, Class{Subject: *s.Subject, Environment: s.Environment, Undecided: s.Environment != nil && !s.src.Deploys, Steps: []string{}, Asks: []Ask{}})
+			all = append(all, Class{
+				Subject: *s.Subject, Environment: s.Environment, Undecided: s.Environment != nil && !s.src.Deploys,
+				Steps: []string{}, Asks: []Ask{},
+			})
 		}
 		all[i].Steps = append(all[i].Steps, s.Path)
 		for _, c := range s.Clouds {

@@ -73,7 +73,8 @@ func (r *run) insert(s *step, text string) *finding.Edit {
 	if s.src.Fields == nil || at.Line <= s.src.Line || at.Line > len(r.source) || at.Column > len(r.source[at.Line-1]) || s.src.OIDC != nil {
 		return nil
 	}
-	if before, rest := r.source[at.Line-1][:at.Column-1], r.source[at.Line-1][at.Column-1:]; strings.TrimSpace(before) != "" || !blockKey.MatchString(rest) {
+	line := r.source[at.Line-1]
+	if before, rest := line[:at.Column-1], line[at.Column-1:]; strings.TrimSpace(before) != "" || !blockKey.MatchString(rest) {
 		return nil
 	}
 	return &finding.Edit{

@@ -15,8 +15,11 @@ func (r *run) tokenOfAnotherStep() {
 	for _, s := range r.steps {
 		for _, c := range s.Clouds {
 			if c.How == "inherited-file" {
-				r.report(report{rule: tokenOfAnotherStep(), at: place{Line: c.Line, Column: c.column}, about: "inherited", steps: []*step{s}, fix: finding.Fix{Kind: finding.YAML, Text: "oidc: true"},
-					message: "The step signs in with a file that an earlier step wrote with its own token."})
+				r.report(report{
+					rule: tokenOfAnotherStep(), at: place{Line: c.Line, Column: c.column}, about: "inherited", steps: []*step{s},
+					message: "The step signs in with a file that an earlier step wrote with its own token.",
+					fix:     finding.Fix{Kind: finding.YAML, Text: "oidc: true"},
+				})
 			}
 		}
 	}

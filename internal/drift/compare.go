@@ -191,7 +191,10 @@ func (c *comparison) rendered(t access.Target) finding.Fix {
 func (c *comparison) sort() {
 	rank := map[finding.Severity]int{finding.Error: 0, finding.Warning: 1, finding.Note: 2}
 	slices.SortStableFunc(c.all, func(a, b Difference) int {
-		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Target, b.Target), slices.Compare(a.Who, b.Who))
+		return cmp.Or(
+			cmp.Compare(rank[a.Severity], rank[b.Severity]), cmp.Compare(a.Kind, b.Kind),
+			cmp.Compare(a.Target, b.Target), slices.Compare(a.Who, b.Who),
+		)
 	})
 }
 

@@ -184,7 +184,10 @@ func codeOf(e *googleapi.Error) string {
 
 // asked is what is known about a request to one of the APIs.
 func (b *Backend) asked(c oidc.Claims, api service) request {
-	return request{claims: c.Pasteable(), provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime, api: api, project: ProjectOf(b.ServiceAccount)}
+	return request{
+		claims: c.Pasteable(), provider: b.Provider, account: b.ServiceAccount, delegates: b.Delegates, lifetime: b.Lifetime,
+		api: api, project: ProjectOf(b.ServiceAccount),
+	}
 }
 
 // unmade is the error of a Google client that cannot start: the client reads its own variables for client certificates.

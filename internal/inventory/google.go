@@ -71,7 +71,11 @@ func asImpersonation(d collect.Document) (collect.Document, bool) {
 		if !members.Is(document.List) || !strings.Contains(document.Tight(members.Any()), "workloadIdentityPools/") {
 			continue
 		}
-		binding := b.New(document.Member{Name: "role", Value: b.String("roles/iam.workloadIdentityUser")}, document.Member{Name: "members", Value: members}, document.Member{Name: "condition", Value: b.Get("condition")})
+		binding := b.New(
+			document.Member{Name: "role", Value: b.String("roles/iam.workloadIdentityUser")},
+			document.Member{Name: "members", Value: members},
+			document.Member{Name: "condition", Value: b.Get("condition")},
+		)
 		all.Items = append(all.Items, binding)
 	}
 	d.File = d.With(d.Root.New(document.Member{Name: "bindings", Value: all}))

@@ -210,7 +210,8 @@ func (r *reader) account(ctx context.Context) Reading {
 // ends without an error where a page names no next one, or itself.
 func (r *reader) roles(ctx context.Context) error {
 	most := int32(rolesAtOnce)
-	pages := iam.NewListRolesPaginator(r.client, &iam.ListRolesInput{MaxItems: &most}, func(o *iam.ListRolesPaginatorOptions) { o.StopOnDuplicateToken = true })
+	endless := func(o *iam.ListRolesPaginatorOptions) { o.StopOnDuplicateToken = true }
+	pages := iam.NewListRolesPaginator(r.client, &iam.ListRolesInput{MaxItems: &most}, endless)
 	count := 0
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -192,7 +192,10 @@ func repositoryOf(i *identity) (judges.Repository, error) {
 const mostOfStep = 8
 
 func stepOf(s audit.Step) step {
-	one := step{Path: short(s.Path, 300), Line: s.Line, Name: short(s.Name, 200), Token: s.Token, Branches: few(s.Branches), Clouds: []signIn{}, Verdicts: []judged{}}
+	one := step{
+		Path: short(s.Path, 300), Line: s.Line, Name: short(s.Name, 200), Token: s.Token, Branches: few(s.Branches),
+		Clouds: []signIn{}, Verdicts: []judged{},
+	}
 	if s.Subject != nil {
 		one.Subject = short(*s.Subject, 300)
 	}

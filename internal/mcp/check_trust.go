@@ -151,7 +151,8 @@ func (s server) checkTrust(_ context.Context, in checkTrust) (checked, error) {
 			out.Undecided++
 		}
 		one := ruling{
-			File: r.File, Kind: string(r.Kind), Name: short(r.Name, 300), Verdict: string(r.Verdict), Reason: short(r.Reason, mostOfMessage), Findings: []found{},
+			File: r.File, Kind: string(r.Kind), Name: short(r.Name, 300),
+			Verdict: string(r.Verdict), Reason: short(r.Reason, mostOfMessage), Findings: []found{},
 		}
 		one.Condition, one.ChangeTo = change(r, id)
 		for _, f := range r.Findings {

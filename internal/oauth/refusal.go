@@ -23,7 +23,9 @@ func Refusals() []string { return refusals().Said() }
 // Meanings are the rows of the table by the service, for a step with these claims and with placeholders for the endpoint.
 func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
 	all := map[string][]refusal.Meaning{}
-	for _, s := range []Service{{Name: Generic, Setup: trustTheToken}, JFrog("", "", "", nil), Cloudsmith("", "", nil), Databricks("", ""), Pulumi(organization)} {
+	for _, s := range []Service{
+		{Name: Generic, Setup: trustTheToken}, JFrog("", "", "", nil), Cloudsmith("", "", nil), Databricks("", ""), Pulumi(organization),
+	} {
 		all[s.Name] = refusals().Meanings(func(refusal.Row[request]) request { return request{s, c} })
 	}
 	return all

@@ -192,7 +192,10 @@ func (w *walk) item(p *pipeline, node *yaml.Node, path string) {
 	if f == nil {
 		return
 	}
-	s := Step{Place: placeOf(node), Pipeline: p.path, Kind: p.kind, Pattern: p.pattern, Branches: p.branches, Variables: p.variables, PullRequest: p.kind == PullRequests}
+	s := Step{
+		Place: placeOf(node), Pipeline: p.path, Kind: p.kind, Pattern: p.pattern, Branches: p.branches, Variables: p.variables,
+		PullRequest: p.kind == PullRequests,
+	}
 	first := !p.any
 	switch {
 	case f.has("step"):

@@ -65,7 +65,8 @@ func (a *policyReach) clauses(request request, s statement, variables bool) []cl
 func (a *policyReach) clause(request request, c condition, variables bool) clause {
 	if c.lower != a.subjectKey() {
 		judged := request.evaluate(c, variables)
-		if len(judged.actual) > 0 && variables && c.variable && slices.ContainsFunc(c.values, func(v string) bool { return hasVariable(v, a.subjectKey()) }) {
+		ofSubject := func(value string) bool { return hasVariable(value, a.subjectKey()) }
+		if len(judged.actual) > 0 && variables && c.variable && slices.ContainsFunc(c.values, ofSubject) {
 			judged.holds, judged.why = trust.Unknown, "a policy variable for the subject"
 		}
 		if c.lower == request.unsaid {
@@ -101,7 +102,7 @@ func (a *policyReach) value(to *clause, request request, c condition, value stri
 	}
 	text := c.literal || c.like && !c.arn
 	if variables && hasVariable(value, a.subjectKey()) {
-		if name, whole := strings.CutPrefix(value, "${"); whole && text && strings.EqualFold(strings.TrimSpace(strings.TrimSuffix(name, "}")), a.subjectKey()) && strings.HasSuffix(value, "}") {
+		if text && isVariable(value, a.subjectKey()) {
 			to.holds = trust.Yes // every subject equals itself
 			return
 		}
@@ -149,6 +150,13 @@ func runesKey(p pattern) []rune {
 		key = append(key, r)
 	}
 	return key
+}
+
+// isVariable reports whether a value is one policy variable, for a key in lower case, and nothing else.
+func isVariable(value, key string) bool {
+	name, begins := strings.CutPrefix(value, "${")
+	name, ends := strings.CutSuffix(name, "}")
+	return begins && ends && strings.EqualFold(strings.TrimSpace(name), key)
 }
 
 // hasVariable reports whether a value has a policy variable for a key in lower case. It reads variables as [request.expand] does.

@@ -39,7 +39,8 @@ func (j *roleJudgement) findPrincipal() {
 
 // admitsWorld reports whether a statement lets in everyone: it covers this login, or no condition restricts it.
 func (s judgedStatement) admitsWorld() bool {
-	return s.effect == "Allow" && s.principals.everyone && (s.covers == trust.Yes || len(s.actions) > 0 && !slices.ContainsFunc(s.statement.conditions, condition.restricts))
+	unrestricted := len(s.actions) > 0 && !slices.ContainsFunc(s.statement.conditions, condition.restricts)
+	return s.effect == "Allow" && s.principals.everyone && (s.covers == trust.Yes || unrestricted)
 }
 
 // restricts reports whether a condition keeps anybody out, as far as its text says: the key must be there, and not every value matches.
