@@ -77,10 +77,30 @@ func unfit(m *access.Map, g access.Grant, target string, in guard.Input) string 
 
 // onBranch reports whether a branch matches a pattern of the map. As in Bitbucket's own patterns * ends at a slash and ** does not.
 func onBranch(glob, branch string) bool {
-	if before, after, deep := strings.Cut(glob, "**"); deep {
-		return len(branch) >= len(before)+len(after) && strings.HasPrefix(branch, before) && strings.HasSuffix(branch, after)
+	ends := []int{0} // where the parts so far can end
+	for i, part := range strings.Split(glob, "**") {
+		starts := ends
+		if i > 0 {
+			starts = nil
+			for at := ends[0]; at <= len(branch); at++ {
+				starts = append(starts, at)
+			}
+		}
+		ends = nil
+		for end := range len(branch) + 1 {
+			if slices.ContainsFunc(starts, func(start int) bool { return start <= end && matches(part, branch[start:end]) }) {
+				ends = append(ends, end)
+			}
+		}
+		if len(ends) == 0 {
+			return false
+		}
 	}
-	ok, err := path.Match(glob, branch)
+	return ends[len(ends)-1] == len(branch)
+}
+
+func matches(glob, text string) bool {
+	ok, err := path.Match(glob, text)
 	return err == nil && ok
 }
 

@@ -174,3 +174,32 @@ grants:
 		})
 	}
 }
+
+func TestOnBranch(t *testing.T) {
+	for _, tt := range []struct {
+		glob, matching, others string // branches, separated by spaces
+	}{
+		{"main", "main", "mains Main release/main"},
+		{"release/*", "release/1 release/", "release release/1/2"},
+		{"*", "main", "release/1"},
+		{"**", "main release/1/2", ""},
+		{"release/**", "release/1 release/1/2", "release main"},
+		{"**/hotfix", "a/hotfix a/b/hotfix", "hotfix a/hotfix/b"},
+		{"release/**/hotfix-*", "release/1/hotfix-2 release/1/2/hotfix-", "release/hotfix-2 release/1/hotfix-2/3"},
+		{"a**b**c", "abc axbxc a/b/c abcbc", "ab ac abcb"},
+		{"v[0-9].?", "v1.2", "v1.23 va.2"},
+		{"[", "", "[ a"},
+		{"**" + strings.Repeat("a**", 30), strings.Repeat("a", 250), strings.Repeat("a", 29)},
+	} {
+		for branch := range strings.FieldsSeq(tt.matching) {
+			if !onBranch(tt.glob, branch) {
+				t.Errorf("%s does not match %s", tt.glob, branch)
+			}
+		}
+		for branch := range strings.FieldsSeq(tt.others) {
+			if onBranch(tt.glob, branch) {
+				t.Errorf("%s matches %s", tt.glob, branch)
+			}
+		}
+	}
+}
