@@ -30,7 +30,7 @@ func kinds() []struct {
 		{notEnforced, "guardrail-not-enforced", "A guardrail was broken and did not refuse: it only warns or audits."},
 		{notApplied, "policy-not-applied", "The guardrails were in audit mode."},
 		{longer, "longer-than-asked", "The credential lasts longer than was asked for."},
-		{conflicting, "conflicting-copies", "Two records have one id and differ."},
+		{conflicting, "conflicting-copies", "Two records have one id and differ in what the package shows."},
 		{notInTrail, "not-in-cloudtrail", "CloudTrail has no event for the record."},
 		{onlyInTrail, "only-in-cloudtrail", "CloudTrail has an exchange of a Bitbucket token for which there is no record."},
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,6 +33,9 @@ func TestCarriers(t *testing.T) {
 		{"CloudEvents", cloudEvent(a) + "\n" + cloudEvent(b), "a b 2 0"},
 		{"a batch of CloudEvents", "[" + cloudEvent(a) + "," + cloudEvent(b) + "]", "a b 2 0"},
 		{"what Splunk's collector takes", collector(a) + "\n" + collector(b), "a b 2 0"},
+		{"what a collector of OpenTelemetry stores", telemetryOf(t, a, b) + "\n" + telemetryOf(t, record("c", 3, 1, "")), "a b c 3 0"},
+		{"a body of OpenTelemetry that is a text", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":` + quoted(t, a) + `}}]}]}]}`, "a 1 0"},
+		{"OpenTelemetry of something else", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"intValue":"x"}},{}]}]}]}`, " 2 2"},
 		{"a list", "[" + a + "," + b + "]", "a b 2 0"},
 		{"a list with something else in it", "[" + a + `,{"class_uid":4001},` + b + "]", "a b 3 1"},
 		{"an empty list, and a torn one", "[]\n[" + a + "\n" + b, "b 3 2"},
@@ -47,6 +51,45 @@ func TestCarriers(t *testing.T) {
 			}
 		})
 	}
+}
+
+func quoted(t *testing.T, text string) string {
+	t.Helper()
+	data, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// telemetryOf are records as the bodies of OpenTelemetry's log records, in the JSON of its protocol.
+func telemetryOf(t *testing.T, records ...string) string {
+	t.Helper()
+	var value func(v any) string
+	value = func(v any) string {
+		switch v := v.(type) {
+		case string:
+			return `{"stringValue":` + quoted(t, v) + `}`
+		case json.Number:
+			return `{"intValue":"` + v.String() + `"}`
+		}
+		var members []string
+		for name, v := range v.(map[string]any) {
+			members = append(members, `{"key":`+quoted(t, name)+`,"value":`+value(v)+`}`)
+		}
+		return `{"kvlistValue":{"values":[` + strings.Join(members, ",") + `]}}`
+	}
+	var all []string
+	for _, text := range records {
+		dec := json.NewDecoder(strings.NewReader(text))
+		dec.UseNumber()
+		var record any
+		if err := dec.Decode(&record); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, `{"timeUnixNano":"1","body":`+value(record)+`}`)
+	}
+	return `{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[` + strings.Join(all, ",") + `]}]}]}`
 }
 
 // november is a package of these files.
@@ -193,6 +236,10 @@ func TestNestedRecord(t *testing.T) {
 	two, _ := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{`+nested+`}`))
 	if one["population.csv"] != two["population.csv"] || one["exceptions.csv"] != two["exceptions.csv"] {
 		t.Errorf("got\n%s, want\n%s", two["population.csv"], one["population.csv"])
+	}
+	_, summary := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{`+flat+`}`), " "+record("a", 1, 1, `,"unmapped":{`+nested+`},"message":"x"`))
+	if summary.Rows != 1 || summary.Exceptions != 1 { // the guardrail
+		t.Errorf("%+v: copies that say the same do not conflict", summary)
 	}
 	if _, summary := pack(t, Config{}, record("a", 1, 1, `,"unmapped":{"a":1}`)+"{}", record("b", 1, 1, `,"unmapped":[1]`)); summary.Malformed != 2 {
 		t.Errorf("%+v: neither is a record", summary)

@@ -33,7 +33,7 @@ type population struct {
 type entry struct {
 	millis  int64
 	uid     [16]byte // the beginning of its SHA-256: ids may be anything
-	digest  uint64   // of the whole line
+	digest  uint64   // of its row: a collector may have written the same record in another way
 	drawn   uint64   // the beginning of its digest in the draw
 	command uint64   // a hash of what distinguishes commands
 	at      int64    // of its row in the spool

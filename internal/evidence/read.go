@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"runtime"
@@ -143,11 +142,11 @@ func (w *worker) parse(b block) *result {
 		switch {
 		case len(data) == 0:
 		case w.line.parse(data):
-			got.reads = append(got.reads, w.note(number, data, got, rows))
+			got.reads = append(got.reads, w.note(number, got, rows))
 		default:
 			for _, inner := range carried(data) {
 				if w.line.parse(inner) {
-					got.reads = append(got.reads, w.note(number, inner, got, rows))
+					got.reads = append(got.reads, w.note(number, got, rows))
 				} else {
 					got.reads = append(got.reads, read{line: number})
 				}
@@ -158,8 +157,8 @@ func (w *worker) parse(b block) *result {
 }
 
 // note makes a row of the record that was just parsed.
-func (w *worker) note(number int, data []byte, got *result, rows *csv.Writer) read {
-	one := read{line: number, record: true, entry: w.entry(data)}
+func (w *worker) note(number int, got *result, rows *csv.Writer) read {
+	one := read{line: number, record: true, entry: w.entry()}
 	if w.traced {
 		one.trace = w.line.trace()
 	}
@@ -167,43 +166,15 @@ func (w *worker) note(number int, data []byte, got *result, rows *csv.Writer) re
 	w.cells = w.line.row(w.cells[:0])
 	_ = rows.Write(defused(w.cells)) // into memory
 	rows.Flush()
-	one.entry.length = int32(got.rows.Len() - before)
+	row := got.rows.Bytes()[before:]
+	one.entry.length, one.entry.digest = int32(len(row)), maphash.Bytes(w.seed, row)
 	return one
 }
 
-// carried are the values that a line may carry records in: those of a list, and what the envelopes of CloudEvents and of Splunk's
-// collector hold, as this program sends them. Of another line it is the line.
-func carried(data []byte) [][]byte {
-	const mostCarried = maxLine / 100 // no record is as short as that
-	list := []json.RawMessage{data}
-	if data[0] == '[' && (json.Unmarshal(data, &list) != nil || len(list) == 0 || len(list) > mostCarried) {
-		return [][]byte{data}
-	}
-	var all [][]byte
-	for _, value := range list {
-		var envelope struct {
-			SpecVersion string          `json:"specversion"`
-			Data        json.RawMessage `json:"data"`
-			SourceType  string          `json:"sourcetype"`
-			Event       json.RawMessage `json:"event"`
-		}
-		inner := []byte(value)
-		switch wrong := json.Unmarshal(value, &envelope) != nil; {
-		case wrong:
-		case envelope.SpecVersion != "" && envelope.Data != nil:
-			inner = envelope.Data
-		case envelope.SourceType != "" && envelope.Event != nil:
-			inner = envelope.Event
-		}
-		all = append(all, inner)
-	}
-	return all
-}
-
 // entry is the index's part of a record.
-func (w *worker) entry(data []byte) entry {
+func (w *worker) entry() entry {
 	l := &w.line
-	e := entry{millis: l.Time, digest: maphash.Bytes(w.seed, data), number: int32(max(0, min(l.Metadata.Sequence, maxNumber+1))), odd: l.odd()}
+	e := entry{millis: l.Time, number: int32(max(0, min(l.Metadata.Sequence, maxNumber+1))), odd: l.odd()}
 	w.text = append(w.text[:0], l.Metadata.UID...)
 	sum := sha256.Sum256(w.text)
 	copy(e.uid[:], sum[:])
