@@ -6,6 +6,7 @@ import (
 
 	"bitbucket-oidc/internal/bitbucket"
 	"bitbucket-oidc/internal/oidc"
+	"bitbucket-oidc/internal/trust"
 )
 
 // These bound the lists of audiences that are tried for one policy.
@@ -14,6 +15,9 @@ const (
 	mostLists     = 128 // with different results
 	mostFilled    = 8   // patterns whose wildcards become each other's instances
 )
+
+// anyAudience is what a step depends on if no list that was tried lets it in, and another list may.
+const anyAudience = "the audiences that the step asks for"
 
 // An audienceCondition is a condition on the audiences, and whether its policy has variables.
 type audienceCondition struct {
@@ -115,6 +119,7 @@ func instances(conditions []audienceCondition) (all []string, exact bool) {
 				all, folded = append(all, value), append(folded, value)
 			case c.literal:
 				all = append(all, value)
+			case matchesAll(value):
 			case text != value:
 				wild, exact = append(wild, value), false
 			}
@@ -133,6 +138,21 @@ func instances(conditions []audienceCondition) (all []string, exact bool) {
 	}
 	return distinct(all), exact
 }
+
+// forAnyAudience reports whether a condition on the audiences holds for whatever a step asks for.
+func (c condition) forAnyAudience() trust.Truth {
+	switch {
+	case c.null:
+		holds, _ := c.nullCondition(trust.Yes) // every token has an audience
+		return holds
+	case c.set != single && c.like && !c.arn && slices.ContainsFunc(c.values, matchesAll):
+		return trust.TruthOf(!c.negated)
+	}
+	return trust.Unknown
+}
+
+// matchesAll reports whether a pattern matches every text.
+func matchesAll(value string) bool { return value != "" && strings.Trim(value, "*") == "" }
 
 // instance is an audience that a pattern matches.
 func instance(value string) string {

@@ -70,7 +70,7 @@ func (a *policyReach) clause(request request, c condition, variables bool) claus
 			judged.holds, judged.why = trust.Unknown, "a policy variable for the subject"
 		}
 		if c.lower == request.unsaid {
-			judged.why = "the audiences that a step asks for"
+			judged.holds, judged.why = c.forAnyAudience(), anyAudience
 		}
 		a.note(judged.holds, judged.why)
 		return clause{holds: judged.holds}

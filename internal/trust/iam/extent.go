@@ -56,6 +56,10 @@ func (a *policyReach) search(c trust.Cell, except, known []string, readings []re
 	}
 	left = cellSteps // to find witnesses, mostly in what the walk has decided
 	e.Witness, hit = a.witness(w, start, c, known, readings, func(h harvest) bool { return h.some || !got.some && h.maybe })
+	if e.Why != "" && e.Witness != nil {
+		_, by := most(readings, a.met(e.Witness.Claims.Subject))
+		e.Why = cmp.Or(by.why, e.Why)
+	}
 	if len(hit) == 0 && !a.brief {
 		e.Refused, hit = a.witness(w, start, c, known, readings[:1], func(h harvest) bool { return !h.maybeAll })
 	}
@@ -89,7 +93,7 @@ func (a *policyReach) represented(c trust.Cell, known []string, readings []readi
 		e.Witness, e.Share = &witness, 1
 	}
 	if got == trust.Unknown {
-		e.Why = a.why
+		e.Why = cmp.Or(by.why, a.why)
 	}
 	return e, true
 }

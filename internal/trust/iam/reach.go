@@ -93,10 +93,10 @@ func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *polic
 	a.read(role)
 	lists, usual, exact := a.lists(role)
 	for i, list := range lists {
-		a.add(reading{list, a.compile(role, list)}, i < usual)
+		a.add(reading{audience: list, sieves: a.compile(role, list)}, i < usual)
 	}
 	if !exact {
-		a.add(reading{lists[len(lists)-1], a.compile(role, nil)}, false)
+		a.add(reading{[]string{lists[0][0], bitbucket.MadeUpAudience}, a.compile(role, nil), anyAudience}, false)
 	}
 	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) })
 	return a

@@ -147,6 +147,8 @@ func TestAWSReach(t *testing.T) {
 			both(`{"ForAnyValue:StringEquals": {"@:aud": "x"}, "ForAnyValue:StringLike": {"@:aud": "y"}}`,
 				`{"StringLike": {"@:sub": "`+reachInfra+`:{????????-????-????-????-????????????}"}}`)),
 			awsTrust("Deny", `{"ForAnyValue:StringEquals": {"@:aud": "z"}}`)), []string{"shop/production", "infra/none (with more audiences)"}},
+		{"no audience that no pattern matches", awsPolicy(awsTrust("Allow", onSubject("StringLike", prod)),
+			awsTrust("Allow", `{"ForAnyValue:StringNotLike": {"@:aud": "*"}, "ForAnyValue:StringLike": {"@:aud": "ari:?*"}}`)), []string{"shop/production"}},
 		{"capital letters that do not count", with(onSubject("StringEqualsIgnoreCase", strings.ToUpper(reachShop+":"+reachProd+":"+awsStep))),
 			[]string{"shop/production (named steps)"}},
 	} {

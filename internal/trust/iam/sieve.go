@@ -80,6 +80,7 @@ func (c clause) equal(d clause) bool {
 type reading struct {
 	audience []string
 	sieves   []sieve
+	why      string // what is unknown of the steps themselves; empty if nothing is
 }
 
 // admits reports whether the policy lets in a subject: a matching Deny outweighs a matching Allow.
