@@ -13,7 +13,7 @@ func oidcOnSelfHosted() finding.Rule {
 
 func (r *run) oidcOnSelfHosted() {
 	for _, s := range r.steps {
-		if s.Token && s.src.RunsOn.Key != nil {
+		if s.Token && s.src.RunsOn.Key != nil && s.src.RunsOn.Value.Tag != "!!null" {
 			r.report(report{rule: oidcOnSelfHosted(), at: s.src.RunsOn.Place(), about: "runs-on", steps: []*step{s}, message: "The step has a token on a self-hosted runner."})
 		}
 	}

@@ -38,16 +38,16 @@ func hidden(c script.Command) (how, what string) {
 	}
 	switch {
 	case hasAnyPrefix(first, "./", "../", "$BITBUCKET_CLONE_DIR/", "${BITBUCKET_CLONE_DIR}/"), hasAnySuffix(first, ".sh", ".py", ".ps1"):
-		if c.Is("gradlew", "mvnw") {
-			return "", ""
+		if !c.Is("gradlew", "mvnw") {
+			return "script-file", first
 		}
-		return "script-file", first
+		return task(c, second)
 	case c.Is("sh", "bash", "dash", "zsh", "source", ".", "python", "python3", "node", "ruby", "pwsh"):
 		return interpreted(c, second)
 	case c.Is("make", "just", "task", "rake"):
 		return "script-file", strings.TrimSpace(name + " " + second)
-	case c.Is("npm", "yarn", "pnpm") && strings.Contains(c.Text(), " run ") && !buildWords.MatchString(c.Text()):
-		return "script-file", c.Text()
+	case c.Is("npm", "yarn", "pnpm", "mvn", "gradle", "go", "php", "perl", "deno", "docker"):
+		return task(c, second)
 	case knownProgram(name):
 		return "", ""
 	case plainName.MatchString(name):
@@ -55,6 +55,41 @@ func hidden(c script.Command) (how, what string) {
 	}
 	return "", ""
 }
+
+// task is what a program runs that the project defines, if the file does not show what it does.
+func task(c script.Command, argument string) (how, what string) {
+	text := c.Text()
+	switch c.Name() {
+	case "npm":
+		if !strings.Contains(text, " run ") || buildWords.MatchString(text) {
+			return "", ""
+		}
+		return "script-file", text
+	case "yarn", "pnpm":
+		if argument == "" || buildWords.MatchString(text) || managers.MatchString(argument) && !strings.Contains(text, " run ") {
+			return "", ""
+		}
+	case "mvn", "mvnw", "gradle", "gradlew":
+		if !publishes.MatchString(text) {
+			return "", ""
+		}
+	case "go", "docker":
+		if !projects.MatchString(text) {
+			return "", ""
+		}
+	case "php", "perl", "deno":
+		if argument == "" || buildWords.MatchString(text) || strings.Contains(text, "phpunit") {
+			return "", ""
+		}
+	}
+	return "script-file", strings.TrimSpace(c.Name() + " " + argument)
+}
+
+var (
+	managers  = pattern.New(`^(?:add|install|i|ci|remove|up|upgrade|update|why|cache|config|set|get|global|workspaces?|version|audit|info|list|ls|pack|link|dedupe|import|init|login|logout|store|fetch|prune|rebuild|outdated)$`)
+	publishes = pattern.New(`(?i)deploy|publish|upload|release|jib`)
+	projects  = pattern.New(`^\S*(?:go run |docker compose (?:-\S+ \S+ )*(?:run|exec) )`)
+)
 
 // interpreted is what an interpreter runs, if the file does not show what it does: a script, a module of the repository, or a program
 // on the command line in a language other than the shell's that signs in.
@@ -71,7 +106,7 @@ func interpreted(c script.Command, argument string) (how, what string) {
 		return "", ""
 	case inline.MatchString(text):
 		return "script-file", "a program on the command line of " + name
-	case argument == "" || argument == "pip" || strings.ContainsAny(argument, "$ "):
+	case argument == "" || argument == "pip" || strings.Contains(argument, " ") || strings.Contains(argument, "$") && c.Is("source", "."):
 		return "", ""
 	}
 	return "script-file", argument
@@ -88,7 +123,10 @@ var (
 
 // unwrapped is the command that a command runs: behind npx, sudo and similar programs, the command in their arguments, without a version.
 func unwrapped(c script.Command) script.Command {
-	for runner.MatchString(c.Name()) && len(c.Words) > 1 {
+	for len(c.Words) > 1 && (runner.MatchString(c.Name()) || len(c.Words) > 2 && environments.MatchString(c.Name()+" "+c.Words[1].Text)) {
+		if !runner.MatchString(c.Name()) {
+			c.Words = c.Words[1:]
+		}
 		c.Words = c.Words[1:]
 		for len(c.Words) > 1 && (strings.HasPrefix(c.Words[0].Text, "-") || strings.Contains(c.Words[0].Text, "=") || bound.MatchString(c.Words[0].Text)) {
 			c.Words = c.Words[1:]
@@ -102,7 +140,9 @@ func unwrapped(c script.Command) script.Command {
 
 var (
 	runner = pattern.New(`^(?:npx|bunx|pnpx|uvx|sudo|time|nohup|nice|timeout|env|exec)$`)
-	bound  = pattern.New(`^\d+[smhd]?$`)
+	// environments matches runners of two words.
+	environments = pattern.New(`^(?:(?:uv|poetry|pipenv|hatch|rye|pdm|micromamba|conda) run|bundle exec|(?:yarn|pnpm|npm) (?:exec|dlx))$`)
+	bound        = pattern.New(`^\d+[smhd]?$`)
 )
 
 var (
