@@ -3,6 +3,7 @@ package test
 import (
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"io/fs"
 	"os"
@@ -16,7 +17,7 @@ import (
 const (
 	longestFile     = 400 // lines of a file of the program, or of what stands in for a cloud
 	longestFunction = 70  // lines of a function in such a file
-	widestRow       = 160 // characters of a line of a test
+	widestRow       = 160 // characters of a line of a test, and of a line of the program without its texts and comments
 )
 
 // TestNothingIsTooLong finds code beyond these sizes.
@@ -60,6 +61,11 @@ func short(t *testing.T, file, text string) {
 	if n := strings.Count(text, "\n"); n > longestFile {
 		t.Errorf("%s: %d lines, more than %d: give each of its subjects a file", file, n, longestFile)
 	}
+	for number, line := range strings.Split(withoutTexts(text), "\n") {
+		if n := utf8.RuneCountInString(line); n > widestRow {
+			t.Errorf("%s:%d: %d characters without texts, more than %d: break the line, or name a part of it", file, number+1, n, widestRow)
+		}
+	}
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
 	if err != nil {
@@ -72,6 +78,27 @@ func short(t *testing.T, file, text string) {
 		}
 		if n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; n > longestFunction {
 			t.Errorf("%s: %s has %d lines, more than %d", file, f.Name.Name, n, longestFunction)
+		}
+	}
+}
+
+// withoutTexts is the source of a file without its comments, and without what is between quotation marks. Lines stay lines.
+func withoutTexts(source string) string {
+	var b strings.Builder
+	var s scanner.Scanner
+	set := token.NewFileSet()
+	file := set.AddFile("", set.Base(), len(source))
+	s.Init(file, []byte(source), nil, scanner.ScanComments)
+	at := 0
+	for {
+		pos, kind, text := s.Scan()
+		if kind == token.EOF {
+			return b.String() + source[at:]
+		}
+		if kind == token.STRING || kind == token.COMMENT {
+			from := file.Offset(pos)
+			b.WriteString(source[at:from] + strings.Repeat("\n", strings.Count(text, "\n")))
+			at = from + len(text)
 		}
 	}
 }

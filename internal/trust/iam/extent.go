@@ -121,14 +121,15 @@ func whole(p pattern) bool {
 }
 
 // witness finds somebody of a cell. If the UUIDs of that somebody are known ones, which have other cells, it returns these instead.
-func (a *policyReach) witness(w *walker, start front, c trust.Cell, known []string, readings []reading, wanted func(harvest) bool) (*bitbucket.Identity, []string) {
+func (a *policyReach) witness(
+	w *walker, start front, c trust.Cell, known []string, readings []reading, wanted func(harvest) bool,
+) (witness *bitbucket.Identity, hit []string) {
 	subject, found := w.find(start, wanted)
 	if !found {
 		return nil, nil
 	}
 	parts := strings.Split(subject, ":")
 	step := parts[len(parts)-1]
-	var hit []string
 	for i, part := range parts {
 		fixed := i == 0 && c.Repository != "" || i == 1 && c.Deployment && c.Environment != ""
 		if _, ok := slices.BinarySearch(known, part); ok && !fixed {
