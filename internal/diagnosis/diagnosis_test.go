@@ -218,7 +218,7 @@ func TestRead(t *testing.T) {
 		{
 			name: "no table has it",
 			text: "14:02 ✖ aws default: valid for 59m only, less than MINIMUM_LIFETIME (2h0m)\x1b[0m\r\n" +
-				"14:02 hint: set AWS_SESSION_DURATION to 2h: a command\r\n  aws iam x\r\nwarning: y",
+				"14:02 hint: set AWS_SESSION_DURATION to 2h: a command\r\n14:02   aws iam x\r\n14:02 warning: y",
 			service: "aws", means: "aws default: valid for 59m only, less than MINIMUM_LIFETIME (2h0m)", causes: 1, unexplained: 1, grounds: Quoted,
 			condition: "set AWS_SESSION_DURATION to 2h: a command", paste: "aws iam x", inNone: "warning",
 		},

@@ -26,7 +26,7 @@ var colours = pattern.New(`\x1b\[[0-9;]*m`)
 // without hints between them share the hints of the last one, as login prints them.
 func failuresIn(text string) []failure {
 	var all []failure
-	hinting := false
+	hinting, margin := false, 0 // margin is what the log has before a hint, such as a time: it has as much before the lines that follow
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
 		if _, said, ok := strings.Cut(line, "✖ "); ok {
@@ -40,10 +40,10 @@ func failuresIn(text string) []failure {
 			continue
 		}
 		hints := &all[len(all)-1].hints
-		_, hint, ok := strings.Cut(line, "hint: ")
-		switch more, indented := strings.CutPrefix(line, "  "); {
+		before, hint, ok := strings.Cut(line, "hint: ")
+		switch more, indented := strings.CutPrefix(line[min(margin, len(line)):], "  "); {
 		case ok:
-			*hints, hinting = append(*hints, hint), true
+			*hints, hinting, margin = append(*hints, hint), true, len(before)
 		case hinting && indented:
 			(*hints)[len(*hints)-1] += "\n" + more
 		default:
