@@ -77,7 +77,7 @@ func sessionRefusals(chained bool) refusal.Table[request] {
 	}
 	return slices.Concat(policyRefusals(denied), first, tokenRefusals(), signatureRefusals(), refusal.Table[request]{
 		{Code: "MalformedPolicyDocument", Means: "AWS does not accept the session policy", Do: advise(
-			"check AWS_SESSION_POLICY with `aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY`")},
+			"put AWS_SESSION_POLICY into a file and check it: aws accessanalyzer validate-policy --policy-type IDENTITY_POLICY --policy-document file://policy.json")},
 		{Code: "PackedPolicyTooLarge", Means: "the session policies and tags are too large once packed", Do: request.tooLarge},
 		{Code: "RegionDisabledException", Means: "STS is switched off in this region for the account", Do: advise(
 			"set AWS_REGION to a region that is switched on, or switch the region on in the account's settings")},

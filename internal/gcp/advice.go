@@ -150,5 +150,9 @@ func (r request) disabled() []string {
 	if len(r.delegates) > 0 {
 		account = r.delegates[0]
 	}
-	return []string{fmt.Sprintf("the service account is there and switched off: gcloud iam service-accounts enable %s", shell.Word(account))}
+	command := "gcloud iam service-accounts enable " + shell.Word(account)
+	if project := ProjectOf(account); project != "" { // gcloud does not take the project from the e-mail
+		command += " --project=" + shell.Word(project)
+	}
+	return []string{"the service account is there and switched off: " + command}
 }
