@@ -70,6 +70,8 @@ func (s *S3) take(ctx context.Context, b batch) error {
 	config.Trace = b.trace
 	status, answer, err := do(ctx, transport.New(config), req)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
 	case err != nil:
 		return hint.With(err, "S3 redirects to the bucket's region: AWS_REGION must be that one")
 	case status == http.StatusPreconditionFailed:

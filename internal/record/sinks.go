@@ -81,23 +81,23 @@ func (s Sinks) Deliver(ctx context.Context, j *Journal, keys *federation.Keys) e
 	for i, one := range sinks {
 		go func() { results <- result{i, one.take(ctx, batch{j.facts, j.events, keys, s.Trace})} }()
 	}
-	errs := make([]error, len(sinks))
-	for i := range errs {
-		errs[i] = errLate
-	}
+	errs, answered := make([]error, len(sinks)), make([]bool, len(sinks))
 	for range sinks {
 		select {
 		case r := <-results:
-			errs[r.sink] = r.err
+			errs[r.sink], answered[r.sink] = r.err, true
 		case <-ctx.Done():
 			select { // the end of ctx has its own text for a request; a file on a disk that hangs knows nothing of ctx
 			case r := <-results:
-				errs[r.sink] = r.err
+				errs[r.sink], answered[r.sink] = r.err, true
 			case <-time.After(grace / 10):
 			}
 		}
 	}
 	for i, one := range sinks {
+		if !answered[i] {
+			errs[i] = context.Cause(ctx)
+		}
 		if errs[i] != nil {
 			errs[i] = fmt.Errorf("record: %s: %w", one.variable, errs[i])
 		}
@@ -105,22 +105,28 @@ func (s Sinks) Deliver(ctx context.Context, j *Journal, keys *federation.Keys) e
 	return errors.Join(errs...)
 }
 
-// errLate is the error of a sink that did not answer in time.
-var errLate = hint.New("not taken before RECORD_TIMEOUT ran out", "raise RECORD_TIMEOUT if the place is only slow")
+// Why a sink has not answered.
+var (
+	errLate    = hint.New("not taken before RECORD_TIMEOUT ran out", "raise RECORD_TIMEOUT if the place is only slow")
+	errNoTime  = hint.New("not taken before TIMEOUT ran out", "raise TIMEOUT if the place is only slow: RECORD_TIMEOUT lies inside it")
+	errStopped = hint.New("not taken in the time that a stopped command has left", "somebody or something stopped the step, or TIMEOUT ran out")
+)
 
 // budget is a context of the delivery's own, which outlives ctx by the grace. A tenth of what is left of TIMEOUT stays for the
-// files.
+// files. Its cause says what ended it.
 func (s Sinks) budget(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := s.Timeout
-	if end, ok := ctx.Deadline(); ok && ctx.Err() == nil {
-		limit = min(limit, time.Until(end)*9/10)
+	limit, why := s.Timeout, errLate
+	end, ok := ctx.Deadline()
+	switch left := time.Until(end) * 9 / 10; {
+	case ctx.Err() != nil && grace < limit:
+		limit, why = grace, errStopped
+	case ctx.Err() == nil && ok && left < limit:
+		limit, why = left, errNoTime
 	}
-	if ctx.Err() != nil {
-		limit = min(s.Timeout, grace)
-	}
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return sending, func() { stop(); cancel() }
+	timed, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, why)
+	sending, halt := context.WithCancelCause(timed)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, func() { halt(errStopped) }) })
+	return sending, func() { stop(); halt(nil); cancel() }
 }
 
 // unreachable is the error of a request without an answer that can be used.
@@ -128,7 +134,7 @@ func unreachable(ctx context.Context, address string, err error) error {
 	e := transport.Unreachable(ctx, address, err)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w", hostOf(address), errLate)
+		return fmt.Errorf("%s: %w", hostOf(address), context.Cause(ctx))
 	case e == nil:
 		return errors.New(hostOf(address) + ": the request failed")
 	case e.Advice == "":

@@ -330,11 +330,12 @@ func TestEnds(t *testing.T) {
 		timeout, whole time.Duration
 		stopped        bool
 		most           time.Duration
+		says           string
 	}{
-		"RECORD_TIMEOUT":                  {200 * time.Millisecond, time.Minute, false, time.Second},
-		"TIMEOUT comes before":            {time.Minute, 200 * time.Millisecond, false, 500 * time.Millisecond},
-		"the command had ended":           {time.Minute, time.Minute, true, grace + grace/4},
-		"the command had ended, and soon": {100 * time.Millisecond, time.Minute, true, time.Second},
+		"RECORD_TIMEOUT":                  {200 * time.Millisecond, time.Minute, false, time.Second, "RECORD_TIMEOUT ran out"},
+		"TIMEOUT comes before":            {time.Minute, 200 * time.Millisecond, false, 500 * time.Millisecond, "before TIMEOUT ran out"},
+		"the command had ended":           {time.Minute, time.Minute, true, grace + grace/4, "a stopped command has left"},
+		"the command had ended, and soon": {100 * time.Millisecond, time.Minute, true, time.Second, "RECORD_TIMEOUT ran out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -351,7 +352,7 @@ func TestEnds(t *testing.T) {
 			if took := time.Since(start); took > test.most {
 				t.Errorf("it took %v", took)
 			}
-			if err == nil || !strings.Contains(err.Error(), "RECORD_URL") || strings.Contains(err.Error(), "RECORD_FILE") {
+			if err == nil || !strings.Contains(err.Error(), "RECORD_URL") || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "RECORD_FILE") {
 				t.Errorf("error %v", err)
 			}
 			if info, err := os.Stat(filepath.Join(dir, "r")); err != nil || info.Size() == 0 {
