@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -291,6 +292,26 @@ func TestClaimsFillIn(t *testing.T) {
 			}
 			if c.Condition == "" {
 				t.Errorf("%s %s: no condition", name, c.Means)
+			}
+		}
+	}
+}
+
+// The names that a failure has take the place of placeholders, and of no part of a longer word: variables end like them.
+func TestNamesLeaveVariablesAlone(t *testing.T) {
+	all, err := tables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = "arn:aws:iam::123456789012:role/spoke from arn:aws:iam::210987654321:role/hub, deploy@shop.iam.gserviceaccount.com, auth/jwt/role/ci, " +
+		"projects/7/locations/global/workloadIdentityPools/pool-a/providers/provider-b"
+	spoilt := regexp.MustCompile(`[A-Z0-9]_[a-z]|[a-z0-9]_[A-Z]|ACCOUNT_ID:|ROLE_NAME|\bMOUNT\b|\bPOOL\b|PROJECT_NUMBER`)
+	for name, table := range all {
+		for _, row := range table.Rows {
+			c := reader{tables: all}.cause(name, row, failure{line: line})
+			text := strings.ReplaceAll(strings.Join(append(c.Advice, c.Condition, c.Paste), "\n"), "BILLING_ACCOUNT_ID", "")
+			if found := spoilt.FindString(text); found != "" {
+				t.Errorf("%s %s: %q in\n%s", name, c.Means, found, text)
 			}
 		}
 	}
