@@ -35,7 +35,7 @@ func (b *Backend) files(token oidc.Token, sessions []session) []federation.File 
 		section(&config, profile(s.role.Profile), b.common()...)
 	}
 	files := []federation.File{
-		// Without keys the file is written all the same: env.sh names it, so that SDKs do not read another one.
+		// The file is written even without keys: env.sh names it, and SDKs then read no other file.
 		{Path: credentialsFile, Data: secret.New(credentials.String())},
 		{Path: configFile, Data: secret.New(config.String())},
 	}

@@ -23,7 +23,7 @@ func source(t access.Target) string {
 	return "okta:" + t.Team
 }
 
-// wasRead reports whether a target's source was read as a whole, so that a target that was not seen does not exist.
+// wasRead reports whether a target's source was read as a whole, so a target that was not seen does not exist.
 func (c *comparison) wasRead(t access.Target) bool {
 	name := source(t)
 	return slices.ContainsFunc(c.state.Sources, func(s Source) bool { return s.Name == name && s.Why == "" && !s.Partial })

@@ -27,7 +27,7 @@ func (c *comparison) absent(t access.Target, granted []access.Who, why string) {
 }
 
 // gone is what is known of a target that was not seen where it would be. A search for policies does not return those that name nobody. IAM
-// compares names of roles without their paths and their case, so that no other role can have a role's name.
+// compares names of roles without their paths and their case, so no other role can have a role's name.
 func (c *comparison) gone(t access.Target) string {
 	if t.Kind == access.ServiceAccount {
 		return "does not exist, or trusts nobody"

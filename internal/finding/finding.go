@@ -75,7 +75,7 @@ type Finding struct {
 	// Shared is what shares the finding, such as steps by their paths; empty where Path says it.
 	Shared []string `json:"-"`
 
-	// Secret reports that the line holds a secret, so that no format shows the line.
+	// Secret reports that the line holds a secret, so no format shows the line.
 	Secret bool `json:"-"`
 
 	// Related are other places that the finding is about.
@@ -102,7 +102,7 @@ type Edit struct {
 }
 
 // Identify returns an id of 12 hexadecimal digits for what parts name: the rule and the thing that the finding is about. The
-// id stays the same while the thing stays, so that it can be accepted by its id; hence no part is a line number.
+// id stays the same while the thing stays, so it can be accepted by its id. No part is a line number.
 func Identify(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:])[:12]

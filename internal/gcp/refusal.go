@@ -62,7 +62,7 @@ func Meanings(c oidc.Claims) map[string][]refusal.Meaning {
 	return map[string][]refusal.Meaning{"gcp": of(iamCredentials()), "gcp-exchange": of(securityTokenService())}
 }
 
-// refusals is the table. STS has one code for many causes, so that a part of its text must tell them apart; the reasons are those of
+// refusals is the table. STS has one code for many causes, so a part of its text must tell them apart; the reasons are those of
 // google.api.ErrorReason. Source: Google Cloud, "Troubleshoot Workload Identity Federation", and the answers seen by users of
 // google-github-actions/auth.
 func refusals() refusal.Table[request] {

@@ -72,7 +72,7 @@ func (c Config) On() bool { return c.File != "" || c.Map != "" || c.Baked != "" 
 // ErrMistakes is wrapped by the error for files that cannot be used: the configuration is wrong, and nothing was judged.
 var ErrMistakes = errors.New("the guardrails cannot be read")
 
-// Ask asks about inputs and returns the answer. An error means that there is no answer that counts, so that the login is refused.
+// Ask asks about inputs and returns the answer. An error means that there is no answer that counts, so the login is refused.
 func Ask(ctx context.Context, c Config, inputs []Input) (Answer, error) {
 	q := Question{Nonce: rand.Text(), Clone: c.Clone, File: c.File, Map: c.Map, Baked: c.Baked, Inputs: inputs}
 	data, err := json.Marshal(q)

@@ -52,7 +52,7 @@ const (
 var errForeign = errors.New("was not written by login")
 
 // earlier reads the state that the last login left, and no other file. The state's folder must not have foreign permissions; mine, if
-// not nil, reports whether the folder's owner is one whose state counts. A checkout could bring a state as well, so that everything in
+// not nil, reports whether the folder's owner is one whose state counts. A checkout could bring a state as well, so everything in
 // it is checked: a state that login cannot have written is an errForeign.
 func earlier(out *os.Root, foreign fs.FileMode, mine func(fs.FileInfo) bool) (past, error) {
 	refuse := func(what string, err error) (past, error) { return past{}, refusal(what, err) }

@@ -93,7 +93,7 @@ func (w *walk) script(field Field, after bool, path string) []Item {
 			if pipe := fields.get("pipe"); pipe.Key != nil {
 				item.Pipe = w.pipe(pipe, fields)
 			} else if !item.Agent {
-				w.fault(Refused, item.Place, path, "The script has a mapping that is no pipe, so that Bitbucket refuses the file: a command with a colon and a space needs quotes.")
+				w.fault(Refused, item.Place, path, "The script has a mapping that is no pipe, so Bitbucket refuses the file: a command with a colon and a space needs quotes.")
 			}
 		}
 		all = append(all, item)

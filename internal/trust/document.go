@@ -75,7 +75,7 @@ func (s Source) Place(r Result) Result {
 // indexes are the numbers of list items in a path. They change when somebody adds an item before one.
 var indexes = pattern.New(`\[\d+\]`)
 
-// thing is what a result is about: its own name if it has one, so that the name of the file does not matter. Roles of several accounts
+// thing is what a result is about: its own name if it has one, so the name of the file does not matter. Roles of several accounts
 // can share a name, and who accepts a finding of one role must not accept a finding of another, so the ARN comes first.
 func (s Source) thing(r Result) string {
 	if name := cmp.Or(r.ARN, r.Name); name != "" {

@@ -38,7 +38,7 @@ func libraries() []library {
 	}
 }
 
-// composed are names that a reader puts together, so that no text holds them whole, and those of Terraform.
+// composed are names that a reader puts together, so no text holds them whole, and those of Terraform.
 func composed() names {
 	return names{
 		"AMAZON_ACCESS_KEY_ID":     "aws-sdk-js v2, lib/credentials/environment_credentials.js",
@@ -151,7 +151,7 @@ for name in ("botocore", "boto3", "s3transfer", "awscli"):
 }
 
 // gcloudNames are in the sources of the Cloud SDK. Each property of gcloud has a variable, which it names itself; there are some
-// hundreds of them, so that only those count whose name speaks of an identity and is one that a shell takes.
+// hundreds of them, so only those count whose name speaks of an identity and is one that a shell takes.
 func gcloudNames(t *testing.T) (names, error) {
 	if _, err := exec.LookPath("gcloud"); err != nil {
 		return nil, fmt.Errorf("not installed: %w", err)

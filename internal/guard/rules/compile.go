@@ -35,7 +35,7 @@ func inputs() []string {
 	return []string{"claims", "request", "env", "pipeline", "credential", "now", "constants"}
 }
 
-// environment has a type for each input, so that a field that does not exist is a mistake of the file.
+// environment has a type for each input, so a field that does not exist is a mistake of the file.
 func environment() (*cel.Env, error) {
 	return cel.NewEnv(
 		ext.NativeTypes(

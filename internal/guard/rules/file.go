@@ -1,5 +1,5 @@
 // Package rules is the language of guardrails: named rules in CEL that a login must meet before a credential exists. A file is
-// checked whole when it is read, with the types of its variables, so that a misspelt field is a mistake of the file and not a rule
+// checked whole when it is read, with the types of its variables, so a misspelt field is a mistake of the file and not a rule
 // that never holds.
 package rules
 

@@ -159,7 +159,7 @@ func instance(value string) string {
 	return strings.NewReplacer("*", "x", "?", "x").Replace(value)
 }
 
-// respelt is a text with one letter of ASCII in its other case, so that it is none of the texts in taken; or the text, if there is no such.
+// respelt is a text with one letter of ASCII in its other case, so it is none of the texts in taken; or the text, if there is no such.
 func respelt(text string, taken []string) string {
 	for i, r := range []byte(text) {
 		if r|' ' < 'a' || r|' ' > 'z' {

@@ -32,7 +32,7 @@ func (a *policyReach) extent(c trust.Cell, readings []reading) trust.Extent {
 }
 
 // search walks along the subjects of a cell, apart from UUIDs in except. hit are the known UUIDs of a witness, which have cells of their
-// own, so that the search has to leave them out. ok is false if there is more work than is done here.
+// own, so the search has to leave them out. ok is false if there is more work than is done here.
 func (a *policyReach) search(c trust.Cell, except, known []string, readings []reading) (e trust.Extent, hit []string, ok bool) {
 	budget := min(cellSteps, a.left)
 	left := budget

@@ -70,7 +70,7 @@ func isAbsentGlobalKey(key string) bool {
 }
 
 // expand reads one expected value: with wildcards if the operator knows them, and with its policy variables replaced if the version of
-// the policy has variables. It returns no if a variable has no value, so that nothing matches, and unknown if a value is unknown.
+// the policy has variables. It returns no if a variable has no value, so nothing matches, and unknown if a value is unknown.
 // Source: IAM User Guide, "IAM policy elements: Variables and tags".
 func (r request) expand(value string, wild, variables bool) (pattern, trust.Truth) {
 	var p pattern

@@ -6,7 +6,7 @@ func subWildcard() finding.Rule {
 	return finding.Rule{
 		Name: "aws-sub-wildcard", Anyone: true, Severity: finding.Error,
 		Finds: "a `:sub` pattern that matches every repository",
-		Why:   "`*` also matches colons, so that `*`, `*:*` and `{*}:*` match every subject. The values of a list are alternatives: with one such value the others restrict nothing.",
+		Why:   "`*` also matches colons, so `*`, `*:*` and `{*}:*` match every subject. The values of a list are alternatives: with one such value the others restrict nothing.",
 		Fix:   "Remove the value, or begin it with the repository's UUID in braces.",
 	}
 }

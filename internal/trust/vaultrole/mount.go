@@ -19,7 +19,7 @@ type mount struct {
 	Keys      list   `json:"jwt_validation_pubkeys"`
 }
 
-// Under puts the role under the configurations of the same call. A role does not name its mount, so that each of them may be its own.
+// Under puts the role under the configurations of the same call. A role does not name its mount, so each of them may be its own.
 func (r *Role) Under(configurations []*document.Node) error {
 	for _, n := range configurations {
 		var m mount

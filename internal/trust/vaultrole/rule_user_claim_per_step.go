@@ -35,7 +35,7 @@ func (v *judgement) user() {
 	case !isText(value):
 		v.refuse(stable, "The role's user_claim is %s, which is not a text in this token.", name)
 	}
-	// pipelineUuid stays for one pipeline run, so that each run is a new entity as well.
+	// pipelineUuid stays for one pipeline run, so each run is a new entity as well.
 	if slices.Contains([]string{"sub", "stepUuid", "pipelineUuid"}, strings.TrimPrefix(name, "/")) {
 		v.Find(finding.Warning, "vault-user-claim-per-step", "user_claim",
 			"The user_claim "+name+" changes in every run, so each run is a new entity in Vault.",

@@ -14,7 +14,7 @@ type memberCase struct {
 	through *providerJudgement // nil if the call has not one provider
 	matches trust.Verdict      // whether the member is the identity
 
-	// ours reports whether the member is in the pool of the provider. The mapping of another pool is not known, so that only the form
+	// ours reports whether the member is in the pool of the provider. The mapping of another pool is not known, so only the form
 	// of its members is judged.
 	ours bool
 

@@ -80,7 +80,7 @@ func ReadProvider(f *document.File) (*Provider, bool, error) {
 	return p, true, p.compile()
 }
 
-// compile compiles every expression once. A mapping with too many attributes is refused, so that its expressions are not needed.
+// compile compiles every expression once. A mapping with too many attributes is refused, so its expressions are not needed.
 func (p *Provider) compile() error {
 	var err error
 	if p.env, err = cel.NewEnvironment("assertion", "attribute", "google"); err != nil {
