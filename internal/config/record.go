@@ -131,6 +131,12 @@ func (v *Vars) recordFile() string {
 		v.Add(hint.New(name+": in OUTPUT_DIR, which logout removes and no artifact may hold", "name a file elsewhere in the build directory"))
 		return ""
 	}
+	for _, other := range []string{"GUARD_FILE", "GUARD_MAP"} {
+		if v.IsSet(other) && inBuildDir(root, v.Text(other)) == path {
+			v.Add(hint.New(name+": the file of "+other, "name a file that only records are written to"))
+			return ""
+		}
+	}
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		v.Reason(name, errors.New("not a regular file"), "a file of records, or a name that nothing has yet")
 		return ""

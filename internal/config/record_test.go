@@ -127,6 +127,7 @@ func TestRecordRefuses(t *testing.T) {
 		{"RECORD_URL: not https", []string{"RECORD_URL=http://x.example"}},
 		{"RECORD_OTLP: ", []string{"RECORD_OTLP=" + canary}},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL: a protocol that the pipe does not speak", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
+		{"RECORD_FILE: the file of GUARD_FILE", []string{"RECORD_FILE=./guard.yaml", "GUARD_FILE=guard.yaml", "BITBUCKET_CLONE_DIR=" + t.TempDir()}},
 		{"RECORD_OTLP: a URL with a query", []string{"RECORD_OTLP=https://collector.example?key=" + canary}},
 		{"OTEL_EXPORTER_OTLP_HEADERS: ", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_HEADERS=key=" + canary + "%0d%0ax: y"}},
 		{"OTEL_EXPORTER_OTLP_LOGS_HEADERS: ", []string{"RECORD_OTLP=true", "OTEL_EXPORTER_OTLP_LOGS_HEADERS=key=" + canary + "%zz"}},
