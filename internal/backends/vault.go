@@ -13,9 +13,9 @@ import (
 
 func vaultVariables() []config.Variable {
 	return []config.Variable{
-		{Name: "VAULT_ADDR", Main: true, Peers: []string{"VAULT_URL", "VAULT_ADDRESS"},
+		{Name: "VAULT_ADDR", Main: true, Peers: []string{"VAULT_URL", "VAULT_ADDRESS", "VAULT_SERVER_URL"},
 			Means: "Base URL of HashiCorp Vault or OpenBao. It configures nothing on its own."},
-		{Name: "VAULT_ROLE", Main: true, Decides: true, Peers: []string{"VAULT_JWT_ROLE", "VAULT_AUTH_ROLE", "VAULT_OIDC_ROLE"}, Means: "Role of the JWT authentication."},
+		{Name: "VAULT_ROLE", Main: true, Decides: true, Peers: []string{"VAULT_JWT_ROLE", "VAULT_AUTH_ROLE", "VAULT_OIDC_ROLE", "VAULT_ROLE_NAME"}, Means: "Role of the JWT authentication."},
 		{Name: "VAULT_AUTH_MOUNT", Default: "jwt", Peers: []string{"VAULT_AUTH_PATH", "VAULT_MOUNT", "VAULT_JWT_PATH", "VAULT_JWT_MOUNT"},
 			Means: "Mount of the JWT authentication."},
 		{Name: "VAULT_NAMESPACE", Means: "Namespace of Vault."},
