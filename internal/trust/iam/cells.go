@@ -34,7 +34,9 @@ func (a *policyReach) places() (repositories []string, environments []place) {
 // cells decides every cell. Where every other repository is refused, so are those that only the universe names.
 func (a *policyReach) cells() []trust.Cell {
 	named, environments := a.places()
-	rest := []trust.Cell{a.decide("", "", false), a.decide("", "", true)}
+	none, any := a.decide("", "", false), a.decide("", "", true)
+	rest := []trust.Cell{none, any}
+	refused := !none.Reach.Maybe && !any.Reach.Maybe
 	for _, e := range environments {
 		if _, known := a.u.Owner(e.environment); e.repository == "" && !known {
 			rest = append(rest, a.decide("", e.environment, true))
@@ -42,7 +44,6 @@ func (a *policyReach) cells() []trust.Cell {
 			named = append(named, owner.UUID)
 		}
 	}
-	refused := !slices.ContainsFunc(rest, func(c trust.Cell) bool { return c.Reach.Maybe })
 	var all []trust.Cell
 	for _, r := range a.u.Repositories {
 		if refused && !slices.Contains(named, r.UUID) {

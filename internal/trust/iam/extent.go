@@ -11,7 +11,7 @@ import (
 
 // extent decides how much of a cell gets in with any of the readings.
 func (a *policyReach) extent(c trust.Cell, readings []reading) trust.Extent {
-	known := a.u.Known()
+	known := a.known
 	if e, ok := a.represented(c, known, readings); ok {
 		return e
 	}
@@ -168,9 +168,8 @@ func (a *policyReach) pinned(c trust.Cell, readings []reading) bool {
 	if c.Deployment {
 		stem += c.Environment + ":"
 	}
-	known := a.u.Known()
 	return slices.ContainsFunc(a.named, func(step string) bool {
-		if _, other := slices.BinarySearch(known, step); other {
+		if _, other := slices.BinarySearch(a.known, step); other {
 			return false
 		}
 		named := slices.ContainsFunc(a.values, func(v string) bool { return strings.HasSuffix(v, step) || strings.HasSuffix(v, step+"*") })

@@ -74,6 +74,7 @@ func (r role) issuers(u bitbucket.Universe) []string {
 type policyReach struct {
 	ctx      context.Context
 	u        bitbucket.Universe
+	known    []string // UUIDs of the universe, in order
 	atoms    []atom
 	index    map[string]int // of atoms
 	readings []reading      // the policy for each list of audiences that steps can have
@@ -89,7 +90,7 @@ type policyReach struct {
 
 // newPolicyReach reads a policy for a workspace.
 func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *policyReach {
-	a := &policyReach{ctx: ctx, u: u, index: map[string]int{}, left: policySteps}
+	a := &policyReach{ctx: ctx, u: u, known: u.Known(), index: map[string]int{}, left: policySteps}
 	a.read(role)
 	lists, usual, exact := a.lists(role)
 	for i, list := range lists {

@@ -108,8 +108,6 @@ func TestAWSReach(t *testing.T) {
 		{"no braces", like(strings.Trim(reachShop, "{}") + ":*"), nil},
 		{"a whole subject", with(onSubject("StringEquals", reachShop+":"+reachProd+":"+awsStep)), []string{"shop/production (named steps)"}},
 		{"an environment without the rest", like(reachShop + ":" + reachProd), nil},
-		{"an environment that nobody knows, of whatever repository", like("*:" + reachOldEnv + ":*"), []string{
-			"shop/unlisted environment " + reachOldEnv, "infra/unlisted environment " + reachOldEnv, "any other repository/unlisted environment " + reachOldEnv}},
 		{"an environment made anew", like(reachShop + ":" + reachOldEnv + ":*"), []string{"shop/unlisted environment " + reachOldEnv}},
 		{"another workspace's provider", strings.ReplaceAll(like(prod), "acme", "acme-old"), nil},
 		{"another audience", strings.ReplaceAll(like(prod), awsAudience, "sts.amazonaws.com"), []string{"shop/production (perhaps) (with more audiences)"}},
