@@ -11,13 +11,12 @@ import (
 
 // extent decides how much of a cell gets in with any of the readings.
 func (a *policyReach) extent(c trust.Cell, readings []reading) trust.Extent {
-	known := a.known
-	if e, ok := a.represented(c, known, readings); ok {
+	if e, ok := a.represented(c, readings); ok {
 		return e
 	}
 	except := slices.Clone(a.named)
 	for range searchRounds {
-		e, hit, ok := a.search(c, except, known, readings)
+		e, hit, ok := a.search(c, except, readings)
 		if !ok {
 			break
 		}
@@ -33,7 +32,7 @@ func (a *policyReach) extent(c trust.Cell, readings []reading) trust.Extent {
 
 // search walks along the subjects of a cell, apart from UUIDs in except. hit are the known UUIDs of a witness, which have cells of their
 // own, so the search has to leave them out. ok is false if there is more work than is done here.
-func (a *policyReach) search(c trust.Cell, except, known []string, readings []reading) (e trust.Extent, hit []string, ok bool) {
+func (a *policyReach) search(c trust.Cell, except []string, readings []reading) (e trust.Extent, hit []string, ok bool) {
 	budget := min(cellSteps, a.left)
 	left := budget
 	admit := func(met []uint64) trust.Truth {
@@ -55,24 +54,24 @@ func (a *policyReach) search(c trust.Cell, except, known []string, readings []re
 		e.Why = a.why
 	}
 	left = cellSteps // to find witnesses, mostly in what the walk has decided
-	e.Witness, hit = a.witness(w, start, c, known, readings, func(h harvest) bool { return h.some || !got.some && h.maybe })
+	e.Witness, hit = a.witness(w, start, c, readings, func(h harvest) bool { return h.some || !got.some && h.maybe })
 	if e.Why != "" && e.Witness != nil {
 		_, by := most(readings, a.met(e.Witness.Claims.Subject))
 		e.Why = cmp.Or(by.why, e.Why)
 	}
 	if len(hit) == 0 && !a.brief {
-		e.Refused, hit = a.witness(w, start, c, known, readings[:1], func(h harvest) bool { return !h.maybeAll })
+		e.Refused, hit = a.witness(w, start, c, readings[:1], func(h harvest) bool { return !h.maybeAll })
 	}
 	return e, hit, true
 }
 
 // represented decides a cell by one of its subjects, where all of them are alike: values of whole UUIDs, colons and stars alone do not
 // distinguish between UUIDs that they do not name.
-func (a *policyReach) represented(c trust.Cell, known []string, readings []reading) (trust.Extent, bool) {
-	made := bitbucket.MadeUpUUIDs()
-	if !a.simple || slices.ContainsFunc(made[:], func(uuid string) bool { return slices.Contains(a.named, uuid) || slices.Contains(known, uuid) }) {
+func (a *policyReach) represented(c trust.Cell, readings []reading) (trust.Extent, bool) {
+	if !a.simple {
 		return trust.Extent{}, false
 	}
+	made := bitbucket.MadeUpUUIDs()
 	m := bitbucket.Member{Repository: cmp.Or(c.Repository, made[0]), Step: made[2], Audience: readings[0].audience}
 	subject := m.Repository + ":"
 	if c.Deployment {
@@ -122,7 +121,7 @@ func whole(p pattern) bool {
 
 // witness finds somebody of a cell. If the UUIDs of that somebody are known ones, which have other cells, it returns these instead.
 func (a *policyReach) witness(
-	w *walker, start front, c trust.Cell, known []string, readings []reading, wanted func(harvest) bool,
+	w *walker, start front, c trust.Cell, readings []reading, wanted func(harvest) bool,
 ) (witness *bitbucket.Identity, hit []string) {
 	subject, found := w.find(start, wanted)
 	if !found {
@@ -132,7 +131,7 @@ func (a *policyReach) witness(
 	step := parts[len(parts)-1]
 	for i, part := range parts {
 		fixed := i == 0 && c.Repository != "" || i == 1 && c.Deployment && c.Environment != ""
-		if _, ok := slices.BinarySearch(known, part); ok && !fixed {
+		if _, ok := slices.BinarySearch(a.known, part); ok && !fixed {
 			hit = append(hit, part)
 		}
 	}

@@ -84,7 +84,7 @@ type policyReach struct {
 	own      []string       // UUIDs in the policy
 	values   []string       // of conditions on the subject, in lower case
 	left     int            // steps of patterns that may still be made
-	simple   bool           // no value looks at parts of UUIDs, so one subject of a cell decides for all
+	simple   bool           // no value looks at parts of UUIDs, so one subject of a cell decides for all, with made-up UUIDs
 	brief    bool           // decide finds Reach only, and nobody who is refused
 }
 
@@ -99,7 +99,9 @@ func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *polic
 	if !exact {
 		a.add(reading{[]string{lists[0][0], bitbucket.MadeUpAudience}, a.compile(role, nil), anyAudience}, false)
 	}
-	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) })
+	made := bitbucket.MadeUpUUIDs()
+	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) }) &&
+		!slices.ContainsFunc(made[:], func(uuid string) bool { return slices.Contains(a.named, uuid) || slices.Contains(a.known, uuid) })
 	return a
 }
 
