@@ -139,11 +139,12 @@ func instances(conditions []audienceCondition) (all []string, exact bool) {
 	return distinct(all), exact
 }
 
-// forAnyAudience reports whether a condition on the audiences holds for whatever a step asks for.
-func (c condition) forAnyAudience() trust.Truth {
+// withMore reports whether a condition on the audiences holds if a step has more audiences than those for which it holds or does not.
+func (c condition) withMore(holds trust.Truth) trust.Truth {
 	switch {
 	case c.null:
-		holds, _ := c.nullCondition(trust.Yes) // every token has an audience
+		return holds
+	case c.set == forAnyValue && holds == trust.Yes, c.set == forAllValues && holds == trust.No:
 		return holds
 	case c.set != single && c.like && !c.arn && slices.ContainsFunc(c.values, matchesAll):
 		return trust.TruthOf(!c.negated)

@@ -8,12 +8,12 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// compile turns the statements into sieves, for one list of audiences. Without a list, what depends on the audiences is unknown.
-func (a *policyReach) compile(role role, audience []string) []sieve {
+// compile turns the statements into sieves, for one list of audiences. If the list is open, the step may have asked for others too.
+func (a *policyReach) compile(role role, audience []string, open bool) []sieve {
 	id := bitbucket.Identity{}
 	id.Claims.Issuer, id.Claims.Audience, id.Claims.Subject = a.u.Issuer, audience, "{subject}"
 	j := roleJudgement{id: id, request: newRequest(id.Claims), role: role}
-	if audience == nil {
+	if open {
 		j.request.unsaid = a.key("aud")
 	}
 	if len(role.policy.refusals) > 0 {
@@ -64,13 +64,17 @@ func (a *policyReach) clauses(request request, s statement, variables bool) []cl
 // clause turns a condition into a clause.
 func (a *policyReach) clause(request request, c condition, variables bool) clause {
 	if c.lower != a.subjectKey() {
-		judged := request.evaluate(c, variables)
+		known := request
+		if !slices.ContainsFunc(c.values, func(value string) bool { return hasVariable(value, request.unsaid) }) && c.lower == request.unsaid {
+			known.unsaid = "" // the first audience is known
+		}
+		judged := known.evaluate(c, variables)
 		ofSubject := func(value string) bool { return hasVariable(value, a.subjectKey()) }
 		if len(judged.actual) > 0 && variables && c.variable && slices.ContainsFunc(c.values, ofSubject) {
 			judged.holds, judged.why = trust.Unknown, "a policy variable for the subject"
 		}
 		if c.lower == request.unsaid {
-			judged.holds, judged.why = c.forAnyAudience(), anyAudience
+			judged.holds, judged.why = c.withMore(judged.holds), anyAudience
 		}
 		a.note(judged.holds, judged.why)
 		return clause{holds: judged.holds}

@@ -94,10 +94,12 @@ func newPolicyReach(ctx context.Context, role role, u bitbucket.Universe) *polic
 	a.read(role)
 	lists, usual, exact := a.lists(role)
 	for i, list := range lists {
-		a.add(reading{audience: list, sieves: a.compile(role, list)}, i < usual)
+		a.add(reading{audience: list, sieves: a.compile(role, list, false)}, i < usual)
 	}
-	if !exact {
-		a.add(reading{[]string{lists[0][0], bitbucket.MadeUpAudience}, a.compile(role, nil), anyAudience}, false)
+	for _, list := range lists[:usual] {
+		if !exact && len(list) == 1 {
+			a.add(reading{append(slices.Clone(list), bitbucket.MadeUpAudience), a.compile(role, list, true), anyAudience}, false)
+		}
 	}
 	made := bitbucket.MadeUpUUIDs()
 	a.simple = !slices.ContainsFunc(a.atoms, func(atom atom) bool { return !atom.never && !whole(atom.pattern) }) &&

@@ -12,7 +12,7 @@ import (
 type request struct {
 	issuer string              // the provider's URL without the scheme; the start of its condition keys
 	values map[string][]string // by condition key in lower case: key names are not case-sensitive
-	unsaid string              // a condition key with values that are not known, in lower case; empty if there is none
+	unsaid string              // a condition key that may have more values than are known, in lower case; empty if there is none
 }
 
 // newRequest is the call that a step with these claims makes.
@@ -33,7 +33,7 @@ func newRequest(c oidc.Claims) request {
 // lookup is the values that the request has for a condition key in lower case, and whether it has any: unknown where neither the policy
 // nor the token says so.
 func (r request) lookup(key string) ([]string, trust.Truth) {
-	if values := r.values[key]; len(values) > 0 {
+	if values := r.values[key]; len(values) > 0 && key != r.unsaid {
 		return values, trust.Yes
 	}
 	service, _, _ := strings.Cut(key, ":")
