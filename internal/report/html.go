@@ -67,7 +67,7 @@ func (d picture) html(p *markup.Page) {
 	p.Raw("<section aria-labelledby=\"flow\">\n<h2 id=\"flow\">Who becomes what</h2>\n",
 		"<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Picture of the identity flow, which can be scrolled\">\n",
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\"")
-	p.Attribute("aria-label", fmt.Sprintf("Identity flow with %d edges; the table below it has the same", len(d.Paths)))
+	p.Attribute("aria-label", "Identity flow with "+Count(len(d.Paths), "edge")+"; the table below it has the same")
 	numbers(p, number{"width", d.Width}, number{"height", d.Height})
 	p.Attribute("viewBox", fmt.Sprintf("0 0 %d %d", d.Width, d.Height))
 	p.Raw(">\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"2\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">",
@@ -92,9 +92,9 @@ func (d picture) html(p *markup.Page) {
 	if len(d.Paths) <= mostOpen {
 		p.Raw(" open")
 	}
-	p.Raw(">\n<summary>The same as a table: ")
-	p.Number(len(d.Paths))
-	p.Raw(" edges</summary>\n")
+	p.Raw(">\n")
+	p.Element("summary", "The same as a table: "+Count(len(d.Paths), "edge"))
+	p.Raw("\n")
 	openTable(p, "Table of the identity flow, which can be scrolled", "Each edge of the picture", "From", "To", "Verdict")
 	for _, e := range d.Paths {
 		verdict := e.Verdict

@@ -38,7 +38,11 @@ func writeSARIF(r *Report, _ bool) string {
 	}
 	results := []object{}
 	for _, f := range r.Findings() {
-		results = append(results, r.result(f, index))
+		one := r.result(f, index)
+		if len(r.Accepted) > 0 { // where one result has suppressions, the others say that they have none
+			one["suppressions"] = []object{}
+		}
+		results = append(results, one)
 	}
 	for _, a := range r.Accepted {
 		one := r.result(a.Finding, index)
