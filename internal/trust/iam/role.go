@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -48,8 +49,8 @@ func Read(f *document.File) ([]*Role, bool, error) {
 // Kind is the kind of a role.
 func (r *Role) Kind() trust.Kind { return trust.AWSRole }
 
-// Name is the role's name, or empty.
-func (r *Role) Name() string { return r.role.name }
+// Name is the role's name, or what a collection calls it, such as a plan that has not named it yet; or empty.
+func (r *Role) Name() string { return cmp.Or(r.role.name, r.Of) }
 
 // Longest is how long a session of the role may last, or zero if the file does not say.
 func (r *Role) Longest() time.Duration {
