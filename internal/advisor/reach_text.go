@@ -2,9 +2,11 @@ package advisor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"bitbucket-oidc/internal/finding"
 	"bitbucket-oidc/internal/report"
 	"bitbucket-oidc/internal/trust"
 )
@@ -17,6 +19,13 @@ func reachReport(version string, now time.Time, files []trust.File, all []trust.
 		held[one.File] = true
 		s := report.Section{Title: strings.TrimSpace(fmt.Sprintf("%s: %s %s", one.File, one.Kind, one.Name))}
 		nobody := true
+		if i := slices.IndexFunc(one.Cells, func(c trust.Cell) bool { return c.Reach.Verdict() == trust.Undecided }); i >= 0 {
+			c := one.Cells[i]
+			r.Verdicts = append(r.Verdicts, report.Verdict{
+				File: one.File, Kind: string(one.Kind), Name: one.Name, Verdict: string(trust.Undecided), Counts: finding.Warning,
+				Reason: "Whether " + c.Who + " gets in depends on " + c.Reach.Why + ".",
+			})
+		}
 		for _, c := range one.Cells {
 			if c.Reach.Maybe {
 				cell(&s.Body, c)
