@@ -15,5 +15,6 @@ var version = "dev"
 
 func main() {
 	ctx := process.Begin()
-	os.Exit(app.Main(ctx, cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}, process.BecomeNeighbour, process.AskNeighbour))
+	start := cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}
+	os.Exit(app.Main(ctx, start, process.BecomeNeighbour, process.AskNeighbour))
 }

@@ -14,5 +14,6 @@ var version = "dev"
 
 func main() {
 	ctx := process.Begin()
-	os.Exit(advisor.Main(ctx, cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}))
+	start := cli.Start{Version: version, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr}
+	os.Exit(advisor.Main(ctx, start))
 }
