@@ -52,7 +52,7 @@ func (c checked) report(version string) *report.Report {
 		}
 	}
 	r.Headline = fmt.Sprintf("the identity gets in through %d of %s", allowed, report.Count(len(c.results), "document"))
-	r.Sections = append(r.Sections, report.Section{Title: "judged for the identity", Body: whose(c.identity, c.now)})
+	r.Sections = append(r.Sections, report.Section{Title: "judged for the identity", Body: judgedFor(c.identity, c.now)})
 	return r
 }
 
@@ -112,8 +112,8 @@ func decided(res trust.Result, id bitbucket.Identity) (t report.Text) {
 	return t
 }
 
-// whose says which identity was judged.
-func whose(id bitbucket.Identity, now time.Time) (t report.Text) {
+// judgedFor says which identity was judged.
+func judgedFor(id bitbucket.Identity, now time.Time) (t report.Text) {
 	t.Paste(2, "issuer    "+id.Claims.Issuer)
 	for _, a := range id.Claims.Audience {
 		t.Paste(2, "audience  "+a)

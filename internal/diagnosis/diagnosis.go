@@ -81,7 +81,7 @@ type reader struct {
 	tables map[string]Table
 	claims *oidc.Claims
 	text   string
-	asked  bool // whether claims are whom the caller asks about, and not those of the text
+	asked  bool // whether claims are given by the caller, and not taken from the text
 }
 
 // explained is a failure of login's: the longest message of a table that ends its line.

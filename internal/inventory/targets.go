@@ -8,8 +8,9 @@ import (
 	"bitbucket-oidc/internal/trust"
 )
 
-// add adds a target. A target that is already there has two documents, and may be as either of them says: somebody whom one document
-// lets in gets in, and somebody whom one document refuses is refused. Where they differ, no place in one of them says why.
+// add adds a target. A target that is already there has two documents, and either of them may be the deployed one: an identity that
+// one of them lets in may get in, and an identity that one of them refuses may be refused. If they differ, no place in one of them
+// says why.
 func (x *inventory) add(d drift.Deployed) {
 	i, twice := x.targets[d.Target]
 	if !twice {

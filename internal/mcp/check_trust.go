@@ -15,7 +15,7 @@ import (
 )
 
 type checkTrust struct {
-	Identity  *identity  `json:"identity,omitempty" jsonschema:"whom the documents are judged against"`
+	Identity  *identity  `json:"identity,omitempty" jsonschema:"the identity that the documents are judged against"`
 	Documents []document `json:"documents,omitempty" jsonschema:"trust policies, roles, providers, as the clouds' tools print them"`
 	Paths     []string   `json:"paths,omitempty" jsonschema:"files below --root, relative to it"`
 }

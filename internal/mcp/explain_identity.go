@@ -12,7 +12,7 @@ import (
 )
 
 type explainIdentity struct {
-	Identity *identity `json:"identity,omitempty" jsonschema:"whom to let in"`
+	Identity *identity `json:"identity,omitempty" jsonschema:"the identity to let in"`
 	Target   string    `json:"target,omitempty" jsonschema:"only for this service: aws, gcp, vault, okta, azure or terraform; without it, all but terraform"`
 }
 

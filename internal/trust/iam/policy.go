@@ -38,7 +38,7 @@ type statement struct {
 	notResource bool // the statement is about all resources but these
 }
 
-// principals are whom a statement is about, as far as web identities are concerned.
+// principals say who a statement is about, as far as web identities are concerned.
 type principals struct {
 	federated []string
 	everyone  bool // {"AWS": "*"}
