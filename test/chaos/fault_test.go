@@ -212,7 +212,7 @@ func faults() []fault {
 		add(fmt.Sprintf("%d, no number and no date", code), v, after("soon"))
 		add(fmt.Sprintf("%d, less than nothing", code), v, after("-1"))
 		add(fmt.Sprintf("%d, past TIMEOUT", code), ends, after("3600"))
-		add(fmt.Sprintf("%d, a number beyond all", code), v, after("99999999999999999999"))
+		add(fmt.Sprintf("%d, a number beyond all", code), ends, after("99999999999999999999"))
 	}
 
 	group = "Status"
