@@ -91,6 +91,7 @@ func TestFiles(t *testing.T) {
 				"{\"RoleName\": \"b\", \"Arn\": \"arn:aws:iam::1:role/b\"}\n",
 			want: "aws-names Named:b; Roles:a",
 		},
+		{"a compressed file", "\x1f\x8b\x08\x00", "error: it is compressed with gzip: unpack it"},
 		{"an empty list", `[]`, "error: line 1: an empty list, which does not say of what"},
 		{"a plan", `{"format_version": "1.2", "planned_values": {"root_module": {"child_modules": [{"resources": [
 			{"address": "m.r", "mode": "managed", "type": "aws_iam_role", "values": {"name": "a", "arn": "arn:aws:iam::1:role/a"}},

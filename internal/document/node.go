@@ -76,6 +76,8 @@ func readable(data []byte) error {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
 		return errors.New("it is UTF-16: save it as UTF-8")
+	case bytes.HasPrefix(data, []byte{0x1f, 0x8b}):
+		return errors.New("it is compressed with gzip: unpack it")
 	case !utf8.Valid(data):
 		return errors.New("it is not text")
 	}
