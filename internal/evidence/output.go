@@ -34,7 +34,7 @@ type output struct {
 	spooled *os.File
 }
 
-// create makes the folder. One that holds something else than a package is refused.
+// create makes the folder. A folder that holds something other than a package is refused.
 func create(dir string) (*output, error) {
 	refuse := func(what string) error {
 		return hint.New("--out: "+what, "name a folder that is not there yet, or one with an earlier package in it")
@@ -52,7 +52,7 @@ func create(dir string) (*output, error) {
 			continue
 		}
 		if !slices.Contains(files(), e.Name()) || !e.Type().IsRegular() {
-			return nil, refuse("a folder that holds something else than a package")
+			return nil, refuse("a folder that holds something other than a package")
 		}
 	}
 	return &output{dir: dir, drafts: map[string]string{}}, nil

@@ -89,7 +89,7 @@ func (i *identity) read(now time.Time) (bitbucket.Identity, error) {
 		case p.value == "" && !p.optional:
 			errs = append(errs, hint.New("identity: "+p.name+" is missing", ask))
 		case p.value != "" && !p.form.MatchString(p.value):
-			errs = append(errs, hint.New("identity: "+p.name+" has not the form that Bitbucket writes", "Repository settings → Pipelines → OpenID Connect shows the UUIDs"))
+			errs = append(errs, hint.New("identity: "+p.name+" does not have the form that Bitbucket writes", "Repository settings → Pipelines → OpenID Connect shows the UUIDs"))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -70,7 +70,7 @@ func TestToolsRefuse(t *testing.T) {
 		{"a large map", none, "find_drift", object{"map": strings.Repeat("# \n", 100_000), "documents": one("a", "{}")}, "262144"},
 		{"no document", none, "check_trust", object{"identity": someone()}, "no document"},
 		{"no identity", none, "check_trust", object{"documents": one("x", text(t, policy("*")))}, "no identity"},
-		{"half an identity", none, "explain_identity", object{"identity": object{"workspace": "acme", "workspace_uuid": "x"}}, "workspace_uuid has not the form"},
+		{"a part of one", none, "explain_identity", object{"identity": object{"workspace": "acme", "workspace_uuid": "x"}}, "workspace_uuid does not have"},
 		{"two identities", none, "explain_identity", object{"identity": object{"workspace": "acme", "claims": object{"iss": "x"}}}, "more than one identity"},
 		{"very many claims", none, "explain_identity", object{"identity": object{"claims": object{"x": strings.Repeat("y", 5000)}}}, "more than 4096 bytes"},
 		{"an unknown argument", none, "check_trust", object{"url": "https://example.com"}, "additional properties"},

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// ErrKind means that a name stands for something else than expected: not a regular file, not a folder, or a link where no link is
+// ErrKind means that a name is something other than expected: not a regular file, not a folder, or a link where no link is
 // followed.
 var ErrKind = errors.New("not a regular file")
 

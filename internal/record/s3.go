@@ -32,7 +32,7 @@ type S3 struct {
 
 // ErrNoKeys is the error of [S3] without a credential: a bucket cannot get the record of a refusal.
 var ErrNoKeys = hint.New("no credential of AWS to sign the request with, so the bucket gets no record of this",
-	"name another place beside it, such as RECORD_URL or RECORD_OTLP, that refusals and logouts go to as well")
+	"name another place as well, such as RECORD_URL or RECORD_OTLP, for the records of refusals and logouts")
 
 func (s *S3) take(ctx context.Context, b batch) error {
 	if b.keys == nil {

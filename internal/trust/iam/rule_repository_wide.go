@@ -39,7 +39,7 @@ func (j *roleJudgement) findRepositoryWide() {
 	around := environment != "" && len(admitted(rest)) > 0 && j.namesEnvironment("", environment)
 	switch whole := !slices.ContainsFunc(rest, func(c trust.Cell) bool { return !c.Reach.All }); {
 	case around && !j.meansRepository(repository, environment, whole):
-		severity, message = finding.Error, "The policy names the environment "+environment+", and other steps of the repository get in all the same%s."
+		severity, message = finding.Error, "The policy names the environment "+environment+", and other steps of the repository still get in%s."
 	case j.Found("aws-repository-wide"):
 		return
 	}
