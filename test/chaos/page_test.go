@@ -96,7 +96,7 @@ const pageHead = `# Chaos
 What networks, servers, disks and hosts can do to a login, and what it makes of it. Each cell is a process of its own, with
 real sockets, files and signals. In each, the command got 200 MiB of memory at most, and ended within ` + "`TIMEOUT`" + ` and
 two seconds, with the right exit status; a failure named the backend, or the folder that could not be used, and had a hint; a login
-that failed changed no file and left nothing half-written, but for the cases named below; no secret was printed, and none lay
+that failed changed no file and left nothing half-written, except in the cases named below; no secret was printed, and none lay
 where it may not.
 
 `
