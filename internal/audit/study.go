@@ -78,7 +78,7 @@ type opaque struct {
 func (s *step) stable() string {
 	name := s.Name
 	if first := s.src.Script; name == "" && len(first) > 0 {
-		name = first[0].Text
+		name, _, _ = strings.Cut(first[0].Text, "\n") // the rest would make the ids of a long script take long
 		if first[0].Pipe != nil {
 			name, _ = splitVersion(first[0].Pipe.Name)
 		}

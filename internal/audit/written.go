@@ -20,6 +20,9 @@ type written struct {
 // maxFiles caps the files of a step that are followed.
 const maxFiles = 50
 
+// maxPath caps the path of a folder.
+const maxPath = 4096
+
 // write notes that a command writes the token, or credentials, to a file.
 func (s *step) write(i int, name string, token bool) {
 	c := s.commands[i]
@@ -119,6 +122,9 @@ func (s *step) folders() {
 			now[c.Depth] = "~"
 		default:
 			now[c.Depth] = s.file(*c, c.Words[1+to].Text)
+			if len(now[c.Depth]) > maxPath {
+				now[c.Depth] = "$OLDPWD"
+			}
 		}
 	}
 }
