@@ -134,7 +134,9 @@ func (tr *truth) records(command string, status int, variables ...string) []map[
 // run runs a command of the program in the step.
 func (tr *truth) run(command string, status int, variables ...string) {
 	tr.t.Helper()
+	tr.mu.Lock()
 	tr.heard = nil
+	tr.mu.Unlock()
 	cmd := exec.CommandContext(tr.t.Context(), tr.pipe, command)
 	cmd.Dir = tr.clone
 	cmd.Env = slices.Concat([]string{
