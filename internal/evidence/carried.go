@@ -1,7 +1,10 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 )
 
@@ -9,8 +12,11 @@ import (
 // and of OpenTelemetry hold, as this program sends them. Of another line it is the line.
 func carried(data []byte) [][]byte {
 	const mostCarried = maxLine / 100 // no record is as short as that
-	list := []json.RawMessage{data}
-	if data[0] == '[' && (json.Unmarshal(data, &list) != nil || len(list) == 0 || len(list) > mostCarried) {
+	if data[0] != '[' {
+		return unwrapped(data)
+	}
+	list := elements(data, mostCarried)
+	if len(list) == 0 {
 		return [][]byte{data}
 	}
 	var all [][]byte
@@ -18,6 +24,29 @@ func carried(data []byte) [][]byte {
 		all = append(all, unwrapped(value)...)
 	}
 	return all
+}
+
+// elements are the values of a list. There are none if it has more than most, or is not JSON.
+func elements(data []byte, most int) []json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if _, err := dec.Token(); err != nil {
+		return nil
+	}
+	var list []json.RawMessage
+	for dec.More() {
+		var value json.RawMessage
+		if len(list) == most || dec.Decode(&value) != nil {
+			return nil
+		}
+		list = append(list, value)
+	}
+	if _, err := dec.Token(); err != nil { // the bracket that closes it
+		return nil
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return list
 }
 
 // unwrapped are the records in an envelope, or the value itself.
