@@ -112,13 +112,19 @@ func AskAgain(ctx context.Context, c Config, inputs []Input, first Answer) (Answ
 	c.Map = ""
 	a, err := Ask(ctx, c, inputs)
 	switch {
-	case errors.Is(err, ErrMistakes), err == nil && !slices.Equal(a.Sources, first.Sources[:min(len(a.Sources), len(first.Sources))]):
-		return Answer{}, hint.New("guard: the guardrails changed while the login ran", "let nothing write to the file while the pipe runs; nothing was written")
+	case errors.Is(err, ErrMistakes): // also a file that the runner cannot open any more
+		return Answer{}, changed(": " + strings.TrimPrefix(hint.Failures(err)[0].Error(), "guard: "))
+	case err == nil && !slices.Equal(a.Sources, first.Sources[:min(len(a.Sources), len(first.Sources))]):
+		return Answer{}, changed("")
 	case err != nil:
 		return Answer{}, err
 	}
 	a.Advisory = nil // the first answer had it
 	return a, nil
+}
+
+func changed(how string) error {
+	return hint.New("guard: the guardrails changed while the login ran"+how, "let nothing write to the file while the pipe runs; nothing was written")
 }
 
 // A mistake is the text of an error that is [ErrMistakes].

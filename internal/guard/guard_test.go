@@ -64,7 +64,7 @@ func TestAskAgainWantsTheSameFiles(t *testing.T) {
 		{"the same; the map was judged before", first.Sources[:1], "", ""},
 		{"another content", []Source{{Name: "guard.yaml", SHA256: "cd34"}}, "", "changed while the login ran"},
 		{"another mode", []Source{{Name: "guard.yaml", SHA256: "ab12", Audit: true}}, "", "changed while the login ran"},
-		{"a mistake now", nil, "guard.yaml:1:1: expected a map", "changed while the login ran"},
+		{"a mistake now", nil, "guard.yaml:1:1: expected a map", "guard: the guardrails changed while the login ran: guard.yaml:1:1: expected a map"},
 		{"one more", []Source{first.Sources[0], first.Sources[1], first.Sources[1]}, "", "changed while the login ran"},
 	}
 	for _, tt := range tests {

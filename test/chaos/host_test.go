@@ -131,7 +131,8 @@ var (
 	unusable = regexp.MustCompile(`(?m)^✖ (BITBUCKET_CLONE_DIR|OUTPUT_DIR|GUARD_FILE|GUARD_MAP|RECORD_FILE|` +
 		`guard: (/etc/bitbucket-oidc/)?(guard|access)\.yaml): `)
 	undone = regexp.MustCompile(
-		`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |^✖ (guard: no answer|record: RECORD_FILE: )|^✖ (aws|gcp) default: .*: stopped$`,
+		`(?m)^✖ (writing to|removing from|reading) \.bitbucket-oidc: |` +
+			`^✖ (guard: no answer|guard: the guardrails changed|record: RECORD_FILE: )|^✖ (aws|gcp) default: .*: stopped$`,
 	)
 )
 
